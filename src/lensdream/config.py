@@ -1,0 +1,203 @@
+"""The settings of every stage: one frozen dataclass each, read from `params.yaml`.
+
+`params.yaml` has one block a stage. Its `shared` part holds for every scale, and each scale (`quick`, `poster`) adds what
+differs. An unknown key, a missing one, a wrong type or a value out of range is refused, all of them in one message.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+
+Config = TypeVar("Config")
+
+STAGES_WITH_SETTINGS = ("population", "simulate", "train", "evaluate", "compound", "explain", "observe", "report", "tune")
+
+
+class ConfigError(ValueError):
+    """Every problem found in the settings, one a line."""
+
+
+def bounded(low: float, high: float) -> Any:  # noqa: ANN401 - dataclasses.field is typed so
+    """A dataclass field whose value must lie in [low, high]."""
+    return dataclasses.field(metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class PopulationConfig:
+    """Which scenes are drawn, and how many."""
+
+    seed: int = bounded(0, 2**31 - 1)
+    sky_area: float = bounded(1e-3, 100.0)
+    magnitude_limit: float = bounded(20.0, 30.0)
+    source_magnitude_limit: float = bounded(20.0, 30.0)
+    lens_fraction: float = bounded(0.0, 1.0)
+    elliptical: float = bounded(0.0, 1.0)
+    spiral: float = bounded(0.0, 1.0)
+    companion: float = bounded(0.0, 1.0)
+    field: float = bounded(0.0, 1.0)
+    star: float = bounded(0.0, 1.0)
+    empty: float = bounded(0.0, 1.0)
+    neighbours_per_square_arcmin: float = bounded(0.0, 1000.0)
+    minimum_arc_snr: float = bounded(0.0, 1000.0)
+    minimum_magnification: float = bounded(1.0, 100.0)
+    train: int = bounded(0, 10**8)
+    validation: int = bounded(0, 10**8)
+    test: int = bounded(0, 10**8)
+    undetectable: int = bounded(0, 10**8)
+    compound_arc: int = bounded(0, 10**8)
+    double_ring: int = bounded(0, 10**8)
+
+    def __post_init__(self) -> None:
+        """Check what no single bound can."""
+        total = sum(self.non_lens_shares.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ConfigError(f"population: the shares of the non-lens families add up to {total:.6g}, they must add up to 1")
+
+    @property
+    def non_lens_shares(self) -> dict[str, float]:
+        """Share of each non-lens family among the non-lenses."""
+        return {name: getattr(self, name) for name in ("elliptical", "spiral", "companion", "field", "star", "empty")}
+
+
+@dataclass(frozen=True)
+class SimulateConfig:
+    """How scenes become images."""
+
+    stamp: int = bounded(32, 1024)
+    padding: int = bounded(8, 128)
+    supersampling: int = bounded(1, 15)
+    fine_width: int = bounded(8, 1024)
+    shard_size: int = bounded(1, 10**6)
+    chunk: int = bounded(1, 4096)
+    workers: int = bounded(1, 1024)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the network learns."""
+
+    seed: int = bounded(0, 2**31 - 1)
+    width: int = bounded(4, 512)
+    dropout: float = bounded(0.0, 0.9)
+    learning_rate: float = bounded(1e-6, 1.0)
+    weight_decay: float = bounded(0.0, 1.0)
+    warmup_epochs: float = bounded(0.0, 100.0)
+    batch_size: int = bounded(2, 65536)
+    shift_pixels: int = bounded(0, 16)
+    band_dropout: float = bounded(0.0, 0.9)
+    label_smoothing: float = bounded(0.0, 0.4)
+    epochs: int = bounded(1, 10**4)
+    threads: int = bounded(1, 1024)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How the network is measured."""
+
+    bootstrap: int = bounded(10, 10**6)
+    seed: int = bounded(0, 2**31 - 1)
+    prevalence: float = bounded(1e-6, 0.5)
+    batch_size: int = bounded(1, 65536)
+
+
+@dataclass(frozen=True)
+class CompoundConfig:
+    """How the compound test is measured."""
+
+    bootstrap: int = bounded(10, 10**6)
+    seed: int = bounded(0, 2**31 - 1)
+    batch_size: int = bounded(1, 65536)
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """Which scenes are explained, and how."""
+
+    seed: int = bounded(0, 2**31 - 1)
+    window: int = bounded(1, 256)
+    stride: int = bounded(1, 256)
+    chunk: int = bounded(1, 4096)
+    dream_steps: int = bounded(1, 10**4)
+    dream_octaves: int = bounded(1, 8)
+    dream_octave_scale: float = bounded(1.0, 4.0)
+    dream_jitter: int = bounded(0, 64)
+    dream_step_size: float = bounded(1e-6, 10.0)
+    scenes_per_family: int = bounded(1, 10**4)
+    figures_per_family: int = bounded(1, 100)
+
+
+@dataclass(frozen=True)
+class ObserveConfig:
+    """How real cutouts are read and scored."""
+
+    batch_size: int = bounded(1, 65536)
+    pictures: int = bounded(0, 10**4)
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What the report shows."""
+
+    examples_per_family: int = bounded(1, 100)
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """The search for better training settings."""
+
+    trials: int = bounded(1, 10**5)
+    images: int = bounded(2, 10**8)
+    epochs: int = bounded(1, 10**4)
+    seed: int = bounded(0, 2**31 - 1)
+
+
+def load(stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml")) -> Config:
+    """Settings of a stage at a scale, out of `params.yaml`.
+
+    Raises `ConfigError` that lists every problem found: unknown and missing keys, wrong types, values out of bounds.
+    """
+    try:
+        document = yaml.safe_load(params.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"no {params} in {Path.cwd()}: run from the repository's root") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{params} is not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{params} must hold one block a stage, found {type(document).__name__}")
+    unknown_stages = sorted(set(document) - set(STAGES_WITH_SETTINGS))
+    problems = [f"{name}: no such stage; stages are {', '.join(STAGES_WITH_SETTINGS)}" for name in unknown_stages]
+    block = document.get(stage) or {}
+    scales = sorted(set().union(*(part or {} for part in document.values() if isinstance(part, dict))) - {"shared"})
+    if scale not in scales:
+        raise ConfigError(f"scale {scale!r} is not in {params}; scales are {', '.join(scales)}")
+    values: dict[str, Any] = {}
+    for part in ("shared", scale):
+        for key, value in (block.get(part) or {}).items():
+            if key in values:
+                problems.append(f"{stage}.{part}.{key}: already set under {stage}.shared; keep one of the two")
+            values[key] = value
+    problems += _problems(stage, config, values)
+    if problems:
+        raise ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
+    return config(**values)
+
+
+def _problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    types = get_type_hints(config)
+    found = [f"{stage}.{key}: unknown key; known are {', '.join(fields)}" for key in values if key not in fields]
+    for name, field in fields.items():
+        if name not in values:
+            found.append(f"{stage}.{name}: missing")
+            continue
+        value, kind = values[name], types[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+            found.append(f"{stage}.{name}: {value!r} is not of type {kind.__name__}")
+        elif field.metadata and not field.metadata["low"] <= value <= field.metadata["high"]:
+            found.append(f"{stage}.{name}: {value!r} is not in [{field.metadata['low']:g}, {field.metadata['high']:g}]")
+    return found

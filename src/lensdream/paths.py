@@ -1,0 +1,63 @@
+"""Where each stage writes: the one place that knows the folders, all relative to the repository's root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Files of one scale (`quick` or `poster`)."""
+
+    scale: str
+    root: Path = Path()
+
+    @property
+    def scenes(self) -> Path:
+        """Folder of the tables of scenes."""
+        return self.root / "artifacts" / self.scale / "scenes"
+
+    @property
+    def images(self) -> Path:
+        """Folder of the image store."""
+        return self.root / "artifacts" / self.scale / "images"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Unfinished training, to resume from; removed when training ends."""
+        return self.root / "artifacts" / self.scale / "training.pt"
+
+    @property
+    def observed(self) -> Path:
+        """Folder of the scored real cutouts: their table and the page of pictures; never in git."""
+        return self.root / "artifacts" / self.scale / "observed"
+
+    @property
+    def scores(self) -> Path:
+        """Table of the scores of every stored image."""
+        return self.root / "artifacts" / self.scale / "scores"
+
+    @property
+    def model(self) -> Path:
+        """Folder of the best epoch's weights, its settings and its operating points."""
+        return self.root / "models" / self.scale
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures, one subfolder a stage."""
+        return self.root / "figures" / self.scale
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "reports" / self.scale
+
+    def metrics(self, stage: str) -> Path:
+        """Metrics file of a stage."""
+        return self.root / "metrics" / self.scale / f"{stage}.json"
+
+    @property
+    def cutouts(self) -> Path:
+        """Where a user drops real cutouts."""
+        return self.root / "data" / "cutouts"

@@ -1,0 +1,112 @@
+"""The table of scenes: the hinge between the physics of populations and the pixels.
+
+A scene is one row of `scenes` and its rows of `components`. Together they determine the image: nothing else is drawn later
+but the noise, and that comes from the scene's own seed. So image k alone equals image k of a batch.
+
+`scenes`, one row a scene (angles in arcsec and radians, x to the right, y up, the stamp's centre at 0, 0):
+    index, split, family, label (1 lens, 0 non-lens, -1 lens below the detection rule), seed,
+    partner (index of the scene that shares deflector, neighbours and noise; -1 without),
+    z_lens, z_source_1, z_source_2 (NaN where there is none), sigma_lens, sigma_source_1 [km/s],
+    theta_E_1, theta_E_2 (deflector for source 1 and source 2), theta_E_12 (source 1's mass for source 2) [arcsec],
+    mass_q, mass_phi, mass_x, mass_y (deflector), mass_2_q, mass_2_phi, mass_2_x, mass_2_y (source 1's mass),
+    shear_1, shear_2 (external shear for source 1), psf_scale (width of the point spread against the survey's),
+    sky_scale_<BAND> (scatter of the sky against the survey's), background_<BAND> [sky scatters],
+    magnification_1, magnification_2, arc_snr (of the arcs that the detection rule saw).
+`components`, one row a light component, sorted by scene:
+    scene (index), role (`Role`), plane (0 unlensed, 1 at source 1, 2 at source 2),
+    x, y, r_e [arcsec], sersic_index, q, phi, flux_<BAND> [microjansky, before lensing],
+    arm_amplitude, arm_number, arm_pitch, arm_phase (log-spiral modulation; amplitude 0 for none).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lensdream.survey import Band
+
+
+class Role(IntEnum):
+    """What a light component is, for the truth masks and for leaving it out."""
+
+    TARGET = 1
+    SOURCE_1 = 2
+    SOURCE_2 = 3
+    NEIGHBOUR = 4
+
+
+FAMILIES_LENS = ("lens",)
+FAMILIES_NON_LENS = ("elliptical", "spiral", "companion", "field", "star", "empty")
+FAMILIES_COMPOUND = ("compound_arc", "double_ring", "matched_single")
+FAMILY_UNDETECTABLE = "undetectable"
+
+FLUX_COLUMNS = tuple(f"flux_{band.name}" for band in Band)
+SKY_COLUMNS = tuple(f"sky_scale_{band.name}" for band in Band)
+BACKGROUND_COLUMNS = tuple(f"background_{band.name}" for band in Band)
+
+SCENE_COLUMNS = (
+    "index", "split", "family", "label", "seed", "partner",
+    "z_lens", "z_source_1", "z_source_2", "sigma_lens", "sigma_source_1",
+    "theta_E_1", "theta_E_2", "theta_E_12", "mass_q", "mass_phi", "mass_x", "mass_y",
+    "mass_2_q", "mass_2_phi", "mass_2_x", "mass_2_y", "shear_1", "shear_2",
+    "psf_scale", *SKY_COLUMNS, *BACKGROUND_COLUMNS, "magnification_1", "magnification_2", "arc_snr",
+)  # fmt: skip
+COMPONENT_COLUMNS = (
+    "scene", "role", "plane", "x", "y", "r_e", "sersic_index", "q", "phi", *FLUX_COLUMNS,
+    "arm_amplitude", "arm_number", "arm_pitch", "arm_phase",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The two tables, rows of `components` sorted by scene."""
+
+    scenes: pd.DataFrame
+    components: pd.DataFrame
+
+    def __len__(self) -> int:
+        """Count the scenes."""
+        return len(self.scenes)
+
+    def __post_init__(self) -> None:
+        """Refuse tables that no renderer could draw."""
+        for name, table, columns in (
+            ("scenes", self.scenes, SCENE_COLUMNS),
+            ("components", self.components, COMPONENT_COLUMNS),
+        ):
+            missing = sorted(set(columns) - set(table.columns))
+            if missing:
+                raise ValueError(f"the table of {name} lacks {', '.join(missing)}; make it again with `lensdream population`")
+
+    def take(self, positions: np.ndarray | slice) -> Scenes:
+        """The scenes at these positions (not indices), in this order."""
+        scenes = self.scenes.iloc[positions]
+        order = self.components["scene"].to_numpy()
+        first = np.searchsorted(order, scenes["index"].to_numpy(), "left")
+        last = np.searchsorted(order, scenes["index"].to_numpy(), "right")
+        rows = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)] or [np.empty(0, int)])
+        return Scenes(scenes, self.components.iloc[rows.astype(int)])
+
+    def without(self, roles: set[Role]) -> Scenes:
+        """The same scenes, sky and noise with the components of these roles left out."""
+        return Scenes(self.scenes, self.components[~self.components["role"].isin([int(role) for role in roles])])
+
+    def save(self, folder: Path) -> None:
+        """Write both tables as Parquet; each appears whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in (("components", self.components), ("scenes", self.scenes)):
+            part = folder / f"{name}.parquet.part"
+            table.to_parquet(part, index=False)
+            part.replace(folder / f"{name}.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> Scenes:
+        """Read what `save` wrote."""
+        for name in ("scenes", "components"):
+            if not (folder / f"{name}.parquet").is_file():
+                raise FileNotFoundError(f"no {name}.parquet in {folder}: run the population stage first")
+        return cls(pd.read_parquet(folder / "scenes.parquet"), pd.read_parquet(folder / "components.parquet"))
