@@ -1,0 +1,61 @@
+"""Ray tracing through one or two lens planes to one or two source planes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lensdream.optics.sie import deflection_sie
+
+
+@dataclass(frozen=True)
+class Deflectors:
+    """The mass of a batch of scenes; every field is (B, 1).
+
+    theta_E_1 and theta_E_2 are the deflector's Einstein radii for sources at planes 1 and 2, theta_E_12 is that of source
+    1's own mass for source 2: the distances are in them, so tracing needs no cosmology. The shear is that for source 1.
+    """
+
+    theta_E_1: Tensor
+    theta_E_2: Tensor
+    theta_E_12: Tensor
+    q: Tensor
+    phi: Tensor
+    x: Tensor
+    y: Tensor
+    q_2: Tensor
+    phi_2: Tensor
+    x_2: Tensor
+    y_2: Tensor
+    shear_1: Tensor
+    shear_2: Tensor
+
+
+def trace_to_source_1(x: Tensor, y: Tensor, mass: Deflectors) -> tuple[Tensor, Tensor]:
+    """Angular position [arcsec] in source plane 1 of rays seen at (x, y) [arcsec]: (B, P)."""
+    alpha_x, alpha_y = _first_deflection(x, y, mass)
+    return x - alpha_x * mass.theta_E_1, y - alpha_y * mass.theta_E_1
+
+
+def trace_to_source_2(x: Tensor, y: Tensor, mass: Deflectors) -> tuple[Tensor, Tensor]:
+    """Angular position [arcsec] in source plane 2, with the mass of source 1 met at its own plane: (B, P).
+
+    The lens equation of two planes, beta_2 = theta - alpha_lens(theta) - alpha_1(beta_1), where each alpha is reduced to
+    source 2 (Schneider, Ehlers & Falco 1992, eq. 9.7).
+    """
+    alpha_x, alpha_y = _first_deflection(x, y, mass)
+    x_1, y_1 = x - alpha_x * mass.theta_E_1, y - alpha_y * mass.theta_E_1
+    second_x, second_y = deflection_sie(x_1, y_1, mass.theta_E_12, mass.q_2, mass.phi_2, mass.x_2, mass.y_2)
+    return x - alpha_x * mass.theta_E_2 - second_x, y - alpha_y * mass.theta_E_2 - second_y
+
+
+def _first_deflection(x: Tensor, y: Tensor, mass: Deflectors) -> tuple[Tensor, Tensor]:
+    """Deflection by the lens plane for an Einstein radius of one; SIE and shear scale alike with the source's distance."""
+    one = mass.theta_E_1.new_ones(())
+    alpha_x, alpha_y = deflection_sie(x, y, one, mass.q, mass.phi, mass.x, mass.y)
+    scale = 1 / mass.theta_E_1  # the shear is that of the surroundings: centred on the stamp
+    return (
+        alpha_x + scale * (mass.shear_1 * x + mass.shear_2 * y),
+        alpha_y + scale * (mass.shear_2 * x - mass.shear_1 * y),
+    )

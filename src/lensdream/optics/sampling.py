@@ -1,0 +1,92 @@
+"""Where light is sampled: a fine square in the middle, one sample a pixel around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A stamp with its margin. The margin takes the light that the point spread carries across the edge; it is cut away."""
+
+    stamp: int
+    """side of the image that is kept [pixel]"""
+    padding: int
+    """margin on each side [pixel]; the point spread is cut off at this radius"""
+    supersampling: int
+    """samples an axis in a pixel of the inner square"""
+    fine_width: int
+    """side of the inner square [pixel]"""
+    pixel_scale: float
+    """[arcsec]"""
+
+    def __post_init__(self) -> None:
+        """Refuse frames that cannot be laid out."""
+        if self.fine_width > self.width or (self.width - self.fine_width) % 2:
+            raise ValueError(
+                f"fine_width {self.fine_width} must be at most the frame's {self.width} pixels (stamp + 2 padding) "
+                "and of the same parity: change simulate.fine_width"
+            )
+
+    @property
+    def width(self) -> int:
+        """Side with the margin [pixel]."""
+        return self.stamp + 2 * self.padding
+
+    @cached_property
+    def points(self) -> tuple[Tensor, Tensor]:
+        """(x, y) [arcsec] of all samples, float64 (P,): the outer pixels' centres, then the inner square's samples."""
+        coarse = self._axis(self.width, 1)
+        y, x = torch.meshgrid(coarse, coarse, indexing="ij")
+        outer = self._outer
+        fine = self._axis(self.fine_width, self.supersampling)
+        fine_y, fine_x = torch.meshgrid(fine, fine, indexing="ij")
+        return torch.cat([x[outer], fine_x.flatten()]), torch.cat([y[outer], fine_y.flatten()])
+
+    def _axis(self, width: int, samples: int) -> Tensor:
+        n = width * samples
+        return (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * self.pixel_scale / samples
+
+    @cached_property
+    def _outer(self) -> Tensor:
+        outer = torch.ones(self.width, self.width, dtype=torch.bool)
+        outer[self._inner, self._inner] = False
+        return outer
+
+    @property
+    def _inner(self) -> slice:
+        edge = (self.width - self.fine_width) // 2
+        return slice(edge, edge + self.fine_width)
+
+    def to_pixels(self, samples: Tensor) -> Tensor:
+        """Mean over the samples of each pixel: (..., P) -> (..., width, width)."""
+        *lead, _ = samples.shape
+        n_outer = int(self._outer.sum())
+        pixels = samples.new_empty(*lead, self.width, self.width)
+        pixels[..., self._outer.to(samples.device)] = samples[..., :n_outer]
+        s, w = self.supersampling, self.fine_width
+        fine = samples[..., n_outer:].reshape(*lead, w * s, w * s)
+        pixels[..., self._inner, self._inner] = avg_pool2d(fine, s)
+        return pixels
+
+    def to_fine(self, samples: Tensor, pixels: Tensor) -> Tensor:
+        """The whole frame at the fine sampling, outer pixels repeated: (..., P) -> (..., s width, s width)."""
+        s, w = self.supersampling, self.fine_width
+        fine = pixels.repeat_interleave(s, -1).repeat_interleave(s, -2)
+        inner = slice(self._inner.start * s, self._inner.stop * s)
+        fine[..., inner, inner] = samples[..., -((w * s) ** 2) :].reshape(*samples.shape[:-1], w * s, w * s)
+        return fine
+
+    def bin_fine(self, fine: Tensor) -> Tensor:
+        """Mean over each pixel: (..., s width, s width) -> (..., width, width)."""
+        return avg_pool2d(fine, self.supersampling)
+
+    def crop(self, frame: Tensor) -> Tensor:
+        """Cut the margin away: (..., width, width) -> (..., stamp, stamp)."""
+        inside = slice(self.padding, self.padding + self.stamp)
+        return frame[..., inside, inside]

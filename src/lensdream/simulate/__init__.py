@@ -1,0 +1,1 @@
+"""From the table of scenes to images, truth masks and shards."""

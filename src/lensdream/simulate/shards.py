@@ -1,0 +1,189 @@
+"""Rendering shard by shard, on several processes, resumable: a killed run goes on at its first missing shard."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+import lensdream
+from lensdream.config import SimulateConfig
+from lensdream.dataset.store import ARC_1, ARC_2, LENS_LIGHT, SCHEMA_VERSION, sha256_of
+from lensdream.optics.sampling import Frame
+from lensdream.scene import Role, Scenes
+from lensdream.simulate.measure import above_sky, arc_snr
+from lensdream.simulate.render import TRUTH_ROLES, Rendered, Renderer
+from lensdream.survey import EUCLID, Band
+
+MEASURED = ("arc_snr_1", "arc_snr_2", "flux_target_VIS", "flux_source_1_VIS", "flux_source_2_VIS")
+"""columns that rendering adds to a scene's row; fluxes are lensed, in microjansky"""
+RECIPE_PACKAGES = ("optics", "simulate", "survey.py", "scene.py")
+_worker: dict[str, object] = {}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file's worth of scenes: rows [start, stop) of the table."""
+
+    number: int
+    start: int
+    stop: int
+
+
+def frame_of(settings: SimulateConfig) -> Frame:
+    """The frame that these settings render into."""
+    return Frame(settings.stamp, settings.padding, settings.supersampling, settings.fine_width, EUCLID.pixel_scale)
+
+
+def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path) -> int:
+    """Render all scenes into `folder`; returns the bytes written.
+
+    Shards there already, of the same recipe, are kept. Each file appears whole or not at all, the manifest last. Raises
+    `OSError` with the remedy when the disk is full.
+    """
+    frame_of(settings)  # refuses an impossible frame before anything is written
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = recipe_of(scenes, settings)
+    recipe_file = folder / "recipe.txt"
+    if not recipe_file.is_file() or recipe_file.read_text() != recipe:
+        for stale in folder.iterdir():
+            stale.unlink()
+        recipe_file.write_text(recipe)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    n = len(scenes)
+    shards = [
+        Shard(k, start, min(start + settings.shard_size, n)) for k, start in enumerate(range(0, n, settings.shard_size))
+    ]
+    missing = [shard for shard in shards if not (folder / f"measured-{shard.number:05d}.parquet").is_file()]
+    try:
+        for _ in tqdm(_render_all(missing, scenes, settings, folder), total=len(missing), desc="shards", leave=False):
+            pass
+        return _finish(scenes, settings, folder, shards, recipe)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OSError(
+                errno.ENOSPC,
+                f"the disk of {folder} is full: about {n * _bytes_an_image(settings) / 1e9:.1f} GB are needed in all; "
+                "free some and run again, finished shards are kept",
+            ) from error
+        raise
+
+
+def recipe_of(scenes: Scenes, settings: SimulateConfig) -> str:
+    """Digest of all that determines the images: scenes, settings but for the workers, and the code that renders."""
+    digest = hashlib.sha256()
+    for table in (scenes.scenes, scenes.components):
+        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    shape = {name: getattr(settings, name) for name in ("stamp", "padding", "supersampling", "fine_width", "shard_size")}
+    digest.update(json.dumps(shape).encode())
+    package = Path(lensdream.__file__).parent
+    for name in RECIPE_PACKAGES:
+        path = package / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _bytes_an_image(settings: SimulateConfig) -> int:
+    return settings.stamp**2 * (len(Band) * 2 + 1)
+
+
+def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, folder: Path) -> Iterator[int]:
+    tasks = ((shard, scenes.take(slice(shard.start, shard.stop))) for shard in missing)
+    if settings.workers == 1 or len(missing) <= 1:
+        _start_worker(settings, folder)
+        yield from map(_render_shard, tasks)
+        return
+    with get_context("spawn").Pool(settings.workers, _start_worker, (settings, folder)) as pool:
+        yield from pool.imap(_render_shard, tasks)
+
+
+def _start_worker(settings: SimulateConfig, folder: Path) -> None:
+    torch.set_num_threads(1)
+    _worker.update(settings=settings, folder=folder, renderer=Renderer(frame_of(settings)))
+
+
+def _render_shard(task: tuple[Shard, Scenes]) -> int:
+    """Render one shard and write its three files, the table last: its presence says that the shard is whole."""
+    shard, scenes = task
+    settings, folder, renderer = _worker["settings"], _worker["folder"], _worker["renderer"]
+    images, masks, measured = [], [], []
+    for start in range(0, len(scenes), settings.chunk):
+        part = scenes.take(slice(start, start + settings.chunk))
+        rendered = renderer.render(part)
+        images.append(rendered.images.to(torch.float16).numpy())
+        masks.append(truth_masks(rendered).numpy())
+        measured.append(measurements(rendered))
+    _write(folder / f"images-{shard.number:05d}.npy", np.concatenate(images))
+    _write(folder / f"masks-{shard.number:05d}.npy", np.concatenate(masks))
+    table = folder / f"measured-{shard.number:05d}.parquet"
+    part_file = table.with_suffix(".part")
+    pd.concat(measured, ignore_index=True).to_parquet(part_file, index=False)
+    part_file.replace(table)
+    return shard.number
+
+
+def truth_masks(rendered: Rendered) -> torch.Tensor:
+    """Bits (B, y, x) uint8: VIS light of source 1, source 2 and target above 1 sigma of the sky."""
+    sky = rendered.sky_sigma[:, Band.VIS]
+    mask = torch.zeros(rendered.truth[:, 0].shape, dtype=torch.uint8)
+    for role, bit in ((Role.SOURCE_1, ARC_1), (Role.SOURCE_2, ARC_2), (Role.TARGET, LENS_LIGHT)):
+        mask |= above_sky(rendered.truth[:, TRUTH_ROLES.index(role)], sky).to(torch.uint8) * bit
+    return mask
+
+
+def measurements(rendered: Rendered) -> pd.DataFrame:
+    """One row a scene of the columns `MEASURED`."""
+    sky = rendered.sky_sigma[:, Band.VIS]
+    target, source_1, source_2 = rendered.truth.unbind(1)
+    columns = (
+        arc_snr(source_1, target + source_2, sky), arc_snr(source_2, target + source_1, sky),
+        *rendered.lensed_flux.unbind(1),
+    )  # fmt: skip
+    return pd.DataFrame({name: column.double().numpy() for name, column in zip(MEASURED, columns, strict=True)})
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.save(file, array)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.replace(path)
+
+
+def _finish(scenes: Scenes, settings: SimulateConfig, folder: Path, shards: list[Shard], recipe: str) -> int:
+    measured = [pd.read_parquet(folder / f"measured-{shard.number:05d}.parquet") for shard in shards]
+    columns = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=list(MEASURED))
+    truth = pd.concat([scenes.scenes.reset_index(drop=True), columns], axis=1)
+    truth.to_parquet(folder / "truth.parquet", index=False)
+    files = ["truth.parquet"]
+    for shard in shards:
+        files += [f"images-{shard.number:05d}.npy", f"masks-{shard.number:05d}.npy", f"measured-{shard.number:05d}.parquet"]
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "recipe": recipe,
+        "n": len(scenes),
+        "bands": [band.name for band in Band],
+        "unit": "microjansky a pixel",
+        "pixel_scale_arcsec": EUCLID.pixel_scale,
+        "stamp": settings.stamp,
+        "shard_size": settings.shard_size,
+        "mask_bits": {"arc_1": ARC_1, "arc_2": ARC_2, "lens_light": LENS_LIGHT},
+        "sha256": {name: sha256_of(folder / name) for name in files},
+    }
+    part = folder / "manifest.part"
+    part.write_text(json.dumps(manifest, indent=1) + "\n")
+    part.replace(folder / "manifest.json")
+    return sum((folder / name).stat().st_size for name in files)

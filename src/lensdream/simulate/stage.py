@@ -1,0 +1,35 @@
+"""The simulate stage: the table of scenes becomes the image store."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from lensdream import config, tracking
+from lensdream.config import SimulateConfig
+from lensdream.paths import Paths
+from lensdream.scene import Scenes
+from lensdream.simulate.shards import write_store
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Render every scene of a scale and write `metrics/<scale>/simulate.json`."""
+    settings = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    scenes = Scenes.load(paths.scenes)
+    with tracking.stage_run("simulate", scale, settings, root=root, datasets={"scenes": paths.scenes}) as run:
+        started = time.perf_counter()
+        size = write_store(scenes, settings, paths.images)
+        seconds = time.perf_counter() - started
+        metrics = {
+            "n": len(scenes),
+            "seconds": round(seconds, 1),
+            "images_per_second": round(len(scenes) / seconds, 1),
+            "bytes": size,
+        }
+        path = paths.metrics("simulate")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(metrics, indent=2) + "\n")
+        run.metrics(metrics)
+    print(f"{metrics['n']} images in {seconds:.0f} s, {metrics['images_per_second']} a second, {size / 1e9:.2f} GB")
