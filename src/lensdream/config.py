@@ -42,7 +42,6 @@ class PopulationConfig:
     field: float = bounded(0.0, 1.0)
     star: float = bounded(0.0, 1.0)
     empty: float = bounded(0.0, 1.0)
-    neighbours_per_square_arcmin: float = bounded(0.0, 1000.0)
     minimum_arc_snr: float = bounded(0.0, 1000.0)
     minimum_magnification: float = bounded(1.0, 100.0)
     train: int = bounded(0, 10**8)

@@ -1,0 +1,1 @@
+"""SkyPy's galaxies, our deflectors and the scenes made of them: tables, no pixels."""

@@ -1,0 +1,134 @@
+"""A scene while it is being put together, and the light components it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from lensdream.population.galaxies import Pools
+from lensdream.scene import (
+    BACKGROUND_COLUMNS,
+    COMPONENT_COLUMNS,
+    SCENE_COLUMNS,
+    SKY_COLUMNS,
+    Role,
+    Scenes,
+)
+from lensdream.survey import Band, microjansky
+
+NAN = float("nan")
+PSF_SCALES = (0.88, 0.94, 1.0, 1.06, 1.12)
+"""widths of the point spread against the median: the range over 8 Euclid Q1 cutouts, in steps so that spectra are reused"""
+FRAME_HALF = 5.6
+"""half the side of the square that neighbours fall in [arcsec]"""
+CLUMPY_FLUX = microjansky(24.5)
+POINT_R_E = 0.035
+"""half-light radius that stands for a point [arcsec]: one sample wide, a fifth of the VIS point spread"""
+
+
+@dataclass
+class Draft:
+    """One scene: its row and its components, as dictionaries of the columns in `lensdream.scene`."""
+
+    row: dict[str, object]
+    components: list[tuple] = field(default_factory=list)
+
+    def add(
+        self, role: Role, plane: int, x: float, y: float, r_e: float, sersic_index: float, q: float, phi: float,
+        flux: np.ndarray, arms: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 0.0),
+    ) -> None:  # fmt: skip
+        """Add a component; arms are amplitude, number, pitch [rad], phase [rad]."""
+        self.components.append((int(role), plane, x, y, r_e, sersic_index, q, phi, *flux, *arms))
+
+
+def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draft:
+    """A scene without light or mass: its field's noise level, sky residual and point spread are drawn here."""
+    row: dict[str, object] = dict.fromkeys(SCENE_COLUMNS, 0.0)
+    row |= {"family": family, "label": label, "split": split, "partner": -1}
+    row |= dict.fromkeys(("z_lens", "z_source_1", "z_source_2", "sigma_lens", "sigma_source_1"), NAN)
+    row |= dict.fromkeys(("magnification_1", "magnification_2", "arc_snr"), NAN)
+    row |= {"mass_q": 1.0, "mass_2_q": 1.0, "psf_scale": float(rng.choice(PSF_SCALES))}
+    row["seed"] = int(rng.integers(2**63 - 1))
+    # one field in ten is shallower, up to twice the scatter; bands scatter by 8 % around it (Q1 cutouts: 5 to 10 %)
+    depth = rng.uniform(1.1, 2.2) if rng.random() < 0.1 else 1.0
+    for column in SKY_COLUMNS:
+        row[column] = depth * rng.lognormal(0.0, 0.08)
+    # the sky residual of the mosaics: near 0 in VIS, 0.2 to 0.4 scatters in the near infrared
+    for band, column in zip(Band, BACKGROUND_COLUMNS, strict=True):
+        row[column] = rng.normal(0.1, 0.1) if band == Band.VIS else rng.normal(0.3, 0.2)
+    return Draft(row)
+
+
+def fluxes(galaxy: pd.Series) -> np.ndarray:
+    """Fluxes (band,) [microjansky] of a pool's row."""
+    return np.array([galaxy[f"flux_{band.name}"] for band in Band])
+
+
+def redden(flux: np.ndarray, share: float, tilt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Split a galaxy's light in two of different colour: (redder part with `share` of the VIS light, the rest).
+
+    tilt [mag]: how much redder the first is than the whole in VIS - H. Sums to `flux` in every band.
+    """
+    weight = share * 10 ** (0.4 * tilt * np.array([0.0, 0.4, 0.7, 1.0]))
+    weight = np.minimum(weight, 0.95)
+    return flux * weight, flux * (1 - weight)
+
+
+def add_neighbours(draft: Draft, pools: Pools, rng: np.random.Generator, magnitude_limit: float) -> None:
+    """Galaxies of the field in the numbers that SkyPy drew, anywhere in the frame but on the very target."""
+    bright = pools.galaxies["flux_VIS"].to_numpy() > microjansky(magnitude_limit)
+    candidates = np.flatnonzero(bright)
+    per_frame = len(candidates) / pools.sky_area * (2 * FRAME_HALF / 60) ** 2
+    for k in rng.choice(candidates, rng.poisson(per_frame)):
+        galaxy = pools.galaxies.iloc[k]
+        x, y = rng.uniform(-FRAME_HALF, FRAME_HALF, 2)
+        if np.hypot(x, y) > 1.0 or galaxy["flux_VIS"] < microjansky(24.5):
+            add_galaxy(draft, Role.NEIGHBOUR, galaxy, x, y, rng)
+
+
+def add_galaxy(
+    draft: Draft, role: Role, galaxy: pd.Series, x: float, y: float, rng: np.random.Generator, plane: int = 0
+) -> None:
+    """A galaxy of the pool as it stands: de Vaucouleurs-like if red, a disc with clumps if blue."""
+    phi = rng.uniform(0, np.pi)
+    flux, r_e, q = fluxes(galaxy), float(galaxy["r_e"]), float(galaxy["q"])
+    if galaxy["red"]:
+        draft.add(role, plane, x, y, r_e, rng.uniform(2.0, 4.5), q, phi, flux)
+        return
+    # clumps of a galaxy near the noise are lost in it
+    resolved = plane > 0 or flux[Band.VIS] > CLUMPY_FLUX
+    n_clumps = rng.choice(5, p=[0.35, 0.2, 0.2, 0.15, 0.1]) if resolved else 0
+    shares = rng.uniform(0.03, 0.12, n_clumps)
+    draft.add(role, plane, x, y, r_e, rng.uniform(0.7, 1.6), q, phi, flux * (1 - shares.sum()))
+    for share in shares:
+        radius, angle = r_e * rng.uniform(0.2, 1.5), rng.uniform(0, 2 * np.pi)
+        u, v = radius * np.cos(angle) / np.sqrt(q), radius * np.sin(angle) * np.sqrt(q)
+        # star-forming clumps are bluer than their disc
+        tint = 10 ** (-0.4 * rng.uniform(0.0, 0.6) * np.array([0.0, 0.4, 0.7, 1.0]))
+        draft.add(
+            role, plane,
+            x + np.cos(phi) * u - np.sin(phi) * v, y + np.sin(phi) * u + np.cos(phi) * v,
+            max(0.15 * r_e, 0.02), 0.5, 1.0, 0.0, flux * share * tint,
+        )  # fmt: skip
+
+
+def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:
+    """Number drafts from `first_index` and turn them into tables. `partner`, where set, counts from the list's start."""
+    rows, parts = [], []
+    for k, draft in enumerate(drafts):
+        index = first_index + k
+        partner = draft.row["partner"]
+        rows.append({**draft.row, "index": index, "partner": partner + first_index if partner >= 0 else -1})
+        parts += [(index, *component) for component in draft.components]
+    components = pd.DataFrame(parts, columns=list(COMPONENT_COLUMNS))
+    kinds = {"scene": np.int64, "role": np.int8, "plane": np.int8}
+    components = components.astype({name: kinds.get(name, np.float64) for name in COMPONENT_COLUMNS})
+    scenes = pd.DataFrame(rows, columns=list(SCENE_COLUMNS))
+    whole = {"index": np.int64, "label": np.int8, "seed": np.int64, "partner": np.int64}
+    text = ("split", "family")
+    scenes = scenes.astype({name: whole.get(name, np.float64) for name in SCENE_COLUMNS if name not in text})
+    return Scenes(scenes, components)
+
+

@@ -1,0 +1,238 @@
+"""Lenses: a deflector and one or two sources behind it, placed by chance and kept if the detection rule says so.
+
+Two-source families, by geometry alone:
+    double ring    both sources detectable, each covering at least 270 degrees of azimuth above 1 sigma a pixel, and
+                   theta_E_2 - theta_E_1 larger than the full width at half maximum of the VIS point spread;
+    compound arc   both sources detectable, at least one covering less than 270 degrees.
+A matched single lens is a compound scene without its second source: same deflector, first source, neighbours and noise.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lensdream.config import PopulationConfig
+from lensdream.optics.sampling import Frame
+from lensdream.optics.sie import einstein_radius_sis
+from lensdream.population.deflectors import velocity_dispersion_of_source
+from lensdream.population.distances import distance_ratio
+from lensdream.population.draft import NAN, Draft, add_galaxy, add_neighbours, assemble, blank, fluxes, redden
+from lensdream.population.galaxies import Pools
+from lensdream.scene import Role, Scenes
+from lensdream.simulate.measure import FULL_RING_DEGREES, arc_snr, azimuth_covered, resolved
+from lensdream.simulate.render import Renderer
+from lensdream.survey import EUCLID, Band
+
+LARGEST_OFFSET = 0.75
+"""of a source from the axis, in Einstein radii: beyond it a magnification of 3 is out of reach"""
+RING_OFFSET = 0.06
+"""scale of the offset of a double ring's sources [arcsec]"""
+PROPOSALS = 4000
+SMALLEST_REDSHIFT_GAP = 0.1
+SEEING = EUCLID.bands[Band.VIS].psf_fwhm
+DETECTION_FRAME = Frame(stamp=64, padding=8, supersampling=1, fine_width=80, pixel_scale=EUCLID.pixel_scale)
+"""coarse and small: one sample a pixel is enough to tell what is detectable"""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What the detection rule looks at, arrays over scenes for one source."""
+
+    snr: np.ndarray
+    magnification: np.ndarray
+    degrees: np.ndarray
+    resolved: np.ndarray
+
+    def passes(self, config: PopulationConfig) -> np.ndarray:
+        """Detectable: S/N, magnification and geometry (Collett 2015)."""
+        strong = self.magnification > config.minimum_magnification
+        return (self.snr > config.minimum_arc_snr) & strong & self.resolved
+
+
+def draw_single(config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator) -> tuple[list, list]:
+    """One round of proposals: (detectable lenses, undetectable ones) as drafts."""
+    chosen = _propose(pools, rng, 1, config.minimum_arc_snr, LARGEST_OFFSET)
+    drafts = [_lens(pools, split, rng, *pair) for pair in chosen]
+    if not drafts:
+        return [], []
+    detection, _ = detect(assemble(drafts))
+    found, missed = [], []
+    for k, (draft, passes) in enumerate(zip(drafts, detection.passes(config), strict=True)):
+        _record(draft, detection, k)
+        if not passes:
+            draft.row |= {"family": "undetectable", "label": -1}
+        add_neighbours(draft, pools, rng, config.magnitude_limit)
+        (found if passes else missed).append(draft)
+    return found, missed
+
+
+def draw_compound(
+    config: PopulationConfig, pools: Pools, rng: np.random.Generator, rings: bool
+) -> list[tuple[Draft, Draft]]:
+    """One round of proposals: (compound lens, its matched single lens), double rings or compound arcs."""
+    chosen = _propose(pools, rng, 2, config.minimum_arc_snr, RING_OFFSET if rings else LARGEST_OFFSET, absolute=rings)
+    drafts = [_lens(pools, "compound", rng, *pair) for pair in chosen]
+    if not drafts:
+        return []
+    scenes = assemble(drafts)
+    first, second = detect(scenes)
+    gap = (scenes.scenes["theta_E_2"] - scenes.scenes["theta_E_1"]).to_numpy() > SEEING
+    both = first.passes(config) & second.passes(config)
+    full = (first.degrees >= FULL_RING_DEGREES) & (second.degrees >= FULL_RING_DEGREES)
+    wanted = both & (full & gap if rings else ~full)
+    found = []
+    for k in np.flatnonzero(wanted):
+        draft = drafts[k]
+        _record(draft, first, k)
+        draft.row |= {
+            "family": "double_ring" if rings else "compound_arc",
+            "magnification_2": float(second.magnification[k]),
+        }
+        add_neighbours(draft, pools, rng, config.magnitude_limit)
+        found.append((draft, _without_second_source(draft)))
+    return found
+
+
+def detect(scenes: Scenes) -> tuple[Detection, Detection]:
+    """Measure the arcs of sources 1 and 2 of every scene on a coarse, noiseless rendering; zeros where there is none."""
+    renderer = Renderer(DETECTION_FRAME)
+    found: list[tuple[list[np.ndarray], list[np.ndarray]]] = []
+    for start in range(0, len(scenes), 16):
+        part = scenes.take(slice(start, start + 16))
+        _, truth, lensed = renderer.light(part)
+        found.append((_measure(part, truth, lensed, 1), _measure(part, truth, lensed, 2)))
+    first, second = (Detection(*map(np.concatenate, zip(*parts, strict=True))) for parts in zip(*found, strict=True))
+    return first, second
+
+
+def _measure(part: Scenes, truth: torch.Tensor, lensed: torch.Tensor, source: int) -> list[np.ndarray]:
+    """The four arrays of `Detection` for one batch."""
+    table, own = part.scenes, part.components[part.components["role"] == Role.SOURCE_1 + source - 1]
+    intrinsic = own.groupby("scene")["flux_VIS"].sum().reindex(table["index"]).to_numpy()
+    r_e = own.groupby("scene")["r_e"].first().reindex(table["index"]).to_numpy()  # the disc's, before its clumps
+    sky = torch.as_tensor(table["sky_scale_VIS"].to_numpy(np.float32)) * EUCLID.bands[Band.VIS].sky_sigma
+    arc, rest = truth[:, source], truth[:, 0] + truth[:, 3 - source]
+    center = (torch.as_tensor(table[f"mass_{axis}"].to_numpy(np.float32)) for axis in "xy")
+    theta_E = torch.as_tensor(table[f"theta_E_{source}"].to_numpy())
+    return [
+        arc_snr(arc, rest, sky).numpy(),
+        np.nan_to_num(lensed[:, source].numpy() / intrinsic),
+        azimuth_covered(arc, sky, *center, DETECTION_FRAME.pixel_scale).numpy(),
+        resolved(theta_E, torch.as_tensor(r_e), SEEING).numpy(),
+    ]
+
+
+def move_source_out(draft: Draft, rng: np.random.Generator) -> Draft:
+    """The paired control of a lens: same galaxy, neighbours and noise, its source moved to where it has one image."""
+    control = copy.deepcopy(draft)
+    row = control.row
+    row |= {"family": "elliptical", "label": 0, "arc_snr": NAN, "magnification_1": NAN}
+    distance, angle = row["theta_E_1"] * rng.uniform(1.4, 3.0), rng.uniform(0, 2 * np.pi)
+    dx = row["mass_x"] + distance * np.cos(angle) - row["mass_2_x"]
+    dy = row["mass_y"] + distance * np.sin(angle) - row["mass_2_y"]
+    row |= {"mass_2_x": row["mass_2_x"] + dx, "mass_2_y": row["mass_2_y"] + dy}
+    control.components = [
+        (part[0], part[1], part[2] + dx, part[3] + dy, *part[4:]) if part[0] == Role.SOURCE_1 else part
+        for part in control.components
+    ]
+    return control
+
+
+
+def add_early_type(draft: Draft, galaxy: pd.Series, rng: np.random.Generator, q: float, phi: float) -> tuple[float, float]:
+    """The light of an early-type galaxy a little off the stamp's centre, with an outer disc in one of four; its (x, y)."""
+    x, y = rng.normal(0, 0.1, 2)
+    flux, r_e = fluxes(galaxy), float(galaxy["r_e"])
+    n = float(np.clip(rng.normal(4.0, 0.7), 2.0, 6.0))
+    if rng.random() < 0.25:
+        bulge, disc = redden(flux, rng.uniform(0.5, 0.8), 0.1)
+        draft.add(Role.TARGET, 0, x, y, r_e * 0.8, n, q, phi, bulge)
+        draft.add(Role.TARGET, 0, x, y, r_e * rng.uniform(1.3, 2.2), 1.0, max(q - 0.15, 0.2), phi, disc)
+    else:
+        draft.add(Role.TARGET, 0, x, y, r_e, n, q, phi, flux)
+    return x, y
+
+
+def _propose(
+    pools: Pools, rng: np.random.Generator, n_sources: int, minimum_snr: float, offset: float, absolute: bool = False
+) -> list[tuple]:
+    """Pairs (deflector, sources, offsets [arcsec]) that lens, drawn by cross-section, that may be bright enough."""
+    deflectors, galaxies = pools.deflectors, pools.galaxies
+    d = rng.integers(len(deflectors), size=PROPOSALS)
+    sources = rng.integers(len(galaxies), size=(n_sources, PROPOSALS))
+    z_lens, z = deflectors["z"].to_numpy()[d], galaxies["z"].to_numpy()[sources]
+    order = np.argsort(z, axis=0)
+    sources, z = np.take_along_axis(sources, order, 0), np.take_along_axis(z, order, 0)
+    behind = z[0] > z_lens + SMALLEST_REDSHIFT_GAP
+    if n_sources == 2:
+        behind &= z[1] > z[0] + SMALLEST_REDSHIFT_GAP
+    ratio = distance_ratio(z_lens, z)  # (source, proposal)
+    # the pool of deflectors has the cross-section's sigma^4 in it; its distances come in here
+    by_chance = rng.random(PROPOSALS) < np.prod(ratio, 0) ** 2
+    theta_E = einstein_radius_sis(deflectors["sigma"].to_numpy()[d], ratio)
+    scale = np.full_like(theta_E, offset) if absolute else offset * theta_E
+    radius = scale * np.sqrt(rng.random(theta_E.shape))
+    angle = rng.uniform(0, 2 * np.pi, theta_E.shape)
+    magnification = np.clip(2 * theta_E / np.maximum(radius, 1e-6), 2.0, 25.0)  # of a point behind a SIS
+    flux = galaxies["flux_VIS"].to_numpy()[sources] * magnification
+    area = np.pi * magnification * (galaxies["r_e"].to_numpy()[sources] ** 2 + 0.1**2) / EUCLID.pixel_scale**2
+    bright = flux / (EUCLID.bands[Band.VIS].sky_sigma * np.sqrt(area)) > 0.7 * minimum_snr
+    possible = behind & by_chance & bright.all(0) & (theta_E[0] > 0.2)
+    return [
+        (int(d[k]), sources[:, k], theta_E[:, k], (radius * np.cos(angle))[:, k], (radius * np.sin(angle))[:, k])
+        for k in np.flatnonzero(possible)
+    ]
+
+
+def _lens(
+    pools: Pools, split: str, rng: np.random.Generator, d: int, sources: np.ndarray, theta_E: np.ndarray,
+    offset_x: np.ndarray, offset_y: np.ndarray,
+) -> Draft:  # fmt: skip
+    """The draft of a proposed lens, without neighbours."""
+    deflector = pools.deflectors.iloc[d]
+    behind = [pools.galaxies.iloc[int(k)] for k in sources]
+    draft = blank("lens", 1, split, rng)
+    q, phi = float(deflector["q"]), float(rng.uniform(0, np.pi))
+    # light follows mass with a scatter in flattening and of 10 degrees in angle
+    q_light = float(np.clip(q + rng.normal(0, 0.08), 0.25, 0.99))
+    x, y = add_early_type(draft, deflector, rng, q_light, phi + rng.normal(0, np.radians(10)))
+    shear, direction = rng.rayleigh(0.03), rng.uniform(0, np.pi)
+    row = draft.row
+    row |= {
+        "z_lens": deflector["z"], "sigma_lens": deflector["sigma"], "mass_q": q, "mass_phi": phi, "mass_x": x, "mass_y": y,
+        "shear_1": shear * np.cos(2 * direction), "shear_2": shear * np.sin(2 * direction),
+    }  # fmt: skip
+    for plane, galaxy in enumerate(behind, start=1):
+        at_x, at_y = x + offset_x[plane - 1], y + offset_y[plane - 1]
+        row |= {f"z_source_{plane}": galaxy["z"], f"theta_E_{plane}": theta_E[plane - 1]}
+        add_galaxy(draft, Role.SOURCE_1 if plane == 1 else Role.SOURCE_2, galaxy, at_x, at_y, rng, plane)
+        if plane == 1:
+            row |= {"mass_2_x": at_x, "mass_2_y": at_y}
+    if len(behind) == 2:
+        first, second = behind
+        sigma = velocity_dispersion_of_source(first["M"], bool(first["red"]))
+        disc = draft.components[[part[0] for part in draft.components].index(Role.SOURCE_1)]
+        row |= {
+            "sigma_source_1": sigma, "mass_2_q": max(disc[6], 0.4), "mass_2_phi": disc[7],
+            "theta_E_12": einstein_radius_sis(sigma, float(distance_ratio(first["z"], second["z"]))),
+        }  # fmt: skip
+    return draft
+
+
+def _record(draft: Draft, detection: Detection, k: int) -> None:
+    draft.row |= {"arc_snr": float(detection.snr[k]), "magnification_1": float(detection.magnification[k])}
+
+
+def _without_second_source(draft: Draft) -> Draft:
+    single = copy.deepcopy(draft)
+    single.row |= {
+        "family": "matched_single", "z_source_2": NAN, "theta_E_2": 0.0, "theta_E_12": 0.0,
+        "magnification_2": NAN, "sigma_source_1": NAN,
+    }  # fmt: skip
+    single.components = [part for part in single.components if part[0] != Role.SOURCE_2]
+    return single
