@@ -1,0 +1,186 @@
+"""The command line: a command a stage, and the few beside the pipeline. Exit codes: 0 done, 2 usage or settings, 3 some input skipped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+INTERRUPTED = 130
+"""exit code of a command that Ctrl-C ended, as shells have it"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; errors that a user can mend are printed without a traceback."""
+    arguments = _parser().parse_args(argv)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    try:
+        return arguments.run(arguments) or 0
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was whole is kept, run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, LookupError, OSError) as error:
+        print(f"lensdream: {error}", file=sys.stderr)
+        return 2
+    except FloatingPointError as error:
+        print(f"lensdream: {error}", file=sys.stderr)
+        return 1
+
+
+# each command imports its own stage, so that none waits for the others' libraries
+def _population(scale: str) -> None:
+    from lensdream.population import stage
+
+    stage.run(scale)
+
+
+def _simulate(scale: str) -> None:
+    from lensdream.simulate import stage
+
+    stage.run(scale)
+
+
+def _train(scale: str) -> None:
+    from lensdream import train
+
+    train.run(scale)
+
+
+def _evaluate(scale: str) -> None:
+    from lensdream.evaluate import stage
+
+    stage.run(scale)
+
+
+def _compound(scale: str) -> None:
+    from lensdream.evaluate import compound
+
+    compound.run(scale)
+
+
+def _explain(scale: str) -> None:
+    from lensdream.explain import stage
+
+    stage.run(scale)
+
+
+def _observe(scale: str) -> None:
+    from lensdream.observe import stage
+
+    stage.run(scale)
+
+
+def _report(scale: str) -> None:
+    from lensdream.report import stage
+
+    stage.run(scale)
+
+
+STAGES: dict[str, tuple[Callable[[str], None], str]] = {
+    "population": (_population, "draw galaxies with SkyPy and put scenes together"),
+    "simulate": (_simulate, "render the scenes"),
+    "train": (_train, "train LensNet, keep the best validation epoch"),
+    "evaluate": (_evaluate, "measure it on the test set"),
+    "compound": (_compound, "measure it on compound lenses it never saw"),
+    "explain": (_explain, "occlusion maps and Deep Dream, scored against the true arcs"),
+    "observe": (_observe, "score the real cutouts in data/cutouts and LENSDREAM_CUTOUTS"),
+    "report": (_report, "put everything on one page"),
+}
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from lensdream.observe.score import main_score
+
+    return main_score(arguments.paths, Path(arguments.out), arguments.model)
+
+
+def _tune(arguments: argparse.Namespace) -> None:
+    from lensdream import tuning
+
+    tuning.run(arguments.scale, write=arguments.write)
+
+
+def _register(arguments: argparse.Namespace) -> None:
+    from lensdream import registration
+
+    registration.run(arguments.scale)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from lensdream.dataset import ImageStore
+    from lensdream.dataset.export import export_fits
+
+    export_fits(ImageStore.open(Path(arguments.folder)), Path(arguments.out), arguments.family, arguments.n)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from lensdream.dataset import ImageStore
+
+    store = ImageStore.open(Path(arguments.folder))
+    broken = store.check()
+    for name in broken:
+        print(f"{arguments.folder}/{name} differs from its manifest: simulate again", file=sys.stderr)
+    print(f"{len(store)} images, {len(store.manifest['sha256']) - len(broken)} files as the manifest says")
+    return 1 if broken else 0
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    import os
+    import subprocess
+
+    from lensdream import tracking
+
+    print(f"MLflow at http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return subprocess.run(tracking.ui_command(Path(), arguments.port), env=environment, check=False).returncode
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lensdream", description="Find strong gravitational lenses and show why.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (function, text) in STAGES.items():
+        command = commands.add_parser(name, help=text, description=text)
+        _add_scale(command)
+        command.set_defaults(run=lambda arguments, function=function: function(arguments.scale))
+
+    score = commands.add_parser("score", help="score FITS cutouts: one row a file")
+    score.add_argument("paths", nargs="+", help="folders, globs and files")
+    score.add_argument("--out", required=True, help="table to write, .parquet or .csv")
+    score.add_argument("--model", help="alias or version in the registry, or a model's folder (default: the champion, else the newest)")
+    score.set_defaults(run=_score)
+
+    tune = commands.add_parser("tune", help="search for better training settings with Optuna")
+    _add_scale(tune)
+    tune.add_argument("--write", action="store_true", help="write the winner into params.yaml")
+    tune.set_defaults(run=_tune)
+
+    register = commands.add_parser("register", help="register the trained model, move the champion if it is better")
+    _add_scale(register)
+    register.set_defaults(run=_register)
+
+    dataset = commands.add_parser("dataset", help="look after an image store").add_subparsers(required=True, metavar="ACTION")
+    export = dataset.add_parser("export", help="write images as FITS cutouts in Euclid's layout")
+    export.add_argument("folder")
+    export.add_argument("--format", choices=["fits"], default="fits")
+    export.add_argument("--family", required=True)
+    export.add_argument("--n", type=int, required=True)
+    export.add_argument("--out", required=True)
+    export.set_defaults(run=_export)
+    check = dataset.add_parser("check", help="compare every file with the manifest")
+    check.add_argument("folder")
+    check.set_defaults(run=_check)
+
+    ui = commands.add_parser("ui", help="open MLflow on 127.0.0.1")
+    ui.add_argument("--port", type=int, default=5000)
+    ui.set_defaults(run=_ui)
+    return parser
+
+
+def _add_scale(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--scale", required=True, help="quick or poster: a scale in params.yaml")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Random changes of training images that leave the physics as it is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lensdream.survey import Band
+
+
+def augment(images: Tensor, generator: torch.Generator, shift_pixels: int, band_dropout: float) -> Tensor:
+    """Turn, mirror and shift a batch (B, band, y, x), and drop bands of some of its images.
+
+    One symmetry of the square and one shift serve the whole batch: batches are many, and a copy an image is slow. A dropped
+    band is all zeros, as in an observation that lacks it; half of the images that lose bands lose the whole near infrared.
+    """
+    images = torch.rot90(images, int(torch.randint(4, (), generator=generator)), (2, 3))
+    if torch.randint(2, (), generator=generator):
+        images = images.flip(3)
+    if shift_pixels:
+        dy, dx = (int(d) for d in torch.randint(-shift_pixels, shift_pixels + 1, (2,), generator=generator))
+        images = torch.roll(images, (dy, dx), (2, 3))
+    keep = torch.ones(len(images), len(Band))
+    chance = torch.rand(len(images), generator=generator)
+    keep[chance < band_dropout / 2, Band.Y :] = 0
+    single = (chance >= band_dropout / 2) & (chance < band_dropout)
+    keep[single, torch.randint(Band.Y, len(Band), (int(single.sum()),), generator=generator)] = 0
+    return images * keep[:, :, None, None].to(images.dtype)

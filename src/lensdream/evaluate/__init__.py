@@ -1,0 +1,1 @@
+"""How good the finder is: metrics with intervals, calibration, selection function, and the compound test."""

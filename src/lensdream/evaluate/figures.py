@@ -1,0 +1,90 @@
+"""Figures of the evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_curve
+
+from lensdream.evaluate.metrics import probability
+
+LABELS = {
+    "theta_E": "Einstein radius [arcsec]",
+    "arc_snr": "signal-to-noise of the arcs in VIS",
+    "magnitude_lensed_source_VIS": "lensed source, VIS [AB mag]",
+    "magnitude_lens_VIS": "deflector, VIS [AB mag]",
+}
+
+
+def save(figure: plt.Figure, path: Path) -> Path:
+    """Write a figure as PNG and close it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return path
+
+
+def roc(logits: np.ndarray, labels: np.ndarray) -> plt.Figure:
+    """Completeness against false-positive rate, which is logarithmic: a survey lives at its left end."""
+    fpr, tpr, _ = roc_curve(labels, logits)
+    figure, axes = plt.subplots(figsize=(5.5, 4), layout="constrained")
+    axes.step(fpr, tpr, where="post")
+    floor = 1 / max(int((labels == 0).sum()), 1)
+    axes.set(
+        xscale="log", xlim=(floor / 2, 1), ylim=(0, 1.01), xlabel="false-positive rate", ylabel="completeness",
+        title=f"{int((labels == 1).sum())} lenses, {int((labels == 0).sum())} non-lenses",
+    )  # fmt: skip
+    for rate in (1e-2, 1e-3):
+        axes.axvline(rate, color="0.7", ls=":")
+    return figure
+
+
+def scores_by_family(truth: pd.DataFrame, logits: np.ndarray, thresholds: dict[str, float]) -> plt.Figure:
+    """Distribution of the logits of each family."""
+    families = sorted(truth["family"].unique(), key=lambda name: float(np.median(logits[truth["family"] == name])))
+    figure, axes = plt.subplots(figsize=(7, 0.5 * len(families) + 1.2), layout="constrained")
+    axes.violinplot([logits[truth["family"] == name] for name in families], orientation="horizontal", showmedians=True)
+    axes.set_yticks(range(1, len(families) + 1), [f"{f} ({int((truth['family'] == f).sum())})" for f in families])
+    for name, threshold in thresholds.items():
+        axes.axvline(threshold, color="0.5", ls=":")
+        axes.text(threshold, len(families) + 0.6, name, fontsize=7, ha="center")
+    axes.set(xlabel="logit")
+    return figure
+
+
+def selection(table: dict[str, list[dict]]) -> plt.Figure:
+    """Completeness against each property, with counts."""
+    figure, grid = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", sharey=True)
+    for axes, (name, rows) in zip(grid.flat, table.items(), strict=True):
+        centre = [(row["low"] + row["high"]) / 2 for row in rows]
+        for key in (key for key in (rows[0] if rows else {}) if key.startswith("completeness")):
+            axes.plot(centre, [row[key] for row in rows], "o-", ms=4, label=key.removeprefix("completeness_"))
+        for x, row in zip(centre, rows, strict=True):
+            axes.text(x, 0.02, str(row["n"]), fontsize=6, ha="center", color="0.4")
+        axes.set(xlabel=LABELS[name], ylim=(0, 1.03))
+    grid[0, 0].set_xscale("log")
+    grid[0, 1].set_xscale("log")
+    grid[0, 0].set_ylabel("completeness")
+    grid[1, 0].set_ylabel("completeness")
+    grid[0, 0].legend(fontsize=7)
+    return figure
+
+
+def reliability(logits: np.ndarray, labels: np.ndarray, temperature: float, bins: int = 15) -> plt.Figure:
+    """Share of lenses against stated probability, before and after calibration."""
+    figure, axes = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="0.7")
+    for name, t in (("as trained", 1.0), (f"temperature {temperature:.2f}", temperature)):
+        p = probability(logits, t)
+        which = np.clip((p * bins).astype(int), 0, bins - 1)
+        filled = np.flatnonzero(np.bincount(which, minlength=bins) >= 5)
+        axes.plot([p[which == k].mean() for k in filled], [labels[which == k].mean() for k in filled], "o-", ms=4, label=name)
+    axes.set(xlabel="stated probability", ylabel="share of lenses", xlim=(0, 1), ylim=(0, 1))
+    axes.legend()
+    return figure

@@ -1,0 +1,121 @@
+"""Numbers from logits and labels, each with a bootstrap interval. Pure functions of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
+from scipy.stats import rankdata
+
+Interval = dict[str, float]
+
+
+def precision(found: np.ndarray, labels: np.ndarray) -> float:
+    """Share of lenses among what is called a lens; NaN where nothing is."""
+    return float(labels[found].mean()) if found.any() else float("nan")
+
+
+def recall(found: np.ndarray, labels: np.ndarray) -> float:
+    """Share of the lenses that are called so; NaN without lenses."""
+    lenses = labels == 1
+    return float(found[lenses].mean()) if lenses.any() else float("nan")
+
+
+def f1(found: np.ndarray, labels: np.ndarray) -> float:
+    """Harmonic mean of precision and recall."""
+    both = int((found & (labels == 1)).sum())
+    total = int(found.sum()) + int((labels == 1).sum())
+    return 2 * both / total if total else float("nan")
+
+
+def auroc(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Area under the ROC curve: the chance that a lens outscores a non-lens (Mann & Whitney), ties half."""
+    n_lens, n_non = int((labels == 1).sum()), int((labels == 0).sum())
+    if n_lens == 0 or n_non == 0:
+        return float("nan")
+    ranks = rankdata(logits)
+    return float((ranks[labels == 1].sum() - n_lens * (n_lens + 1) / 2) / (n_lens * n_non))
+
+
+def threshold_at_fpr(non_lens_logits: np.ndarray, fpr: float) -> float:
+    """Lowest logit t for which at most this share of the non-lenses lies above t; NaN without non-lenses.
+
+    With fewer than 1 / fpr non-lenses it is the highest of them: no false positive is left.
+    """
+    n = len(non_lens_logits)
+    if n == 0:
+        return float("nan")
+    allowed = int(np.floor(fpr * n + 1e-9))
+    return float(np.partition(non_lens_logits, n - 1 - allowed)[n - 1 - allowed])
+
+
+def tpr_at_fpr(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
+    """Completeness at the threshold of a false-positive rate."""
+    return float((logits[labels == 1] > threshold_at_fpr(logits[labels == 0], fpr)).mean())
+
+
+def tpr_before_false_positives(logits: np.ndarray, labels: np.ndarray, allowed: int) -> float:
+    """Completeness with at most `allowed` false positives; TPR0 and TPR10 of Metcalf et al. 2019 are 0 and 9."""
+    non = np.sort(logits[labels == 0])[::-1]
+    threshold = non[allowed] if allowed < len(non) else -np.inf
+    return float((logits[labels == 1] > threshold).mean())
+
+
+def purity_at_prevalence(tpr: float, fpr: float, prevalence: float) -> float:
+    """Share of lenses among the candidates of a survey in which this share of objects are lenses."""
+    found = prevalence * tpr + (1 - prevalence) * fpr
+    return prevalence * tpr / found if found else float("nan")
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Mean distance of probability and lens share over bins of equal width, weighted by their counts (Guo et al. 2017)."""
+    which = np.clip((probabilities * bins).astype(int), 0, bins - 1)
+    counts = np.bincount(which, minlength=bins)
+    gap = np.abs(
+        np.bincount(which, probabilities, minlength=bins) - np.bincount(which, labels.astype(float), minlength=bins)
+    )
+    return float(gap.sum() / counts.sum()) if counts.sum() else float("nan")
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Temperature T > 0 that makes sigmoid(logit / T) likeliest (Guo et al. 2017)."""
+
+    def loss(log_t: float) -> float:
+        scaled = logits / np.exp(log_t)
+        return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def probability(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Lens probability of logits."""
+    return expit(np.asarray(logits, float) / temperature)
+
+
+def bootstrap(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    logits: np.ndarray,
+    labels: np.ndarray,
+    n: int,
+    rng: np.random.Generator,
+) -> Interval:
+    """A measure of (logits, labels) with its 95 % interval from resampling lenses and non-lenses apart."""
+    lenses, non = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
+    draws = []
+    for _ in range(n):
+        chosen = np.concatenate([rng.choice(part, len(part)) for part in (lenses, non) if len(part)])
+        draws.append(measure(logits[chosen], labels[chosen]))
+    draws = [value for value in draws if np.isfinite(value)]
+    low, high = np.percentile(draws, [2.5, 97.5]) if draws else (float("nan"), float("nan"))
+    return {"value": measure(logits, labels), "low": float(low), "high": float(high)}
+
+
+def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> Interval:
+    """A share with its 95 % bootstrap interval; resampling hits is drawing from a binomial."""
+    if len(hits) == 0:
+        return dict.fromkeys(("value", "low", "high"), float("nan"))
+    value = float(np.mean(hits))
+    low, high = np.percentile(rng.binomial(len(hits), value, n) / len(hits), [2.5, 97.5])
+    return {"value": value, "low": float(low), "high": float(high)}

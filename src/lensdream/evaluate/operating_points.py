@@ -1,0 +1,28 @@
+"""The thresholds and the temperature that travel with a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+FILE = "operating_points.json"
+GATE = "tpr_at_fpr_1e-2"
+"""completeness that the champion of the registry is chosen by"""
+RATES = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
+
+
+def write(folder: Path, thresholds: dict[str, float], temperature: float, gate: float) -> None:
+    """Write `threshold_fpr_<rate>` (logits), `temperature` and the gate's metric beside the weights."""
+    values = {f"threshold_fpr_{name}": value for name, value in thresholds.items()}
+    values |= {"temperature": temperature, GATE: gate}
+    part = folder / f"{FILE}.part"
+    part.write_text(json.dumps(values, indent=2) + "\n")
+    part.replace(folder / FILE)
+
+
+def read(folder: Path) -> dict[str, float]:
+    """What `write` wrote; raises `FileNotFoundError` with the remedy."""
+    path = folder / FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no {FILE} in {folder}: run the evaluate stage for this model first")
+    return json.loads(path.read_text())

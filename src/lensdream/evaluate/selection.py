@@ -1,0 +1,48 @@
+"""The selection function: completeness in bins of what a lens is like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lensdream.survey import AB_ZERO_POINT_MICROJANSKY
+
+EDGES = {
+    "theta_E": (0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0),
+    "arc_snr": (0, 20, 25, 30, 40, 60, 100, 200, 1000),
+    "magnitude_lensed_source_VIS": (17, 20, 21, 22, 22.5, 23, 23.5, 24, 26),
+    "magnitude_lens_VIS": (15, 18, 19, 20, 21, 22, 23, 24, 28),
+}
+"""units: arcsec, none, AB mag, AB mag"""
+
+
+def lens_properties(truth: pd.DataFrame) -> pd.DataFrame:
+    """The properties in `EDGES` of rows of the truth table."""
+    with np.errstate(divide="ignore"):
+        source, lens = (
+            AB_ZERO_POINT_MICROJANSKY - 2.5 * np.log10(truth[f"flux_{part}_VIS"]) for part in ("source_1", "target")
+        )
+    return pd.DataFrame(
+        {
+            "theta_E": truth["theta_E_1"],
+            "arc_snr": truth["arc_snr_1"],
+            "magnitude_lensed_source_VIS": source,
+            "magnitude_lens_VIS": lens,
+        }
+    )
+
+
+def completeness(truth: pd.DataFrame, logits: np.ndarray, thresholds: dict[str, float]) -> dict[str, list[dict]]:
+    """Per property, rows of {low, high, n, completeness_at_<name>}; bins without lenses are left out."""
+    properties = lens_properties(truth)
+    table: dict[str, list[dict]] = {}
+    for name, edges in EDGES.items():
+        which = np.digitize(properties[name], edges) - 1
+        rows = []
+        for k in range(len(edges) - 1):
+            inside = which == k
+            if inside.any():
+                found = {f"completeness_at_{at}": float((logits[inside] > t).mean()) for at, t in thresholds.items()}
+                rows.append({"low": edges[k], "high": edges[k + 1], "n": int(inside.sum()), **found})
+        table[name] = rows
+    return table

@@ -1,0 +1,120 @@
+"""The evaluate stage: the test set in one pass, every number of it with an interval."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lensdream import config, tracking
+from lensdream.config import EvaluateConfig
+from lensdream.dataset import ImageStore
+from lensdream.evaluate import figures, metrics, operating_points, selection
+from lensdream.networks import load_model, predict
+from lensdream.paths import Paths
+from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures."""
+    settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    model, store = load_model(paths.model).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
+    truth = store.truth
+    with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
+        chosen = np.flatnonzero(truth["split"].isin(["validation", "test"]))
+        logits = predict(model, torch.from_numpy(store.images(chosen)), settings.batch_size).numpy()
+        table = truth.iloc[chosen].assign(logit=logits).reset_index(drop=True)
+        labelled = table[table["label"] >= 0]
+        validation, test = (labelled[labelled["split"] == split] for split in ("validation", "test"))
+        temperature = metrics.fit_temperature(validation["logit"].to_numpy(), validation["label"].to_numpy())
+        result = measure(test, temperature, settings)
+        thresholds = {name: result[f"threshold_fpr_{name}"] for name in operating_points.RATES}
+        operating_points.write(paths.model, thresholds, temperature, result[operating_points.GATE]["value"])
+        undetectable = table[table["family"] == FAMILY_UNDETECTABLE]["logit"].to_numpy()
+        result[FAMILY_UNDETECTABLE] = {
+            "n": len(undetectable),
+            "found_at_0.5": _share(undetectable > 0),
+            "found_at_threshold_1e-3": _share(undetectable > thresholds["1e-3"]),
+        }
+        lenses = test[test["label"] == 1]
+        at = {"0.5": 0.0, "fpr_1e-2": thresholds["1e-2"], "fpr_1e-3": thresholds["1e-3"]}
+        result["selection_function"] = selection.completeness(lenses, lenses["logit"].to_numpy(), at)
+        paths.scores.mkdir(parents=True, exist_ok=True)
+        table[["index", "split", "family", "label", "logit"]].to_parquet(paths.scores / "test.parquet", index=False)
+        drawn = {
+            "roc": figures.roc(test["logit"].to_numpy(), test["label"].to_numpy()),
+            "scores": figures.scores_by_family(table[table["split"] == "test"], table[table["split"] == "test"]["logit"].to_numpy(), at),
+            "selection": figures.selection(result["selection_function"]),
+            "reliability": figures.reliability(test["logit"].to_numpy(), test["label"].to_numpy(), temperature),
+        }
+        for name, figure in drawn.items():
+            run.figure(figures.save(figure, paths.figures / "evaluate" / f"{name}.png"))
+        path = paths.metrics("evaluate")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=2) + "\n")
+        run.metrics({name: value["value"] for name, value in result.items() if isinstance(value, dict) and "value" in value})
+    print(report(result))
+
+
+def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) -> dict[str, object]:
+    """The numbers of a test table with columns family, label (0, 1), logit."""
+    logits, labels = test["logit"].to_numpy(float), test["label"].to_numpy()
+    rng = np.random.default_rng(settings.seed)
+
+    def with_interval(function: object) -> dict[str, float]:
+        return metrics.bootstrap(function, logits, labels, settings.bootstrap, rng)
+
+    result: dict[str, object] = {
+        "precision": with_interval(lambda s, y: metrics.precision(s > 0, y)),
+        "recall": with_interval(lambda s, y: metrics.recall(s > 0, y)),
+        "accuracy": with_interval(lambda s, y: float(((s > 0) == (y == 1)).mean())),
+        "f1": with_interval(lambda s, y: metrics.f1(s > 0, y)),
+        "auroc": with_interval(metrics.auroc),
+    }
+    for name, rate in list(operating_points.RATES.items())[1:]:
+        result[f"tpr_at_fpr_{name}"] = with_interval(lambda s, y, rate=rate: metrics.tpr_at_fpr(s, y, rate))
+    result["tpr0"] = with_interval(lambda s, y: metrics.tpr_before_false_positives(s, y, 0))
+    result["tpr10"] = with_interval(lambda s, y: metrics.tpr_before_false_positives(s, y, 9))
+    result["purity_at_prevalence_1e-3"] = with_interval(
+        lambda s, y: metrics.purity_at_prevalence(metrics.tpr_at_fpr(s, y, 1e-3), 1e-3, settings.prevalence)
+    )
+    result["ece"] = with_interval(
+        lambda s, y: metrics.expected_calibration_error(metrics.probability(s, temperature), y == 1)
+    )
+    result["ece_before_calibration"] = with_interval(
+        lambda s, y: metrics.expected_calibration_error(metrics.probability(s), y == 1)
+    )
+    result |= {"n_lens": int((labels == 1).sum()), "n_nonlens": int((labels == 0).sum()), "temperature": temperature}
+    for name, rate in operating_points.RATES.items():
+        result[f"threshold_fpr_{name}"] = metrics.threshold_at_fpr(logits[labels == 0], rate)
+    family = test["family"].to_numpy()
+    result["families"] = {
+        name: {
+            "n": int((family == name).sum()),
+            "fpr_at_0.5": _share(logits[family == name] > 0),
+            "fpr_at_threshold_1e-3": _share(logits[family == name] > result["threshold_fpr_1e-3"]),
+        }
+        for name in FAMILIES_NON_LENS
+    }
+    return result
+
+
+def report(result: dict[str, object]) -> str:
+    """The table that the stage prints."""
+    lines = [f"{result['n_lens']} lenses, {result['n_nonlens']} non-lenses"]
+    for name, value in result.items():
+        if isinstance(value, dict) and "value" in value:
+            lines.append(f"  {name:28s} {value['value']:.4f}  [{value['low']:.4f}, {value['high']:.4f}]")
+    lines.append(f"  {'family':12s} {'n':>6s} {'FPR at 0.5':>11s} {'at the 1e-3 threshold':>22s}")
+    for name, row in result["families"].items():
+        lines.append(f"  {name:12s} {row['n']:6d} {row['fpr_at_0.5']:11.4f} {row['fpr_at_threshold_1e-3']:22.4f}")
+    return "\n".join(lines)
+
+
+def _share(hits: np.ndarray) -> float | None:
+    """Share of hits; None (null) of nothing."""
+    return float(np.mean(hits)) if len(hits) else None

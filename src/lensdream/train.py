@@ -1,0 +1,246 @@
+"""Training: one visible loop, the best validation epoch kept, resumable after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lensdream import config, tracking
+from lensdream.config import TrainConfig
+from lensdream.dataset import ImageStore
+from lensdream.dataset.augment import augment
+from lensdream.networks import LensNet, LensNetConfig, predict, save_model
+from lensdream.paths import Paths
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images (N, band, y, x) float16 [microjansky a pixel] and labels (N,) float32 of 0 and 1."""
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def from_store(cls, store: ImageStore, split: str, limit: int | None = None) -> LabelledImages:
+        """The lenses and non-lenses of a split, at most `limit` of them, evenly taken.
+
+        Raises `ValueError` for a split without both labels.
+        """
+        chosen = np.flatnonzero((store.truth["split"] == split) & (store.truth["label"] >= 0))
+        if limit is not None and limit < len(chosen):
+            chosen = chosen[np.linspace(0, len(chosen) - 1, limit).astype(int)]
+        labels = store.truth["label"].to_numpy()[chosen]
+        if len(np.unique(labels)) != 2:
+            raise ValueError(
+                f"the {split} split has {len(labels)} images of labels {np.unique(labels).tolist()}, both 0 and 1 are "
+                f"needed: raise population.{split} or change lens_fraction"
+            )
+        return cls(torch.from_numpy(store.images(chosen)), torch.as_tensor(labels, dtype=torch.float32))
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch did."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_auroc: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The model of the best validation epoch, and the history."""
+
+    model: LensNet
+    best_epoch: int
+    records: list[EpochRecord]
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Train LensNet on the store of a scale; writes the model, the curves and `metrics/<scale>/train.json`."""
+    settings = config.load("train", TrainConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    store = ImageStore.open(paths.images)
+    train, validation = (LabelledImages.from_store(store, split) for split in ("train", "validation"))
+    torch.set_num_threads(settings.threads)
+    started = time.perf_counter()
+    with tracking.stage_run("train", scale, settings, root=root, datasets={"images": paths.images}) as run:
+
+        def on_epoch(record: EpochRecord, model: LensNet, best: bool) -> None:
+            values = dataclasses.asdict(record)
+            run.metrics(values, step=record.epoch)
+            if best:
+                save_model(paths.model, model, store.stamp)
+            print(
+                f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
+                f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}"
+            )
+
+        result = fit(settings, train, validation, checkpoint=paths.checkpoint, on_epoch=on_epoch)
+        save_model(paths.model, result.model, store.stamp)
+        best = result.records[result.best_epoch]
+        metrics = {
+            "best_epoch": result.best_epoch,
+            "epochs": len(result.records),
+            "validation_loss": best.validation_loss,
+            "validation_auroc": best.validation_auroc,
+            "images_per_second": round(float(np.median([r.images_per_second for r in result.records])), 1),
+            "seconds": round(sum(r.seconds for r in result.records), 1),
+            "parameters": sum(p.numel() for p in result.model.parameters()),
+        }
+        write_curves(result, paths)
+        path = paths.metrics("train")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(metrics, indent=2) + "\n")
+        run.metrics(metrics)
+        run.figure(paths.figures / "train" / "losses.png")
+        run.checkpoint(paths.model, best.epoch, {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc})
+        paths.checkpoint.unlink(missing_ok=True)
+    print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
+
+
+def fit(
+    config: TrainConfig,
+    train: LabelledImages,
+    validation: LabelledImages,
+    *,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochRecord, LensNet, bool], None] = lambda record, model, best: None,
+) -> FitResult:
+    """Train a LensNet and keep the epoch of the lowest validation loss.
+
+    With `checkpoint`, every epoch's end is saved there and an interrupted run goes on from it with the same result; a
+    checkpoint of other settings or images is not used.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(config.seed)
+    model = LensNet(LensNetConfig(config.width, config.dropout)).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    steps = math.ceil(len(train.images) / config.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps)
+    )
+    records: list[EpochRecord] = []
+    best_state, best_epoch = None, -1
+    identity = _identity(config, train)
+    saved = _load_checkpoint(checkpoint, identity)
+    if saved is not None:
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        schedule.load_state_dict(saved["schedule"])
+        torch.set_rng_state(saved["rng"])
+        records = [EpochRecord(**record) for record in saved["records"]]
+        best_state, best_epoch = saved["best_state"], saved["best_epoch"]
+        print(f"going on after epoch {len(records) - 1} of {config.epochs}")
+
+    for epoch in range(len(records), config.epochs):
+        started = time.perf_counter()
+        generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+        order = torch.randperm(len(train.images), generator=generator)
+        model.train()
+        total = torch.zeros((), device=device)
+        for batch in tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False):
+            if len(batch) == 1:  # batch normalisation needs two
+                continue
+            images = augment(train.images[batch].float(), generator, config.shift_pixels, config.band_dropout)
+            images = images.to(device, memory_format=torch.channels_last)
+            labels = train.labels[batch].to(device)
+            smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
+            loss = nn.functional.binary_cross_entropy_with_logits(model(images), smooth)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            total += loss.detach() * len(batch)
+        trained = time.perf_counter() - started
+        train_loss = float(total) / len(order)
+        if not math.isfinite(train_loss):
+            raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower train.learning_rate")
+        logits = predict(model, validation.images, device=device)
+        validation_loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
+        auroc = float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
+        record = EpochRecord(
+            epoch, train_loss, validation_loss, auroc, optimizer.param_groups[0]["lr"],
+            time.perf_counter() - started, len(order) / trained,
+        )  # fmt: skip
+        records.append(record)
+        best = validation_loss <= min(r.validation_loss for r in records)
+        if best:
+            best_state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            best_epoch = epoch
+        if checkpoint is not None:
+            state = {
+                "identity": identity, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(), "rng": torch.get_rng_state(),
+                "records": [dataclasses.asdict(r) for r in records], "best_state": best_state, "best_epoch": best_epoch,
+            }  # fmt: skip
+            _save_checkpoint(checkpoint, state)
+        on_epoch(record, model, best)
+    model.load_state_dict(best_state)
+    return FitResult(model.cpu().eval(), best_epoch, records)
+
+
+def one_cycle(step: int, warmup: int, total: int) -> float:
+    """Share of the peak learning rate at a step: a linear rise, then half a cosine down to a hundredth."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = min((step - warmup) / max(total - warmup, 1), 1.0)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def write_curves(result: FitResult, paths: Paths) -> None:
+    """Both losses against the epoch, as `metrics/<scale>/epochs.csv` and a figure."""
+    import matplotlib.pyplot as plt
+    import pandas as pd
+
+    table = pd.DataFrame([dataclasses.asdict(record) for record in result.records])
+    path = paths.metrics("train").with_name("epochs.csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.drop(columns=["seconds", "images_per_second"]).to_csv(path, index=False, float_format="%.6g")
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    axes.plot(table["epoch"], table["train_loss"], label="training (augmented, with dropout)")
+    axes.plot(table["epoch"], table["validation_loss"], label="validation")
+    axes.axvline(result.best_epoch, color="0.6", ls=":", label=f"best epoch, {result.best_epoch}")
+    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"LensNet, {paths.scale} scale")
+    axes.legend()
+    target = paths.figures / "train" / "losses.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=120)
+    plt.close(figure)
+
+
+def _identity(config: TrainConfig, train: LabelledImages) -> str:
+    """What a checkpoint must share with the run that goes on from it."""
+    sample = train.images[:: max(len(train.images) // 16, 1), :, ::16, ::16].float().sum().item()
+    return json.dumps([dataclasses.asdict(config), len(train.images), sample])
+
+
+def _save_checkpoint(path: Path, state: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    os.replace(part, path)
+
+
+def _load_checkpoint(path: Path | None, identity: str) -> dict | None:
+    if path is None or not path.is_file():
+        return None
+    state = torch.load(path, weights_only=True)
+    return state if state["identity"] == identity else None
