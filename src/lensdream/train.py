@@ -108,9 +108,11 @@ def run(scale: str, root: Path = Path()) -> None:
         path = paths.metrics("train")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(metrics, indent=2) + "\n")
-        run.metrics(metrics)
+        # under other names than the curves', which these values would overwrite at step 0
+        run.metrics({f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()})
         run.figure(paths.figures / "train" / "losses.png")
-        run.checkpoint(paths.model, best.epoch, {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc})
+        kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
+        run.checkpoint(paths.model, best.epoch, kept)
         paths.checkpoint.unlink(missing_ok=True)
     print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
 
