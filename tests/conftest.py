@@ -27,7 +27,12 @@ def random_scene(rng, sources, index=0):
     """A scene with light and, for `sources` of 1 or 2, a deflector; every parameter drawn."""
     row = dict.fromkeys(SCENE_COLUMNS, 0.0)
     row |= {"split": "test", "family": "lens" if sources else "elliptical", "label": int(sources > 0)}
-    row |= {"index": index, "seed": int(rng.integers(2**62)), "partner": -1, "psf_scale": float(rng.choice([0.88, 1.0]))}
+    row |= {
+        "index": index,
+        "seed": int(rng.integers(2**62)),
+        "partner": -1,
+        "psf_scale": float(rng.choice([0.88, 1.0])),
+    }
     row |= dict.fromkeys(SKY_COLUMNS, 1.0)
     z = np.sort(rng.uniform(0.2, 3.0, 3))
     z += np.array([0.0, 0.2, 0.4])

@@ -74,7 +74,9 @@ def test_half_of_the_light_is_inside_r_e():
 def test_arms_keep_the_flux():
     angle = torch.linspace(0, 2 * np.pi, 721, dtype=torch.float64)[:-1]
     for radius in (0.1, 0.5, 2.0):
-        factor = spiral_arms(radius * torch.cos(angle), radius * torch.sin(angle), t(0.5), t(0.8), t(2.0), t(0.3), t(1.0))
+        factor = spiral_arms(
+            radius * torch.cos(angle), radius * torch.sin(angle), t(0.5), t(0.8), t(2.0), t(0.3), t(1.0)
+        )
         assert float(factor.mean()) == pytest.approx(1.0, abs=1e-9)
         assert float(factor.max()) == pytest.approx(1.8, abs=1e-3)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import COSMOLOGY, join, random_scene
 
+from conftest import COSMOLOGY, join, random_scene
 from lensdream.optics.sampling import Frame
 from lensdream.scene import Role
 from lensdream.simulate.reference import lenstronomy_image

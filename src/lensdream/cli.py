@@ -1,4 +1,7 @@
-"""The command line: a command a stage, and the few beside the pipeline. Exit codes: 0 done, 2 usage or settings, 3 some input skipped."""
+"""The command line: a command a stage, and the few beside the pipeline.
+
+Exit codes: 0 done, 2 usage, settings or a stage that has not run yet, 3 some input skipped, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -148,7 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="score FITS cutouts: one row a file")
     score.add_argument("paths", nargs="+", help="folders, globs and files")
     score.add_argument("--out", required=True, help="table to write, .parquet or .csv")
-    score.add_argument("--model", help="alias or version in the registry, or a model's folder (default: the champion, else the newest)")
+    score.add_argument(
+        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the newest)"
+    )
     score.set_defaults(run=_score)
 
     tune = commands.add_parser("tune", help="search for better training settings with Optuna")
@@ -160,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_scale(register)
     register.set_defaults(run=_register)
 
-    dataset = commands.add_parser("dataset", help="look after an image store").add_subparsers(required=True, metavar="ACTION")
+    dataset = commands.add_parser("dataset", help="look after an image store").add_subparsers(
+        required=True, metavar="ACTION"
+    )
     export = dataset.add_parser("export", help="write images as FITS cutouts in Euclid's layout")
     export.add_argument("folder")
     export.add_argument("--format", choices=["fits"], default="fits")

@@ -15,7 +15,17 @@ import yaml
 
 Config = TypeVar("Config")
 
-STAGES_WITH_SETTINGS = ("population", "simulate", "train", "evaluate", "compound", "explain", "observe", "report", "tune")
+STAGES_WITH_SETTINGS = (
+    "population",
+    "simulate",
+    "train",
+    "evaluate",
+    "compound",
+    "explain",
+    "observe",
+    "report",
+    "tune",
+)
 
 
 class ConfigError(ValueError):
@@ -55,7 +65,9 @@ class PopulationConfig:
         """Check what no single bound can."""
         total = sum(self.non_lens_shares.values())
         if abs(total - 1.0) > 1e-6:
-            raise ConfigError(f"population: the shares of the non-lens families add up to {total:.6g}, they must add up to 1")
+            raise ConfigError(
+                f"population: the shares of the non-lens families add up to {total:.6g}, they must add up to 1"
+            )
 
     @property
     def non_lens_shares(self) -> dict[str, float]:
@@ -90,6 +102,7 @@ class TrainConfig:
     shift_pixels: int = bounded(0, 16)
     band_dropout: float = bounded(0.0, 0.9)
     label_smoothing: float = bounded(0.0, 0.4)
+    averaging: float = bounded(0.0, 0.99999)
     epochs: int = bounded(1, 10**4)
     threads: int = bounded(1, 1024)
 

@@ -80,7 +80,9 @@ class Scenes:
         ):
             missing = sorted(set(columns) - set(table.columns))
             if missing:
-                raise ValueError(f"the table of {name} lacks {', '.join(missing)}; make it again with `lensdream population`")
+                raise ValueError(
+                    f"the table of {name} lacks {', '.join(missing)}; make it again with `lensdream population`"
+                )
 
     def take(self, positions: np.ndarray | slice) -> Scenes:
         """The scenes at these positions (not indices), in this order."""

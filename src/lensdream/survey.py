@@ -66,7 +66,9 @@ class Survey:
     def __post_init__(self) -> None:
         """Refuse a survey whose bands do not match `Band`."""
         if len(self.bands) != N_BANDS:
-            raise ValueError(f"a survey needs {N_BANDS} bands in the order {[b.name for b in Band]}, got {len(self.bands)}")
+            raise ValueError(
+                f"a survey needs {N_BANDS} bands in the order {[b.name for b in Band]}, got {len(self.bands)}"
+            )
 
     @property
     def sky_sigma(self) -> tuple[float, ...]:
@@ -93,19 +95,43 @@ EUCLID = Survey(
     pixel_scale=0.1,
     bands=(
         BandResponse(
-            "VIS", "Euclid-VIS", 24.6, 0.167, 2.15, 0.0026 * microjansky(24.6), (1.09, 0.667),
+            "VIS",
+            "Euclid-VIS",
+            24.6,
+            0.167,
+            2.15,
+            0.0026 * microjansky(24.6),
+            (1.09, 0.667),
             _electrons_per_microjansky(25.72, 4 * 566.0),
         ),
         BandResponse(
-            "NIR_Y", "Euclid-Y", 29.8, 0.44, 5.0, 0.56 * microjansky(29.8), (1.41, 0.09),
+            "NIR_Y",
+            "Euclid-Y",
+            29.8,
+            0.44,
+            5.0,
+            0.56 * microjansky(29.8),
+            (1.41, 0.09),
             _electrons_per_microjansky(25.04, 4 * 87.2, 18),
         ),
         BandResponse(
-            "NIR_J", "Euclid-J", 30.0, 0.43, 3.3, 0.59 * microjansky(30.0), (1.41, 0.09),
+            "NIR_J",
+            "Euclid-J",
+            30.0,
+            0.43,
+            3.3,
+            0.59 * microjansky(30.0),
+            (1.41, 0.09),
             _electrons_per_microjansky(25.26, 4 * 87.2, 18),
         ),
         BandResponse(
-            "NIR_H", "Euclid-H", 29.9, 0.486, 3.45, 0.56 * microjansky(29.9), (1.41, 0.09),
+            "NIR_H",
+            "Euclid-H",
+            29.9,
+            0.486,
+            3.45,
+            0.56 * microjansky(29.9),
+            (1.41, 0.09),
             _electrons_per_microjansky(25.21, 4 * 87.2, 18),
         ),
     ),

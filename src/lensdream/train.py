@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lensdream import config, tracking
@@ -109,7 +110,9 @@ def run(scale: str, root: Path = Path()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(metrics, indent=2) + "\n")
         # under other names than the curves', which these values would overwrite at step 0
-        run.metrics({f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()})
+        run.metrics(
+            {f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()}
+        )
         run.figure(paths.figures / "train" / "losses.png")
         kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
         run.checkpoint(paths.model, best.epoch, kept)
@@ -135,6 +138,8 @@ def fit(
     model = LensNet(LensNetConfig(config.width, config.dropout)).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = math.ceil(len(train.images) / config.batch_size)
+    # the validated and kept weights are a running mean: it generalises better than any one step
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps)
     )
@@ -144,6 +149,7 @@ def fit(
     saved = _load_checkpoint(checkpoint, identity)
     if saved is not None:
         model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["rng"])
@@ -170,12 +176,13 @@ def fit(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
+            average.update_parameters(model)
             total += loss.detach() * len(batch)
         trained = time.perf_counter() - started
         train_loss = float(total) / len(order)
         if not math.isfinite(train_loss):
             raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower train.learning_rate")
-        logits = predict(model, validation.images, device=device)
+        logits = predict(average.module, validation.images, device=device)
         validation_loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
         auroc = float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
         record = EpochRecord(
@@ -185,16 +192,16 @@ def fit(
         records.append(record)
         best = validation_loss <= min(r.validation_loss for r in records)
         if best:
-            best_state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            best_state = {name: tensor.detach().cpu().clone() for name, tensor in average.module.state_dict().items()}
             best_epoch = epoch
         if checkpoint is not None:
             state = {
-                "identity": identity, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(), "rng": torch.get_rng_state(),
+                "identity": identity, "model": model.state_dict(), "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "rng": torch.get_rng_state(),
                 "records": [dataclasses.asdict(r) for r in records], "best_state": best_state, "best_epoch": best_epoch,
             }  # fmt: skip
             _save_checkpoint(checkpoint, state)
-        on_epoch(record, model, best)
+        on_epoch(record, average.module, best)
     model.load_state_dict(best_state)
     return FitResult(model.cpu().eval(), best_epoch, records)
 

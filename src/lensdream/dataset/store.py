@@ -1,9 +1,9 @@
 """Shards of images and masks beside a truth table, described by a manifest.
 
-    manifest.json                 schema version, recipe, band order, units, pixel scale, stamp, sha256 of every file
-    truth.parquet                 one row an image, in the order of the shards: the scene's row plus what rendering measured
-    images-00000.npy              (n, band, y, x) float16 [microjansky a pixel]
-    masks-00000.npy               (n, y, x) uint8 of the bits `ARC_1`, `ARC_2`, `LENS_LIGHT`
+manifest.json                 schema version, recipe, band order, units, pixel scale, stamp, sha256 of every file
+truth.parquet                 one row an image, in the order of the shards: the scene's row plus what rendering measured
+images-00000.npy              (n, band, y, x) float16 [microjansky a pixel]
+masks-00000.npy               (n, y, x) uint8 of the bits `ARC_1`, `ARC_2`, `LENS_LIGHT`
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class ImageStore:
             raise StoreError(f"{folder} lacks {', '.join(missing[:3])} of its manifest: simulate again")
         truth = pd.read_parquet(folder / "truth.parquet")
         if len(truth) != manifest["n"]:
-            raise StoreError(f"{folder}: truth.parquet has {len(truth)} rows, the manifest {manifest['n']}: simulate again")
+            raise StoreError(
+                f"{folder}: truth.parquet has {len(truth)} rows, the manifest {manifest['n']}: simulate again"
+            )
         return cls(folder, manifest, truth)
 
     def __len__(self) -> int:

@@ -34,12 +34,21 @@ def run(scale: str, root: Path = Path()) -> None:
         result = measure(table, thresholds, settings)
         paths.scores.mkdir(parents=True, exist_ok=True)
         table[["index", "partner", "family", "logit"]].to_parquet(paths.scores / "compound.parquet", index=False)
-        run.figure(figures.save(figures.scores_by_family(table, logits, thresholds), paths.figures / "compound-test" / "scores.png"))
+        run.figure(
+            figures.save(
+                figures.scores_by_family(table, logits, thresholds), paths.figures / "compound-test" / "scores.png"
+            )
+        )
         path = paths.metrics("compound-test")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result, indent=2) + "\n")
         run.metrics(
-            {f"{family}.{name}": value["value"] for family, row in result.items() for name, value in row.items() if name != "n"}
+            {
+                f"{family}.{name}": value["value"]
+                for family, row in result.items()
+                for name, value in row.items()
+                if name != "n"
+            }
         )
     print(report(result))
 

@@ -84,7 +84,9 @@ def reliability(logits: np.ndarray, labels: np.ndarray, temperature: float, bins
         p = probability(logits, t)
         which = np.clip((p * bins).astype(int), 0, bins - 1)
         filled = np.flatnonzero(np.bincount(which, minlength=bins) >= 5)
-        axes.plot([p[which == k].mean() for k in filled], [labels[which == k].mean() for k in filled], "o-", ms=4, label=name)
+        axes.plot(
+            [p[which == k].mean() for k in filled], [labels[which == k].mean() for k in filled], "o-", ms=4, label=name
+        )
     axes.set(xlabel="stated probability", ylabel="share of lenses", xlim=(0, 1), ylim=(0, 1))
     axes.legend()
     return figure

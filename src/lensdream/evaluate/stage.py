@@ -47,7 +47,9 @@ def run(scale: str, root: Path = Path()) -> None:
         table[["index", "split", "family", "label", "logit"]].to_parquet(paths.scores / "test.parquet", index=False)
         drawn = {
             "roc": figures.roc(test["logit"].to_numpy(), test["label"].to_numpy()),
-            "scores": figures.scores_by_family(table[table["split"] == "test"], table[table["split"] == "test"]["logit"].to_numpy(), at),
+            "scores": figures.scores_by_family(
+                table[table["split"] == "test"], table[table["split"] == "test"]["logit"].to_numpy(), at
+            ),
             "selection": figures.selection(result["selection_function"]),
             "reliability": figures.reliability(test["logit"].to_numpy(), test["label"].to_numpy(), temperature),
         }
@@ -56,7 +58,9 @@ def run(scale: str, root: Path = Path()) -> None:
         path = paths.metrics("evaluate")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result, indent=2) + "\n")
-        run.metrics({name: value["value"] for name, value in result.items() if isinstance(value, dict) and "value" in value})
+        run.metrics(
+            {name: value["value"] for name, value in result.items() if isinstance(value, dict) and "value" in value}
+        )
     print(report(result))
 
 

@@ -21,20 +21,35 @@ class LensNetConfig:
 
 
 class InputTransform(nn.Module):
-    """Images [microjansky a pixel] to asinh of the flux in units of the survey's sky scatter, band by band.
+    """Images [microjansky a pixel] to twice the bands: compressed flux, and the contrast of fine structure.
 
-    A fixed constant a band keeps colour and flux, which a scaling of each image would destroy.
+    The first four channels are asinh of the flux in units of the survey's sky scatter: a fixed constant a band keeps
+    colour and flux, which a scaling of each image would destroy. The other four are what is left after the image's own
+    Gaussian blur is taken away, in units of the noise there (sky and shot noise of the blurred light): faint arcs stand
+    out of the bright light of a deflector, which the first four bury.
     """
 
-    def __init__(self, softening: float = 3.0) -> None:
-        """`softening`: sky scatters where the response turns from linear to logarithmic."""
+    def __init__(self, softening: float = 3.0, blur: float = 2.5) -> None:
+        """`softening`: noise scatters where the response turns logarithmic; `blur`: width of the Gaussian [pixel]."""
         super().__init__()
-        scale = torch.tensor(EUCLID.sky_sigma, dtype=torch.float32).view(1, N_BANDS, 1, 1) * softening
-        self.register_buffer("scale", scale)
+        self.softening = softening
+        self.radius = round(2.5 * blur)
+        offset = torch.arange(-self.radius, self.radius + 1, dtype=torch.float32)
+        kernel = torch.exp(-0.5 * (offset / blur) ** 2)
+        electrons = [band.electrons_per_microjansky for band in EUCLID.bands]
+        self.register_buffer("sky_sigma", torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1))
+        self.register_buffer("electrons", torch.tensor(electrons).view(1, N_BANDS, 1, 1))
+        self.register_buffer("kernel", (kernel / kernel.sum()).repeat(N_BANDS, 1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> (B, band, y, x)."""
-        return torch.asinh(images / self.scale)
+        """(B, band, y, x) [microjansky a pixel] -> (B, 2 band, y, x)."""
+        r = self.radius
+        smooth = nn.functional.pad(images, (r, r, r, r), mode="reflect")
+        smooth = nn.functional.conv2d(smooth, self.kernel, groups=N_BANDS)
+        smooth = nn.functional.conv2d(smooth, self.kernel.transpose(2, 3), groups=N_BANDS)
+        noise = torch.sqrt(self.sky_sigma**2 + smooth.clamp(min=0) / self.electrons)
+        flux, contrast = images / self.sky_sigma, (images - smooth) / noise
+        return torch.asinh(torch.cat([flux, contrast], 1) / self.softening)
 
 
 class ResidualBlock(nn.Module):
@@ -70,7 +85,7 @@ class LensNet(nn.Module):
         self.config = config
         w = config.width
         self.transform = InputTransform()
-        self.stem = nn.Sequential(nn.Conv2d(N_BANDS, w, 5, 2, 2, bias=False), nn.BatchNorm2d(w), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(2 * N_BANDS, w, 5, 2, 2, bias=False), nn.BatchNorm2d(w), nn.ReLU())
         self.block_1 = ResidualBlock(w, w, 1)
         self.block_2 = ResidualBlock(w, 2 * w, 2)
         self.block_3 = ResidualBlock(2 * w, 4 * w, 2)

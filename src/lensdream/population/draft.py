@@ -130,5 +130,3 @@ def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:
     text = ("split", "family")
     scenes = scenes.astype({name: whole.get(name, np.float64) for name in SCENE_COLUMNS if name not in text})
     return Scenes(scenes, components)
-
-

@@ -34,6 +34,8 @@ RING_OFFSET = 0.06
 """scale of the offset of a double ring's sources [arcsec]"""
 PROPOSALS = 4000
 SMALLEST_REDSHIFT_GAP = 0.1
+LARGEST_CONTROL_MAGNIFICATION = 2.5
+"""a control's source is magnified by less: it has one image, or nearly all of its light in one"""
 SEEING = EUCLID.bands[Band.VIS].psf_fwhm
 DETECTION_FRAME = Frame(stamp=64, padding=8, supersampling=1, fine_width=80, pixel_scale=EUCLID.pixel_scale)
 """coarse and small: one sample a pixel is enough to tell what is detectable"""
@@ -118,21 +120,37 @@ def _measure(part: Scenes, truth: torch.Tensor, lensed: torch.Tensor, source: in
     sky = torch.as_tensor(table["sky_scale_VIS"].to_numpy(np.float32)) * EUCLID.bands[Band.VIS].sky_sigma
     arc, rest = truth[:, source], truth[:, 0] + truth[:, 3 - source]
     center = (torch.as_tensor(table[f"mass_{axis}"].to_numpy(np.float32)) for axis in "xy")
-    theta_E = torch.as_tensor(table[f"theta_E_{source}"].to_numpy())
+    theta_E = torch.tensor(table[f"theta_E_{source}"].to_numpy())
     return [
         arc_snr(arc, rest, sky).numpy(),
         np.nan_to_num(lensed[:, source].numpy() / intrinsic),
         azimuth_covered(arc, sky, *center, DETECTION_FRAME.pixel_scale).numpy(),
-        resolved(theta_E, torch.as_tensor(r_e), SEEING).numpy(),
+        resolved(theta_E, torch.tensor(r_e), SEEING).numpy(),
     ]
 
 
-def move_source_out(draft: Draft, rng: np.random.Generator) -> Draft:
-    """The paired control of a lens: same galaxy, neighbours and noise, its source moved to where it has one image."""
+def controls(config: PopulationConfig, drafts: list[Draft], rng: np.random.Generator) -> list[Draft]:
+    """The paired controls of lenses: same galaxy, neighbours and noise, the source moved to where it has one image.
+
+    It goes 1.4 to 3 Einstein radii away, and farther where a flat deflector or shear still makes a lens of it there.
+    """
+    moved = [_move_source_out(draft, rng.uniform(1.4, 3.0), rng) for draft in drafts]
+    still = np.arange(len(drafts))
+    for _ in range(10):
+        detection, _ = detect(assemble([moved[k] for k in still]))
+        still = still[detection.magnification > LARGEST_CONTROL_MAGNIFICATION]
+        if len(still) == 0:
+            break
+        for k in still:
+            moved[k] = _move_source_out(drafts[k], rng.uniform(2.0, 4.0), rng)
+    return moved
+
+
+def _move_source_out(draft: Draft, einstein_radii: float, rng: np.random.Generator) -> Draft:
     control = copy.deepcopy(draft)
     row = control.row
     row |= {"family": "elliptical", "label": 0, "arc_snr": NAN, "magnification_1": NAN}
-    distance, angle = row["theta_E_1"] * rng.uniform(1.4, 3.0), rng.uniform(0, 2 * np.pi)
+    distance, angle = row["theta_E_1"] * einstein_radii, rng.uniform(0, 2 * np.pi)
     dx = row["mass_x"] + distance * np.cos(angle) - row["mass_2_x"]
     dy = row["mass_y"] + distance * np.sin(angle) - row["mass_2_y"]
     row |= {"mass_2_x": row["mass_2_x"] + dx, "mass_2_y": row["mass_2_y"] + dy}
@@ -143,8 +161,9 @@ def move_source_out(draft: Draft, rng: np.random.Generator) -> Draft:
     return control
 
 
-
-def add_early_type(draft: Draft, galaxy: pd.Series, rng: np.random.Generator, q: float, phi: float) -> tuple[float, float]:
+def add_early_type(
+    draft: Draft, galaxy: pd.Series, rng: np.random.Generator, q: float, phi: float
+) -> tuple[float, float]:
     """The light of an early-type galaxy a little off the stamp's centre, with an outer disc in one of four; its (x, y)."""
     x, y = rng.normal(0, 0.1, 2)
     flux, r_e = fluxes(galaxy), float(galaxy["r_e"])

@@ -38,6 +38,15 @@ class Round:
     number: int
 
 
+@dataclass(frozen=True)
+class Controls:
+    """A block of lenses, counted from `start` of its split, whose paired controls are wanted."""
+
+    split: str
+    start: int
+    drafts: list[Draft]
+
+
 def run(scale: str, root: Path = Path()) -> None:
     """Draw the scenes of a scale and write their tables and counts."""
     settings = config.load("population", PopulationConfig, scale, root / "params.yaml")
@@ -95,8 +104,9 @@ def _labelled_split(settings: PopulationConfig, split: str, n: int, imap: Callab
     counts = {name: int((n - n_lens) * share) for name, share in shares.items()}
     counts["field"] += n - n_lens - sum(counts.values())
     drafts = _gather(imap, "lens", split, max(n_lens, counts["elliptical"]))
-    rng = np.random.default_rng([settings.seed, 1, len(split)])
-    controls = [lenses.move_source_out(draft, rng) for draft in drafts[: counts["elliptical"]]]
+    paired = drafts[: counts["elliptical"]]
+    blocks = [Controls(split, k, paired[k : k + ROUND]) for k in range(0, len(paired), ROUND)]
+    controls = [control for block in imap(_draw_controls, blocks) for control in block]
     drafts = drafts[:n_lens]
     for k, control in enumerate(controls[:n_lens]):
         control.row["partner"], drafts[k].row["partner"] = first + k, first + n_lens + k
@@ -142,6 +152,12 @@ def _start_worker(settings: PopulationConfig, pools: Pools) -> None:
     torch.set_num_threads(1)
     _worker["settings"] = settings
     _worker["pools"] = {name: pools.split(name) for name in ("train", "validation", "test", "compound")}
+
+
+def _draw_controls(block: Controls) -> list[Draft]:
+    settings = _worker["settings"]
+    rng = np.random.default_rng([settings.seed, *b"controls", *block.split.encode(), block.start])
+    return lenses.controls(settings, block.drafts, rng)
 
 
 def _draw_round(task: Round) -> list:

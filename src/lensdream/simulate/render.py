@@ -134,7 +134,9 @@ class Renderer:
         armed = np.flatnonzero(parts["arm_amplitude"].to_numpy() > 0)
         if len(armed):
             rows = torch.as_tensor(armed)
-            arms = [self._tensor(parts[f"arm_{name}"])[rows, None] for name in ("amplitude", "number", "pitch", "phase")]
+            arms = [
+                self._tensor(parts[f"arm_{name}"])[rows, None] for name in ("amplitude", "number", "pitch", "phase")
+            ]
             maps[rows] *= spiral_arms(u[rows], v[rows], value["r_e"][rows], *arms)
         return maps
 
@@ -153,7 +155,7 @@ class Renderer:
         return noise
 
     def _transfer_functions(self, psf_scale: float) -> tuple[Tensor, Tensor]:
-        """Spectra of the point spread: VIS at the fine sampling (m, m // 2 + 1), all bands at the pixel (band, n, n // 2 + 1)."""
+        """Spectra of the point spread: VIS at the fine sampling (m, m // 2 + 1), all at the pixel (band, n, n // 2 + 1)."""
         frame, scale = self.frame, self.frame.pixel_scale
         radius = frame.padding * scale
         s = frame.supersampling

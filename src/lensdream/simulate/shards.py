@@ -83,7 +83,9 @@ def recipe_of(scenes: Scenes, settings: SimulateConfig) -> str:
     digest = hashlib.sha256()
     for table in (scenes.scenes, scenes.components):
         digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-    shape = {name: getattr(settings, name) for name in ("stamp", "padding", "supersampling", "fine_width", "shard_size")}
+    shape = {
+        name: getattr(settings, name) for name in ("stamp", "padding", "supersampling", "fine_width", "shard_size")
+    }
     digest.update(json.dumps(shape).encode())
     package = Path(lensdream.__file__).parent
     for name in RECIPE_PACKAGES:
@@ -170,7 +172,11 @@ def _finish(scenes: Scenes, settings: SimulateConfig, folder: Path, shards: list
     truth.to_parquet(folder / "truth.parquet", index=False)
     files = ["truth.parquet"]
     for shard in shards:
-        files += [f"images-{shard.number:05d}.npy", f"masks-{shard.number:05d}.npy", f"measured-{shard.number:05d}.parquet"]
+        files += [
+            f"images-{shard.number:05d}.npy",
+            f"masks-{shard.number:05d}.npy",
+            f"measured-{shard.number:05d}.parquet",
+        ]
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "recipe": recipe,

@@ -1,0 +1,91 @@
+"""Settings: the shipped file loads, everything else is refused with all problems at once."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lensdream import config
+
+ROOT = Path(__file__).parents[1]
+STAGES = {
+    "population": config.PopulationConfig,
+    "simulate": config.SimulateConfig,
+    "train": config.TrainConfig,
+    "evaluate": config.EvaluateConfig,
+    "compound": config.CompoundConfig,
+    "explain": config.ExplainConfig,
+    "observe": config.ObserveConfig,
+    "report": config.ReportConfig,
+    "tune": config.TuneConfig,
+}
+
+
+@pytest.fixture
+def params(tmp_path):
+    """A copy of params.yaml that a test may change: params(lambda document: ...) -> its path."""
+
+    def changed(change):
+        document = yaml.safe_load((ROOT / "params.yaml").read_text())
+        change(document)
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    return changed
+
+
+@pytest.mark.parametrize("scale", ["quick", "poster"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_shipped_settings_load(stage, scale):
+    assert config.load(stage, STAGES[stage], scale, ROOT / "params.yaml")
+
+
+def test_the_poster_scale_is_the_posters():
+    settings = config.load("population", config.PopulationConfig, "poster", ROOT / "params.yaml")
+    assert (settings.train, settings.validation, settings.test) == (45000, 3000, 12000)
+    assert (settings.compound_arc, settings.double_ring) == (10000, 10000)
+
+
+def test_all_problems_are_told_at_once(params):
+    def spoil(document):
+        document["population"]["shared"]["theta"] = 1
+        document["population"]["quick"]["train"] = -5
+        document["population"]["shared"]["seed"] = "one"
+        del document["population"]["quick"]["test"]
+
+    with pytest.raises(config.ConfigError) as error:
+        config.load("population", config.PopulationConfig, "quick", params(spoil))
+    text = str(error.value)
+    assert "population.theta: unknown key" in text
+    assert "population.train: -5 is not in [0, 1e+08]" in text
+    assert "population.seed: 'one' is not of type int" in text
+    assert "population.test: missing" in text
+
+
+def test_a_value_set_twice_is_refused(params):
+    path = params(lambda document: document["train"]["quick"].update(seed=3))
+    with pytest.raises(config.ConfigError, match="already set under train.shared"):
+        config.load("train", config.TrainConfig, "quick", path)
+
+
+def test_an_unknown_stage_block_is_refused(params):
+    path = params(lambda document: document.update(trian={"shared": {}}))
+    with pytest.raises(config.ConfigError, match="trian: no such stage"):
+        config.load("train", config.TrainConfig, "quick", path)
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(config.ConfigError, match="scales are poster, quick"):
+        config.load("train", config.TrainConfig, "huge", ROOT / "params.yaml")
+
+
+def test_shares_that_do_not_add_up_are_refused(params):
+    path = params(lambda document: document["population"]["shared"].update(star=0.5))
+    with pytest.raises(config.ConfigError, match=r"add up to 1\.46"):
+        config.load("population", config.PopulationConfig, "quick", path)
+
+
+def test_a_missing_file_names_the_remedy(tmp_path):
+    with pytest.raises(config.ConfigError, match="run from the repository's root"):
+        config.load("train", config.TrainConfig, "quick", tmp_path / "params.yaml")

@@ -1,0 +1,155 @@
+"""Populations: SkyPy's draws, the detection rule, the families' geometry."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.cosmology import FlatLambdaCDM
+
+from lensdream import config
+from lensdream.population import lenses, nonlenses
+from lensdream.population.deflectors import absolute_magnitude, draw_deflectors
+from lensdream.population.distances import distance_ratio
+from lensdream.population.draft import assemble, blank, redden
+from lensdream.population.galaxies import SHARES, draw_pools
+from lensdream.scene import FAMILIES_NON_LENS, Role, Scenes
+from lensdream.survey import microjansky
+
+SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def pools():
+    return draw_pools(3, 0.02, 27.0, 20_000)
+
+
+def test_skypy_draws_the_same_pools_from_the_same_seed(pools):
+    again = draw_pools(3, 0.02, 27.0, 20_000)
+    pd.testing.assert_frame_equal(pools.galaxies, again.galaxies)
+    pd.testing.assert_frame_equal(pools.deflectors, again.deflectors)
+
+
+def test_galaxy_counts_are_those_of_the_sky(pools):
+    # about 25 galaxies arcmin^-2 brighter than 24 and 100 brighter than 26 (Euclid Wide: 30 to 24.5, arXiv:1110.3193)
+    counts = [(pools.galaxies["flux_VIS"] > microjansky(m)).sum() / pools.sky_area for m in (24, 26)]
+    assert 12 < counts[0] < 50
+    assert 60 < counts[1] < 160
+
+
+def test_no_galaxy_is_in_two_splits(pools):
+    parts = [pools.split(name) for name in SHARES]
+    for table in ("galaxies", "deflectors"):
+        flux = np.concatenate([getattr(part, table)["flux_VIS"] for part in parts])
+        assert len(flux) == len(getattr(pools, table))
+        assert len(np.unique(flux)) == len(flux)
+
+
+def test_velocity_dispersions_follow_the_function_times_the_cross_section():
+    np.random.seed(1)
+    _, sigma = draw_deflectors(200_000, FlatLambdaCDM(70, 0.3))
+    grid = np.linspace(100, 400, 2000)
+    density = (grid / 161) ** 2.32 * np.exp(-((grid / 161) ** 2.67)) / grid * grid**4
+    mean = (grid * density).sum() / density.sum()
+    assert sigma.mean() == pytest.approx(mean, rel=0.005)
+    # Hyde & Bernardi's relation turned round: log sigma = -2.97 - 0.37 M - 0.006 M^2
+    magnitude = np.mean(absolute_magnitude(np.full(50_000, 220.0)))
+    assert -2.97 - 0.37 * magnitude - 0.006 * magnitude**2 == pytest.approx(np.log10(220), abs=0.01)
+
+
+def test_distance_ratios_agree_with_astropy():
+    cosmology = FlatLambdaCDM(70, 0.3)
+    distance = cosmology.angular_diameter_distance
+    for z_lens, z_source in ((0.3, 1.1), (0.9, 3.5)):
+        expected = float(distance(z_lens, z_source) / distance(z_source))
+        assert float(distance_ratio(z_lens, z_source)) == pytest.approx(expected, rel=1e-5)
+    assert float(distance_ratio(1.0, 0.5)) == 0.0
+
+
+def test_reddening_keeps_the_light():
+    flux = np.array([1.0, 2.0, 3.0, 4.0])
+    bulge, disc = redden(flux, 0.3, 0.5)
+    assert bulge + disc == pytest.approx(flux)
+    assert bulge[0] == pytest.approx(0.3)
+    assert bulge[3] / bulge[0] > flux[3] / flux[0]
+
+
+@pytest.mark.slow
+def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(pools):
+    rng = np.random.default_rng(1)
+    found, missed = lenses.draw_single(SETTINGS, pools, "test", rng)
+    assert found
+    assert missed
+    assert all(draft.row["arc_snr"] > 20 and draft.row["magnification_1"] > 3 for draft in found)
+    assert all(draft.row["label"] == -1 for draft in missed)
+    first, _ = lenses.detect(assemble(found))
+    assert first.passes(SETTINGS).mean() > 0.95  # neighbours are not in the rule
+    controls = lenses.controls(SETTINGS, found, rng)
+    control, _ = lenses.detect(assemble(controls))
+    assert not control.passes(SETTINGS).any()
+    assert (control.magnification < 2.5).all()
+    for draft, partner in zip(found, controls, strict=True):
+        assert draft.row["seed"] == partner.row["seed"]
+        unlensed = [part for part in draft.components if part[1] == 0]
+        assert unlensed == [part for part in partner.components if part[1] == 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rings", [True, False])
+def test_compound_lenses_have_the_geometry_of_their_family(pools, rings):
+    rng = np.random.default_rng(2)
+    pairs = []
+    while len(pairs) < 3:
+        pairs += lenses.draw_compound(SETTINGS, pools, rng, rings)
+    scenes = assemble([compound for compound, _ in pairs])
+    table = scenes.scenes
+    first, second = lenses.detect(scenes)
+    assert first.passes(SETTINGS).all()
+    assert second.passes(SETTINGS).all()
+    full = (first.degrees >= 270) & (second.degrees >= 270)
+    assert full.all() if rings else not full.any()
+    assert (table["z_source_2"] > table["z_source_1"]).all()
+    assert (table["z_source_1"] > table["z_lens"]).all()
+    assert (table["theta_E_2"] > table["theta_E_1"]).all()
+    assert (table["theta_E_12"] > 0).all()
+    if rings:
+        assert (table["theta_E_2"] - table["theta_E_1"] > lenses.SEEING).all()
+    for compound, single in pairs:
+        assert single.row["theta_E_2"] == 0
+        assert [p for p in compound.components if p[0] != Role.SOURCE_2] == single.components
+
+
+@pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
+def test_every_non_lens_family_makes_scenes_without_mass(pools, family):
+    rng = np.random.default_rng(4)
+    scenes = assemble([nonlenses.draw(family, pools, "test", rng, 25.5) for _ in range(5)])
+    assert (scenes.scenes["theta_E_1"] == 0).all()
+    assert (scenes.components["plane"] == 0).all()
+    assert (scenes.scenes["label"] == 0).all()
+    has_target = (scenes.components["role"] == Role.TARGET).any()
+    assert has_target == (family != "empty")
+
+
+def test_the_families_of_the_settings_are_those_that_can_be_drawn():
+    assert set(SETTINGS.non_lens_shares) == {"elliptical", *nonlenses.FAMILIES} == set(FAMILIES_NON_LENS)
+
+
+def test_scenes_survive_the_disk_and_can_be_taken(tmp_path, pools):
+    rng = np.random.default_rng(5)
+    scenes = assemble([nonlenses.draw("field", pools, "test", rng, 25.5) for _ in range(4)])
+    scenes.save(tmp_path)
+    again = Scenes.load(tmp_path)
+    pd.testing.assert_frame_equal(again.components, scenes.components)
+    part = again.take([2, 0])
+    assert part.scenes["index"].tolist() == [2, 0]
+    assert set(part.components["scene"]) <= {0, 2}
+    with pytest.raises(ValueError, match="lacks seed"):
+        Scenes(scenes.scenes.drop(columns="seed"), scenes.components)
+    with pytest.raises(FileNotFoundError, match="run the population stage first"):
+        Scenes.load(tmp_path / "elsewhere")
+
+
+def test_an_empty_scene_has_no_components(pools):
+    scenes = assemble([blank("empty", 0, "test", np.random.default_rng(1))])
+    assert len(scenes) == 1
+    assert scenes.components.empty
