@@ -1,0 +1,131 @@
+"""Metrics on cases that can be worked out by hand, and against scikit-learn."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
+
+from lensdream.config import CompoundConfig, EvaluateConfig
+from lensdream.evaluate import compound, metrics, operating_points, selection, stage
+from lensdream.scene import FAMILIES_NON_LENS
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 2, 500)
+LOGITS = RNG.normal(size=500) + 1.5 * LABELS
+
+
+def test_counts_agree_with_scikit_learn():
+    found = LOGITS > 0
+    assert metrics.precision(found, LABELS) == pytest.approx(precision_score(LABELS, found))
+    assert metrics.recall(found, LABELS) == pytest.approx(recall_score(LABELS, found))
+    assert metrics.f1(found, LABELS) == pytest.approx(f1_score(LABELS, found))
+    assert metrics.auroc(LOGITS, LABELS) == pytest.approx(roc_auc_score(LABELS, LOGITS))
+
+
+def test_ties_count_half_in_the_roc():
+    assert metrics.auroc(np.zeros(4), np.array([0, 1, 0, 1])) == 0.5
+
+
+@pytest.mark.parametrize(("fpr", "expected"), [(0.0, 9), (0.1, 8), (0.25, 7), (1e-4, 9)])
+def test_threshold_lets_at_most_its_rate_through(fpr, expected):
+    scores = np.arange(10.0)
+    threshold = metrics.threshold_at_fpr(scores, fpr)
+    assert threshold == expected
+    assert (scores > threshold).mean() <= fpr
+
+
+def test_completeness_before_false_positives():
+    logits, labels = np.array([5.0, 4, 3, 2, 1]), np.array([1, 0, 1, 0, 1])
+    assert metrics.tpr_before_false_positives(logits, labels, 0) == pytest.approx(1 / 3)
+    assert metrics.tpr_before_false_positives(logits, labels, 1) == pytest.approx(2 / 3)
+    assert metrics.tpr_before_false_positives(logits, labels, 5) == 1
+
+
+def test_purity_of_a_survey():
+    # 1 lens in 1,000: 0.9 found against 0.999 false alarms
+    assert metrics.purity_at_prevalence(0.9, 1e-3, 1e-3) == pytest.approx(0.9 / (0.9 + 0.999))
+
+
+def test_calibration_error_of_known_cases():
+    labels = np.array([1, 0, 1, 0])
+    assert metrics.expected_calibration_error(np.full(4, 0.5), labels) == pytest.approx(0.0)
+    assert metrics.expected_calibration_error(np.full(4, 0.9), labels) == pytest.approx(0.4)
+
+
+def test_temperature_mends_overconfidence():
+    p = RNG.uniform(0.02, 0.98, 20_000)
+    labels = (RNG.random(20_000) < p).astype(int)
+    logits = 3.0 * np.log(p / (1 - p))
+    assert metrics.fit_temperature(logits, labels) == pytest.approx(3.0, rel=0.05)
+
+
+def test_bootstrap_interval_covers_and_reproduces():
+    first, second = (metrics.bootstrap(metrics.auroc, LOGITS, LABELS, 300, np.random.default_rng(1)) for _ in range(2))
+    assert first == second
+    assert first["low"] < first["value"] < first["high"]
+    assert first["high"] - first["low"] == pytest.approx(4 * 0.016, rel=0.4)  # Hanley & McNeil's error for 250 + 250
+
+
+def test_degenerate_inputs_are_nan_not_errors():
+    assert np.isnan(metrics.precision(np.array([False]), np.array([1])))
+    assert np.isnan(metrics.auroc(np.ones(3), np.ones(3)))
+    assert np.isnan(metrics.threshold_at_fpr(np.array([]), 0.1))
+    assert np.isnan(metrics.share_with_interval(np.array([]), 10, RNG)["value"])
+
+
+def test_the_test_table_has_all_that_the_brief_names():
+    settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=1e-3, batch_size=8)
+    family = np.where(LABELS == 1, "lens", np.resize(FAMILIES_NON_LENS, len(LABELS)))
+    result = stage.measure(pd.DataFrame({"family": family, "label": LABELS, "logit": LOGITS}), 1.0, settings)
+    for name in (
+        "precision", "recall", "accuracy", "f1", "auroc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4",
+        "purity_at_prevalence_1e-3", "ece",
+    ):  # fmt: skip
+        assert set(result[name]) == {"value", "low", "high"}
+    assert result["n_lens"] + result["n_nonlens"] == 500
+    assert set(result["families"]) == set(FAMILIES_NON_LENS)
+    assert sum(row["n"] for row in result["families"].values()) == result["n_nonlens"]
+    false = sum(row["n"] * row["fpr_at_0.5"] for row in result["families"].values())
+    assert false == pytest.approx(((LOGITS > 0) & (LABELS == 0)).sum())
+    assert "TPR" not in json.dumps(result, allow_nan=False)
+    assert "spiral" in stage.report(result)
+
+
+def test_compound_table_pairs_each_family_with_its_matched_singles():
+    table = pd.DataFrame(
+        {
+            "index": [10, 11, 12, 13],
+            "partner": [11, 10, 13, 12],
+            "family": ["compound_arc", "matched_single", "double_ring", "matched_single"],
+            "logit": [2.0, -1.0, 4.0, 3.0],
+        }
+    )
+    result = compound.measure(table, {"0.5": 0.0, "fpr_1e-2": 2.5}, CompoundConfig(bootstrap=50, seed=1, batch_size=2))
+    assert result["matched_single"]["n"] == 2
+    assert result["matched_single_of_double_ring"]["completeness_at_fpr_1e-2"]["value"] == 1
+    assert result["matched_single_of_compound_arc"]["completeness_at_0.5"]["value"] == 0
+    assert result["compound_arc"]["completeness_at_fpr_1e-2"]["value"] == 0
+    assert result["double_ring"]["completeness_at_0.5"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_selection_function_counts_every_lens_once():
+    n = 200
+    truth = pd.DataFrame(
+        {
+            "theta_E_1": RNG.uniform(0.3, 2, n), "arc_snr_1": RNG.uniform(20, 90, n),
+            "flux_source_1_VIS": RNG.uniform(0.5, 5, n), "flux_target_VIS": RNG.uniform(1, 50, n),
+        }
+    )  # fmt: skip
+    table = selection.completeness(truth, np.ones(n), {"0.5": 0.0})
+    for rows in table.values():
+        assert sum(row["n"] for row in rows) == n
+        assert all(row["completeness_at_0.5"] == 1 for row in rows)
+
+
+def test_operating_points_travel(tmp_path):
+    operating_points.write(tmp_path, {"1e-2": 1.5}, 1.2, 0.7)
+    assert operating_points.read(tmp_path) == {"threshold_fpr_1e-2": 1.5, "temperature": 1.2, operating_points.GATE: 0.7}
+    with pytest.raises(FileNotFoundError, match="run the evaluate stage"):
+        operating_points.read(tmp_path / "none")
