@@ -122,8 +122,8 @@ def test_ctrl_c_in_a_stage_ends_it_clearly(tmp_path, scenes):
     table = many.scenes.sample(3000, replace=True, random_state=1).assign(index=range(3000))
     type(many)(table, many.components.iloc[:0]).save(tmp_path / "artifacts" / "quick" / "scenes")
     params = (
-        "simulate:\n  shared: {stamp: 80, padding: 16, supersampling: 3, fine_width: 54, shard_size: 50, chunk: 2, workers: 2}\n"
-        "  quick: {}\n"
+        "simulate:\n  quick: {}\n"
+        "  shared: {stamp: 80, padding: 16, supersampling: 3, fine_width: 54, shard_size: 50, chunk: 2, workers: 2}\n"
     )
     (tmp_path / "params.yaml").write_text(params)
     process = subprocess.Popen(

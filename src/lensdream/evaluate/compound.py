@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from lensdream.config import CompoundConfig
 from lensdream.dataset import ImageStore
 from lensdream.evaluate import figures, operating_points
 from lensdream.evaluate.metrics import Interval, share_with_interval
+from lensdream.files import write_json
 from lensdream.networks import load_model, predict
 from lensdream.paths import Paths
 
@@ -39,9 +39,7 @@ def run(scale: str, root: Path = Path()) -> None:
                 figures.scores_by_family(table, logits, thresholds), paths.figures / "compound-test" / "scores.png"
             )
         )
-        path = paths.metrics("compound-test")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=2) + "\n")
+        write_json(paths.metrics("compound-test"), result)
         run.metrics(
             {
                 f"{family}.{name}": value["value"]

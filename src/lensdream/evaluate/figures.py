@@ -53,7 +53,7 @@ def scores_by_family(truth: pd.DataFrame, logits: np.ndarray, thresholds: dict[s
     axes.set_yticks(range(1, len(families) + 1), [f"{f} ({int((truth['family'] == f).sum())})" for f in families])
     for name, threshold in thresholds.items():
         axes.axvline(threshold, color="0.5", ls=":")
-        axes.text(threshold, len(families) + 0.6, name, fontsize=7, ha="center")
+        axes.text(threshold, len(families) + 0.6, name.replace("fpr_", "FPR "), fontsize=7, rotation=45)
     axes.set(xlabel="logit")
     return figure
 
@@ -64,12 +64,14 @@ def selection(table: dict[str, list[dict]]) -> plt.Figure:
     for axes, (name, rows) in zip(grid.flat, table.items(), strict=True):
         centre = [(row["low"] + row["high"]) / 2 for row in rows]
         for key in (key for key in (rows[0] if rows else {}) if key.startswith("completeness")):
-            axes.plot(centre, [row[key] for row in rows], "o-", ms=4, label=key.removeprefix("completeness_"))
+            label = key.removeprefix("completeness_at_").replace("fpr_", "FPR ")
+            axes.plot(centre, [row[key] for row in rows], "o-", ms=4, label=label)
         for x, row in zip(centre, rows, strict=True):
             axes.text(x, 0.02, str(row["n"]), fontsize=6, ha="center", color="0.4")
         axes.set(xlabel=LABELS[name], ylim=(0, 1.03))
-    grid[0, 0].set_xscale("log")
-    grid[0, 1].set_xscale("log")
+    for axes, ticks in ((grid[0, 0], (0.3, 0.5, 1, 2)), (grid[0, 1], (20, 50, 100, 500))):
+        axes.set(xscale="log", xticks=ticks, xticklabels=[str(tick) for tick in ticks])
+        axes.minorticks_off()
     grid[0, 0].set_ylabel("completeness")
     grid[1, 0].set_ylabel("completeness")
     grid[0, 0].legend(fontsize=7)

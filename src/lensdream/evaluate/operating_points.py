@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lensdream.files import write_json
+
 FILE = "operating_points.json"
 GATE = "tpr_at_fpr_1e-2"
 """completeness that the champion of the registry is chosen by"""
@@ -15,9 +17,7 @@ def write(folder: Path, thresholds: dict[str, float], temperature: float, gate: 
     """Write `threshold_fpr_<rate>` (logits), `temperature` and the gate's metric beside the weights."""
     values = {f"threshold_fpr_{name}": value for name, value in thresholds.items()}
     values |= {"temperature": temperature, GATE: gate}
-    part = folder / f"{FILE}.part"
-    part.write_text(json.dumps(values, indent=2) + "\n")
-    part.replace(folder / FILE)
+    write_json(folder / FILE, values)
 
 
 def read(folder: Path) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from lensdream import config, tracking
 from lensdream.config import EvaluateConfig
 from lensdream.dataset import ImageStore
 from lensdream.evaluate import figures, metrics, operating_points, selection
+from lensdream.files import write_json
 from lensdream.networks import load_model, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
@@ -55,9 +55,7 @@ def run(scale: str, root: Path = Path()) -> None:
         }
         for name, figure in drawn.items():
             run.figure(figures.save(figure, paths.figures / "evaluate" / f"{name}.png"))
-        path = paths.metrics("evaluate")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=2) + "\n")
+        write_json(paths.metrics("evaluate"), result)
         run.metrics(
             {name: value["value"] for name, value in result.items() if isinstance(value, dict) and "value" in value}
         )

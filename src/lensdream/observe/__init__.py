@@ -1,0 +1,1 @@
+"""Real cutouts: FITS files to the network's images, their scores and pictures."""

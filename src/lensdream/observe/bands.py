@@ -1,0 +1,106 @@
+"""Which planes of a FITS file make up one band, in what unit and with what pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane
+from lensdream.survey import EUCLID, Band, microjansky
+
+COARSEST_SCALE = 1.0
+"""[arcsec] a larger pixel cannot show a lens of galaxy scale"""
+BRIGHTEST, FAINTEST = 0.0, 60.0
+"""zero points beyond these are mistakes [AB mag]"""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A band of another telescope that may take the place of VIS."""
+
+    fits_name: str
+    zero_point: float
+    """AB magnitude of one count where MAGZERO is absent"""
+    pixel_scale: float
+    """[arcsec] where the header has none"""
+
+
+# Zero point of one e-/s in F814W: ACS zero points of STScI (25.94 to 25.95 AB); drizzled ACS images have 0.05 arcsec.
+STAND_INS = (StandIn("F814W", 25.94, 0.05),)
+
+
+@dataclass(frozen=True)
+class BandPlanes:
+    """One band's planes and how to read them."""
+
+    label: str
+    """name of the band in the file"""
+    flux: Plane
+    rms: Plane | None
+    unit: float
+    """microjansky of one count"""
+    scale: float
+    """[arcsec a pixel]"""
+    sky: float
+    """the survey's scatter of the sky [microjansky a pixel of 0.1 arcsec]"""
+    assumed: tuple[str, ...]
+    """flags of what the header left out"""
+
+
+def euclid_band(file: FitsFile, band: Band) -> BandPlanes | None:
+    """Planes of one of Euclid's bands, None without it; raises `CutoutError` for planes that make no sense."""
+    response = EUCLID.bands[band]
+    return _planes(file, response.fits_name, band, response.mosaic_zero_point, EUCLID.pixel_scale)
+
+
+def stand_in_for_vis(file: FitsFile) -> BandPlanes | None:
+    """Planes of the first band there that may take the place of VIS, None without one."""
+    for band in STAND_INS:
+        found = _planes(file, band.fits_name, Band.VIS, band.zero_point, band.pixel_scale)
+        if found is not None:
+            return found
+    return None
+
+
+def _planes(file: FitsFile, name: str, band: Band, zero_point: float, scale: float) -> BandPlanes | None:
+    """Planes by name, None without the flux; `zero_point` and `scale` serve where the header has none."""
+    flux, rms = file.planes.get(f"{name}_FLUX"), file.planes.get(f"{name}_RMS")
+    if flux is None:
+        return None
+    if len(flux.shape) != 2 or 0 in flux.shape:
+        raise CutoutError(f"{flux.name} has the shape {flux.shape}, expected (y, x) with at least one pixel")
+    if rms is not None and rms.shape != flux.shape:
+        raise CutoutError(f"{rms.name} has the shape {rms.shape}, {flux.name} {flux.shape}: they must be equal")
+    assumed = [f"no_rms:{name}"] if rms is None else []
+    magnitude = flux.cards.number("MAGZERO")
+    if magnitude is None:
+        assumed.append(f"assumed_zero_point:{name}")
+        magnitude = zero_point
+    if not BRIGHTEST < magnitude < FAINTEST:
+        raise CutoutError(
+            f"MAGZERO of {flux.name} is {magnitude:g}, expected an AB magnitude between {BRIGHTEST:g} and {FAINTEST:g}"
+        )
+    side = pixel_scale(flux)
+    if side is None:
+        assumed.append(f"assumed_pixel_scale:{name}")
+        side = scale
+    if not 0 < side <= COARSEST_SCALE:
+        raise CutoutError(
+            f"{flux.name} has pixels of {side:g} arcsec, expected more than 0 and at most {COARSEST_SCALE:g}"
+        )
+    return BandPlanes(name, flux, rms, microjansky(magnitude), side, EUCLID.sky_sigma[band], tuple(assumed))
+
+
+def pixel_scale(plane: Plane) -> float | None:
+    """Side of a pixel [arcsec]: square root of its area by the world coordinate system, else PIXSCALE, else None."""
+    celestial = (plane.cards.value("CTYPE1") or "").startswith(("RA", "DEC", "GLON", "GLAT", "ELON", "ELAT"))
+    linear = [plane.cards.number(key) for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2")]
+    if celestial and any(value is not None for value in linear):
+        a, b, c, d = (value or 0.0 for value in linear)
+        return 3600 * math.sqrt(abs(a * d - b * c))
+    step_x, step_y = plane.cards.number("CDELT1"), plane.cards.number("CDELT2")
+    if celestial and step_x is not None and step_y is not None:
+        turns = [plane.cards.number(key) for key in ("PC1_1", "PC1_2", "PC2_1", "PC2_2")]
+        a, b, c, d = (unit if turn is None else turn for turn, unit in zip(turns, (1.0, 0.0, 0.0, 1.0), strict=True))
+        return 3600 * math.sqrt(abs(step_x * step_y * (a * d - b * c)))
+    return plane.cards.number("PIXSCALE")

@@ -1,0 +1,228 @@
+"""Real cutouts to the network's images: four bands in microjansky a pixel, on the grid of 0.1 arcsec.
+
+Euclid's layout has the extensions `VIS_FLUX`, `NIR_Y_FLUX`, `NIR_J_FLUX`, `NIR_H_FLUX` and a `_RMS` and `_PSF` beside
+each, in any order. Hubble's single band `F814W_FLUX` takes the place of VIS. Other telescopes' bands are ignored.
+
+What is done, and shown in the flags: pixels without data become 0, the sky; a near-infrared band that is absent or has
+no data at all becomes zeros, as a band that training dropped; a stamp that reaches over the edge is filled up with
+zeros; a VIS image that has slid against the others is moved back (`alignment`). The sky is left as it is: in wide
+cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images, and higher only where
+galaxies fill the cutout.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from lensdream.observe.alignment import displacement
+from lensdream.observe.bands import STAND_INS, BandPlanes, euclid_band, stand_in_for_vis
+from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane, open_planes
+from lensdream.observe.resample import read_square, sum_onto, window_around
+from lensdream.survey import EUCLID, N_BANDS, Band
+
+__all__ = ["Cutout", "CutoutError", "Origin", "PixelPosition", "SkyPosition", "read_cutout"]
+
+BAD_RMS = 1e8
+"""an RMS from here on marks a bad pixel; Euclid writes 1e16, some Hubble products 1e8"""
+EMPTY_RMS = 0.1
+"""a flux of exactly 0 with an RMS below this many sky scatters marks no data; Euclid's VIS writes 1e-4 counts there"""
+MOST_BAD = 0.3
+"""largest share of VIS pixels in the stamp that may be bad"""
+LEAST_COVERED = 0.5
+"""smallest share of the stamp's width, and of its height, that the image must cover"""
+SIMULATED = "lensdream simulation"
+"""ORIGIN of the files that `writing` makes"""
+INFRARED = (Band.Y, Band.J, Band.H)
+
+
+class Origin(Enum):
+    """Whose pixels these are; the value is the credit that a figure owes."""
+
+    EUCLID = "Euclid Q1 (ESA/Euclid)"
+    HUBBLE = "HST (NASA/ESA, MAST)"
+    SIMULATION = ""
+
+
+@dataclass(frozen=True)
+class PixelPosition:
+    """A place in the VIS image as the file holds it: pixel centres at whole numbers from 0."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class SkyPosition:
+    """A place on the sky, ICRS [degree]; needs a world coordinate system in the VIS header."""
+
+    ra: float
+    dec: float
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """What the network is shown of one file."""
+
+    path: Path
+    object: str
+    """OBJECT of the first header, else the file's name without suffix"""
+    image: np.ndarray
+    """(band, stamp, stamp) float32 [microjansky a pixel of 0.1 arcsec]"""
+    flags: tuple[str, ...]
+    """what was missing or mended, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`"""
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """One band on the network's grid."""
+
+    pixels: np.ndarray
+    """(stamp, stamp) float32 [microjansky a pixel]"""
+    bad: float
+    """share of pixels without data, those beyond the image's edge not counted"""
+    flags: tuple[str, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.pixels.any()
+
+
+def read_cutout(path: Path, stamp: int, centre: PixelPosition | SkyPosition | None = None) -> Cutout:
+    """Read one FITS file, around the middle of its images or around `centre`.
+
+    `stamp`: side of the image [pixel of 0.1 arcsec]. Raises `CutoutError` with the reason for a file that cannot be
+    scored: damaged, without VIS, without data there, or covering less than half of the stamp on an axis.
+    """
+    path = Path(path)
+    with open_planes(path) as file:
+        vis, origin = _vis_of(file)
+        infrared = {band: euclid_band(file, band) for band in INFRARED if origin is not Origin.HUBBLE}
+        moved = displacement(vis, [found for found in infrared.values() if found is not None])
+        offset = (0.0, 0.0) if centre is None else _offset(vis, centre, moved)
+        picture = _picture(vis, (offset[0] - moved[0] * vis.scale, offset[1] - moved[1] * vis.scale), stamp)
+        if picture.empty:
+            raise CutoutError(f"{vis.label} has no data: every pixel of the stamp is 0 or bad")
+        if picture.bad > MOST_BAD + 1e-6:
+            raise CutoutError(
+                f"{picture.bad:.0%} of the stamp's {vis.label} pixels are bad, at most {MOST_BAD:.0%} may be"
+            )
+        image = np.zeros((N_BANDS, stamp, stamp), np.float32)
+        image[Band.VIS] = picture.pixels
+        flags = [f"VIS_from:{vis.label}"] if origin is Origin.HUBBLE else []
+        flags += [f"moved_VIS:{moved[1]:+d},{moved[0]:+d}"] if any(moved) else []
+        flags += [*vis.assumed, *picture.flags]
+        for band in INFRARED:
+            found = infrared.get(band)
+            picture = None if found is None else _picture(found, offset, stamp)
+            if found is None or picture is None or picture.empty:
+                flags.append(f"missing:{EUCLID.bands[band].fits_name}")
+                continue
+            image[band] = picture.pixels
+            flags += [*found.assumed, *picture.flags]
+        name = file.primary.value("OBJECT") or path.name.removesuffix(".gz").removesuffix(".fits")
+    return Cutout(path, name, image, tuple(flags), origin)
+
+
+def _vis_of(file: FitsFile) -> tuple[BandPlanes, Origin]:
+    """VIS, or what takes its place."""
+    vis = euclid_band(file, Band.VIS)
+    if vis is not None:
+        simulated = file.primary.value("ORIGIN") == SIMULATED
+        return vis, Origin.SIMULATION if simulated else Origin.EUCLID
+    other = stand_in_for_vis(file)
+    if other is not None:
+        return other, Origin.HUBBLE
+    names = (EUCLID.bands[Band.VIS].fits_name, *(band.fits_name for band in STAND_INS))
+    wanted = " or ".join(f"{name}_FLUX" for name in names)
+    raise CutoutError(f"no extension {wanted}; there are {', '.join(file.planes) or 'none with a name'}")
+
+
+def _offset(vis: BandPlanes, centre: PixelPosition | SkyPosition, moved: tuple[int, int]) -> tuple[float, float]:
+    """Place of the stamp's centre against the middle of the image: (y, x) [arcsec]."""
+    height, width = vis.flux.shape
+    if isinstance(centre, SkyPosition):
+        centre, moved = _to_pixel(vis.flux, centre), (0, 0)
+    if not (-0.5 <= centre.x <= width - 0.5 and -0.5 <= centre.y <= height - 0.5):
+        place = f"x = {centre.x:.1f}, y = {centre.y:.1f}"
+        raise CutoutError(f"the position {place} lies outside of the image of {width} x {height} pixels")
+    y, x = centre.y + moved[0] - (height - 1) / 2, centre.x + moved[1] - (width - 1) / 2
+    return y * vis.scale, x * vis.scale
+
+
+def _to_pixel(plane: Plane, position: SkyPosition) -> PixelPosition:
+    from astropy.io.fits import Header
+    from astropy.wcs import WCS, NoConvergence
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wcs = WCS(Header.fromstring(plane.cards.text))
+            if not wcs.has_celestial:
+                raise CutoutError(f"{plane.name} has no world coordinate system: give the position in pixels")
+            x, y = wcs.celestial.all_world2pix(position.ra, position.dec, 0)
+    except NoConvergence:
+        raise CutoutError(f"ra = {position.ra:g}, dec = {position.dec:g} is nowhere near {plane.name}") from None
+    return PixelPosition(float(x), float(y))
+
+
+@contextmanager
+def _blaming(plane: Plane) -> Iterator[None]:
+    """Name the plane whose numbers are too large."""
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError:
+        raise CutoutError(f"{plane.name} holds values beyond the range of float32") from None
+
+
+def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int) -> _Picture:
+    """Put a band on the network's grid, its middle `offset` (y, x) [arcsec] from the middle of the image.
+
+    An output pixel with half of its area bad becomes 0; with less, the rest of it stands for the whole.
+    """
+    height, width = band.flux.shape
+    y, x = (height - 1) / 2 + offset[0] / band.scale, (width - 1) / 2 + offset[1] / band.scale
+    window = window_around(y, x, EUCLID.pixel_scale / band.scale, stamp)
+    covered = window.covered(band.flux.shape)
+    if min(covered) < LEAST_COVERED:
+        least, whole = (math.ceil(share * stamp * window.ratio) for share in (LEAST_COVERED, 1.0))
+        raise CutoutError(
+            f"{band.flux.name} of {width} x {height} pixels covers {covered[1]:.0%} of the stamp's width and "
+            f"{covered[0]:.0%} of its height, at least {LEAST_COVERED:.0%} of each is needed: cut out {least} pixels "
+            f"or more around the object, {whole} to fill the stamp"
+        )
+    flags = [] if window.ratio == 1 else [f"pixel_scale_{band.label}:{band.scale:.4g}"]
+    beyond = 1.0 - covered[0] * covered[1]
+    if beyond > 1e-9:
+        flags.append(f"padded_{band.label}:{beyond:.2g}")
+    unit = np.float32(band.unit)
+    with _blaming(band.flux):
+        flux = read_square(window, band.flux.shape, band.flux.window)
+        good = _good(band, flux, None if band.rms is None else read_square(window, band.flux.shape, band.rms.window))
+        if good.all():
+            return _Picture(sum_onto(window, flux) * unit, 0.0, tuple(flags))
+        pixels = sum_onto(window, np.where(good, flux, np.float32(0))) * unit
+    share = sum_onto(window, good.astype(np.float32)) / window.ratio**2
+    pixels = np.where(share > 0.5, pixels / np.maximum(share, 0.5), 0).astype(np.float32)
+    bad = 1.0 - float(share.mean(dtype=float)) - beyond
+    if bad > 1e-6:
+        flags.append(f"bad_pixels_{band.label}:{bad:.2g}")
+    return _Picture(pixels, bad, tuple(flags))
+
+
+def _good(band: BandPlanes, flux: np.ndarray, rms: np.ndarray | None) -> np.ndarray:
+    """Tell which input pixels hold data; those beyond the image are NaN and do not."""
+    good = np.isfinite(flux)
+    if rms is None:
+        return good
+    good &= rms < BAD_RMS  # false for NaN
+    return good & ((flux != 0) | (rms * band.unit > EMPTY_RMS * band.sky))

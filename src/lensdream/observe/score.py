@@ -1,0 +1,183 @@
+"""Scores of real cutouts as a table, and the command `lensdream score` that writes it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lensdream.networks.model_file import SETTINGS, WEIGHTS
+from lensdream.observe.scorer import OPERATING_POINTS, ModelError, OperatingPoints, Scorer
+from lensdream.observe.stream import Score, Skip, score_targets
+from lensdream.observe.targets import SUFFIXES, Target, find_files
+
+COLUMNS = ("path", "object", "probability", "logit", "above_fpr_1e-3", "flags", "model")
+"""of the table"""
+
+NO_THRESHOLD = (
+    f"no threshold for a false-positive rate of 1e-3 in {OPERATING_POINTS}, so above_fpr_1e-3 stays empty; "
+    "run the evaluate stage"
+)
+ALL_SCORED, USAGE_ERROR, SOME_SKIPPED = 0, 2, 3
+
+TableWriter = Callable[[pd.DataFrame, Path], None]
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False)
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    table.to_parquet(path, index=False)
+
+
+WRITERS: Mapping[str, TableWriter] = {".csv": _write_csv, ".parquet": _write_parquet}
+
+
+class UsageError(ValueError):
+    """What the user has to change, with the remedy."""
+
+
+def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
+    """Row of the table of scores, without the model."""
+    return {
+        "path": str(score.target.path),
+        "object": score.target.name or score.cutout.object,
+        "probability": float(points.probability(score.logit)),
+        "logit": score.logit,
+        "above_fpr_1e-3": points.above(score.logit, "fpr_1e-3"),
+        "flags": ";".join(score.cutout.flags),
+    }
+
+
+def score_files(
+    paths: Sequence[Path],
+    model_folder: Path,
+    *,
+    batch_size: int = 64,
+    on_skip: Skip | None = None,
+    model_name: str | None = None,
+) -> pd.DataFrame:
+    """Score FITS cutouts: a row a file, with the columns `COLUMNS`.
+
+    `on_skip` is called with the path and the reason of each file that cannot be scored; those have no row.
+    `above_fpr_1e-3` is null, with a warning, where `operating_points.json` is not beside the model. `model_name`: for
+    the column `model`, the folder if None.
+
+    Raises `ModelError` where there is no model that this version can use.
+    """
+    scorer = Scorer.load(model_folder)
+    if "fpr_1e-3" not in scorer.points.thresholds:
+        warnings.warn(f"{model_folder}: {NO_THRESHOLD}", stacklevel=2)
+    name = str(model_folder) if model_name is None else model_name
+    return _table(paths, scorer, name, batch_size, on_skip)
+
+
+def _table(paths: Sequence[Path], scorer: Scorer, name: str, batch_size: int, on_skip: Skip | None) -> pd.DataFrame:
+    targets = [Target(path) for path in paths]
+    scores = score_targets(targets, scorer, batch_size=batch_size, on_skip=on_skip)
+    table = pd.DataFrame([row_of(score, scorer.points) for score in scores], columns=COLUMNS)
+    table["model"] = f"{name}@{scorer.digest[:12]}"
+    return typed(table)
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the columns their types, so that a table without rows or thresholds is read back the same."""
+    booleans = [column for column in table if column.startswith("above_")]
+    strings = ["path", "object", "flags", "model"]
+    return table.astype(
+        dict.fromkeys(booleans, "boolean") | dict.fromkeys(strings, "str") | {"probability": float, "logit": float}
+    )
+
+
+def main_score(
+    paths: Sequence[str], out: Path, model: str | None = None, *, batch_size: int = 64, root: Path = Path()
+) -> int:
+    """Score the FITS files that `paths` name (folders, globs, files) into the table `out` (.csv or .parquet).
+
+    `model`: an alias or version of the registry or a folder with a model; None for the champion, else the newest
+    trained model of the repository at `root`. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with
+    the reason), 2 usage error (told on stderr, nothing written).
+    """
+    try:
+        write = _writer(out)
+        if batch_size < 1:
+            raise UsageError(f"a batch of {batch_size}: score at least 1 image at once")
+        files, unmatched = find_files(paths)
+        if not files:
+            raise UsageError(
+                f"nothing to score: no file and no folder with {' or '.join('*' + s for s in SUFFIXES)} matches "
+                + " ".join(paths)
+            )
+        folder, name = find_model(model, root)
+        scorer = Scorer.load(folder)
+    except (UsageError, ModelError) as error:
+        print(f"lensdream score: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    if "fpr_1e-3" not in scorer.points.thresholds:
+        print(f"warning: {folder}: {NO_THRESHOLD}", file=sys.stderr)
+    skipped: list[str] = []
+
+    def skip(what: Path | str, reason: str) -> None:
+        skipped.append(str(what))
+        print(f"skipped {what}: {reason}", file=sys.stderr)
+
+    for pattern in unmatched:
+        skip(pattern, "no such file, and as a folder or glob it matches nothing")
+    table = _table(files, scorer, name, batch_size, skip)
+    save_table(table, out, write)
+    print(f"{len(table)} scored, {len(skipped)} skipped -> {out}")
+    return SOME_SKIPPED if skipped else ALL_SCORED
+
+
+def _writer(out: Path) -> TableWriter:
+    if out.suffix not in WRITERS:
+        raise UsageError(f"--out {out}: the suffix is {out.suffix or 'missing'}, it must be {' or '.join(WRITERS)}")
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder: name a file")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot make its folder ({error.strerror}): name another place") from None
+    return WRITERS[out.suffix]
+
+
+def save_table(table: pd.DataFrame, out: Path, write: TableWriter = _write_csv) -> None:
+    """Write a table; the file appears whole or not at all."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f"{out.name}.part")
+    write(table, part)
+    part.replace(out)
+
+
+def find_model(model: str | None, root: Path) -> tuple[Path, str]:
+    """Folder of a model and its name in tables; raises `UsageError` with the remedy where there is none."""
+    if model is not None and Path(model).is_dir():
+        return _checked(Path(model)), model
+    # MLflow takes seconds to import: a folder needs none of it.
+    from lensdream import tracking
+
+    try:
+        if model is not None:
+            return tracking.pull(model, root=root), model
+        if tracking.has_champion(root):
+            return tracking.pull("champion", root=root), "champion"
+    except LookupError as error:
+        raise UsageError(f"{error.args[0]}; or give --model a folder with {WEIGHTS} and {SETTINGS}") from None
+    trained = sorted((root / "models").glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
+    if not trained:
+        raise UsageError(
+            f"no model: the registry has no champion and {root / 'models'} no trained one; run `dvc repro`, "
+            f"or give --model a folder with {WEIGHTS} and {SETTINGS}"
+        )
+    return _checked(trained[-1].parent), trained[-1].parent.relative_to(root).as_posix()
+
+
+def _checked(folder: Path) -> Path:
+    missing = [name for name in (WEIGHTS, SETTINGS) if not (folder / name).is_file()]
+    if missing:
+        raise UsageError(f"--model {folder}: the folder has no {' and no '.join(missing)}; run the train stage first")
+    return folder

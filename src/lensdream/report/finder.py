@@ -1,0 +1,182 @@
+"""How good the finder is: the tables out of `evaluate.json` and `compound-test.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lensdream.report.table import (
+    NOTHING,
+    Table,
+    count,
+    counted_share,
+    decimal,
+    interval,
+    percent,
+    percent_interval,
+    plain,
+)
+
+PEERS = {"ou66": "OU-66", "ou200": "OU-200"}
+"""networks of Wilde et al. 2022 that may stand beside ours, by their key in `evaluate.json`"""
+
+SCORES = {
+    "precision": "precision at 0.5",
+    "recall": "recall at 0.5",
+    "accuracy": "accuracy at 0.5",
+    "f1": "F1 at 0.5",
+    "auroc": "AUROC",
+    "tpr_at_fpr_1e-2": "completeness at FPR 1e-2",
+    "tpr_at_fpr_1e-3": "completeness at FPR 1e-3",
+    "tpr_at_fpr_1e-4": "completeness at FPR 1e-4",
+    "tpr0": "TPR0: completeness without a false positive",
+    "tpr10": "TPR10: completeness with fewer than 10 false positives",
+    "purity_at_prevalence_1e-3": "purity at the threshold of FPR 1e-3, 1 object in 1,000 being a lens",
+    "ece": "calibration error, after temperature scaling",
+    "ece_before_calibration": "calibration error, as trained",
+}
+"""numbers with an interval, in the order of the table; others that the file holds come after them"""
+
+SELECTED_BY = {
+    "theta_E": "Einstein radius [arcsec]",
+    "arc_snr": "S/N of the arcs in VIS",
+    "magnitude_lensed_source_VIS": "lensed source, VIS [AB mag]",
+    "magnitude_lens_VIS": "deflector, VIS [AB mag]",
+}
+
+COMPOUND_ORDER = (
+    "compound_arc",
+    "matched_single_of_compound_arc",
+    "double_ring",
+    "matched_single_of_double_ring",
+    "matched_single",
+)
+COMPOUND_NAMES = {
+    "compound_arc": "compound arcs",
+    "matched_single_of_compound_arc": "single lenses matched to them",
+    "double_ring": "double rings",
+    "matched_single_of_double_ring": "single lenses matched to them",
+    "matched_single": "all matched single lenses",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published for one quantity; empty where nothing was."""
+
+    poster: str = NOTHING
+    paper: str = NOTHING
+
+
+POSTER_PRECISION = Published("0.473")
+POSTER_RECALL = Published("0.869")
+POSTER_ACCURACY = Published("57.3 %")
+POSTER_FALSE_POSITIVES = Published("61 %")
+POSTER_COMPOUND_ARCS = Published("76 %", "76 %")
+POSTER_DOUBLE_RINGS = Published("34 %", "52 %")
+
+
+def false_positive_rate(evaluate: Mapping) -> str:
+    """Give number and share of all non-lenses called a lens at 0.5."""
+    rows = [row for row in evaluate["families"].values() if row["n"]]
+    n = sum(row["n"] for row in rows)
+    return counted_share(sum(row["fpr_at_0.5"] * row["n"] for row in rows) / n if n else None, n)
+
+
+def beside_poster(evaluate: Mapping, compound: Mapping) -> Table:
+    """Put our numbers at 0.5 beside the published ones."""
+    found = {name: compound[name]["completeness_at_0.5"] for name in ("compound_arc", "double_ring")}
+    rows = (
+        ("precision", interval(evaluate["precision"], 3), POSTER_PRECISION),
+        ("recall", interval(evaluate["recall"], 3), POSTER_RECALL),
+        ("accuracy", percent_interval(evaluate["accuracy"]), POSTER_ACCURACY),
+        ("false positives among non-lenses", false_positive_rate(evaluate), POSTER_FALSE_POSITIVES),
+        ("compound arcs found", percent_interval(found["compound_arc"]), POSTER_COMPOUND_ARCS),
+        ("double rings found", percent_interval(found["double_ring"]), POSTER_DOUBLE_RINGS),
+    )
+    head = ("at a score of 0.5", "this run [95 %]", "poster", "Wilde et al. 2022, best")
+    return Table(head, tuple((name, ours, published.poster, published.paper) for name, ours, published in rows))
+
+
+def scores(evaluate: Mapping) -> Table:
+    """List every number with an interval, of our network and of those peers that were trained."""
+    networks = {"LensNet": evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
+    measured = [name for name, value in evaluate.items() if isinstance(value, Mapping) and "value" in value]
+    names = [name for name in SCORES if name in measured] + [name for name in measured if name not in SCORES]
+
+    def cells(name: str) -> tuple[str, ...]:
+        return tuple(interval(block[name]) if name in block else NOTHING for block in networks.values())
+
+    return Table(("test set", *networks), tuple((SCORES.get(name, plain(name)), *cells(name)) for name in names))
+
+
+def thresholds(evaluate: Mapping) -> Table:
+    """List the logits that belong to the false-positive rates, and the temperature."""
+    prefix = "threshold_fpr_"
+    rates = {name.removeprefix(prefix): value for name, value in evaluate.items() if name.startswith(prefix)}
+    rows = [(f"logit at FPR {rate}", decimal(value, 3)) for rate, value in rates.items()]
+    return Table(("threshold", "value"), (*rows, ("temperature", decimal(evaluate["temperature"], 3))))
+
+
+def unmeasured_rates(evaluate: Mapping) -> list[str]:
+    """Find the quoted false-positive rates that the test set has too few non-lenses for."""
+    return [rate for rate in ("1e-2", "1e-3", "1e-4") if evaluate["n_nonlens"] * float(rate) < 1]
+
+
+def families(evaluate: Mapping) -> Table:
+    """Count the false positives of each family of non-lenses."""
+    head = ("family", "images", "false positives at 0.5", "at the threshold of FPR 1e-3")
+    return Table(
+        head,
+        tuple(
+            (
+                plain(name),
+                count(row["n"]),
+                counted_share(row["fpr_at_0.5"], row["n"]),
+                counted_share(row["fpr_at_threshold_1e-3"], row["n"]),
+            )
+            for name, row in evaluate["families"].items()
+        ),
+    )
+
+
+def undetectable(evaluate: Mapping) -> Table:
+    """Count how many of the lenses below the detection rule are called lenses all the same."""
+    row = evaluate["undetectable"]
+    found = (counted_share(row[f"found_at_{at}"], row["n"]) for at in ("0.5", "threshold_1e-3"))
+    return Table(
+        ("family", "images", "found at 0.5", "at the threshold of FPR 1e-3"),
+        (("undetectable", count(row["n"]), *found),),
+    )
+
+
+def selection(evaluate: Mapping) -> dict[str, Table]:
+    """Give completeness in bins, a table a property."""
+    tables = {}
+    for name, rows in evaluate["selection_function"].items():
+        columns = [key for key in (rows[0] if rows else {}) if key.startswith("completeness_at_")]
+        head = (SELECTED_BY.get(name, plain(name)), "lenses", *(f"found at {at_words(key)}" for key in columns))
+        tables[name] = Table(
+            head,
+            tuple(
+                (f"{row['low']:g} to {row['high']:g}", count(row["n"]), *(percent(row[key]) for key in columns))
+                for row in rows
+            ),
+        )
+    return tables
+
+
+def compound(result: Mapping) -> Table:
+    """Give completeness of the compound lenses and of the single ones matched to them, at every threshold."""
+    names = [name for name in COMPOUND_ORDER if name in result]
+    columns = [key for key in result["compound_arc"] if key.startswith("completeness_at_")]
+    rows = (
+        (COMPOUND_NAMES[name], count(result[name]["n"]), *(percent_interval(result[name][key]) for key in columns))
+        for name in names
+    )
+    return Table(("found", "images", *(f"at {at_words(key)}" for key in columns)), tuple(rows))
+
+
+def at_words(key: str) -> str:
+    """Name the threshold of a key such as `completeness_at_fpr_1e-3`."""
+    return key.removeprefix("completeness_at_").replace("fpr_", "FPR ")

@@ -1,0 +1,188 @@
+"""The tables of the other stages: data, training, explanations, real cutouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from lensdream.report.families import FAMILIES
+from lensdream.report.table import NOTHING, Table, count, decimal, duration, interval, pairs, plain, size, word
+
+SPLITS = ("train", "validation", "test", "compound")
+
+LENS_COLUMNS = {
+    "z_lens": "redshift of the deflector",
+    "z_source_1": "redshift of the source",
+    "theta_E_1": "Einstein radius [arcsec]",
+    "sigma_lens": "velocity dispersion [km/s]",
+    "mass_q": "axis ratio of the mass",
+    "magnification_1": "magnification",
+    "arc_snr": "S/N of the arcs in VIS",
+}
+
+EPOCH_COLUMNS = {
+    "train_loss": ("training loss", 4),
+    "validation_loss": ("validation loss", 4),
+    "validation_auroc": ("validation AUROC", 4),
+    "learning_rate": ("learning rate", 6),
+}
+
+MAP_SCORES = ("relevance_mass", "chance", "brightness", "random", "rank_accuracy", "pointing")
+DREAM_WAYS = {"towards_lens": "towards lens", "towards_non_lens": "towards non-lens"}
+
+MOST_FILES = 300
+"""rows of real cutouts on the page: of thousands the table file is the better place"""
+
+
+def counts(population: Mapping) -> Table:
+    """Count the images of each family in each split."""
+    numbers = {tuple(name.split("/", 1)): n for name, n in population["counts"].items()}
+    splits = [s for s in SPLITS if any(split == s for split, _ in numbers)]
+    found = dict.fromkeys(family for _, family in numbers)
+    names = [*(name for name in FAMILIES if name in found), *(name for name in found if name not in FAMILIES)]
+
+    def cells(family: str) -> tuple[str, ...]:
+        return tuple(count(numbers[split, family]) if (split, family) in numbers else NOTHING for split in splits)
+
+    totals = tuple(count(sum(n for (s, _), n in numbers.items() if s == split)) for split in splits)
+    return Table(("family", *splits), (*((plain(name), *cells(name)) for name in names), ("all", *totals)))
+
+
+def lens_percentiles(population: Mapping) -> Table:
+    """Tell what the lenses are like."""
+    found = population["lens_percentiles_16_50_84"]
+    rows = tuple((LENS_COLUMNS.get(name, plain(name)), *(f"{v:.4g}" for v in values)) for name, values in found.items())
+    return Table(("lenses of all splits", "16 %", "median", "84 %"), rows)
+
+
+def rendering(population: Mapping, simulate: Mapping) -> Table:
+    """Tell how long the images took and how large they are."""
+    return pairs(
+        ("images", "value"),
+        [
+            ("rendered", count(simulate["n"])),
+            ("drawing the scenes", duration(population["seconds"])),
+            ("rendering them", duration(simulate["seconds"])),
+            ("images a second", f"{simulate['images_per_second']:.1f}"),
+            ("size on disk", size(simulate["bytes"])),
+        ],
+    )
+
+
+def training(train: Mapping) -> Table:
+    """Tell what the training took and where it ended."""
+    rows = [
+        ("weights", count(train["parameters"])),
+        ("epochs", count(train["epochs"])),
+        ("best epoch, kept", str(train["best_epoch"])),
+        ("images a second", f"{train['images_per_second']:.0f}"),
+        ("time", duration(train["seconds"])),
+    ]
+    if "validation_loss" in train:
+        rows.append(("validation loss of the best epoch", decimal(train["validation_loss"])))
+    if "validation_auroc" in train:
+        rows.append(("validation AUROC of the best epoch", decimal(train["validation_auroc"])))
+    return pairs(("LensNet", "value"), rows)
+
+
+def epochs(history: pd.DataFrame) -> Table:
+    """Lay out the history, an epoch a row."""
+    columns = {name: EPOCH_COLUMNS[name] for name in EPOCH_COLUMNS if name in history}
+    rows = tuple(
+        (str(int(row["epoch"])), *(decimal(row[name], digits) for name, (_, digits) in columns.items()))
+        for _, row in history.iterrows()
+    )
+    return Table(("epoch", *(words for words, _ in columns.values())), rows)
+
+
+def methods(explain: Mapping) -> list[str]:
+    """Name the methods whose maps were scored."""
+    return [name for name, value in explain.items() if isinstance(value, Mapping) and "relevance_mass" in value]
+
+
+def relevance(explain: Mapping) -> Table:
+    """Put every method's scores beside its controls, over all scenes with arcs."""
+    head = (
+        "method",
+        "scenes",
+        "relevance mass",
+        "times chance",
+        "chance",
+        "brightness",
+        "random",
+        "rank accuracy",
+        "pointing",
+    )
+    rows = []
+    for name in methods(explain):
+        block = explain[name]
+        texts = {key: interval(block[key], 3) for key in MAP_SCORES}
+        times = interval(block["times_chance"], 1) if "times_chance" in block else NOTHING
+        controls = (decimal(block[key]["value"], 3) for key in ("chance", "brightness", "random"))
+        rows.append(
+            (plain(name), str(block.get("n", NOTHING)), texts["relevance_mass"], times, *controls,
+             texts["rank_accuracy"], texts["pointing"])
+        )  # fmt: skip
+    return Table(head, tuple(rows))
+
+
+def relevance_by_family(explain: Mapping) -> Table:
+    """Give relevance mass and controls of each family with arcs."""
+    rows = tuple(
+        (
+            plain(method),
+            plain(family),
+            str(block["n"]),
+            interval(block["relevance_mass"], 3),
+            interval(block["times_chance"], 1),
+            decimal(block["brightness"]["value"], 3),
+        )
+        for method in methods(explain)
+        for family, block in explain[method].get("families", {}).items()
+    )
+    return Table(("method", "family", "scenes", "relevance mass", "times chance", "brightness"), rows, frozenset({1}))
+
+
+def dream(explain: Mapping) -> Table:
+    """Tell what Deep Dream did to the logit and to the colour of the arcs."""
+    dreamt = explain.get("dream", {})
+    rows = tuple(
+        (
+            words,
+            str(dreamt[way]["n_dreamt"]),
+            interval(dreamt[way]["logit_change"], 2),
+            interval(dreamt[way]["arc_vis_minus_h_change"], 3),
+            decimal(dreamt.get("random_twin", {}).get(f"{way}_logit_change"), 2),
+        )
+        for way, words in DREAM_WAYS.items()
+        if way in dreamt
+    )
+    head = ("dreamt", "scenes", "change of the logit", "of VIS - H in the arcs [mag]", "of the logit, random weights")
+    return Table(head, rows)
+
+
+def cutouts(observe: Mapping) -> Table:
+    """List real cutouts, the highest scores first, at most `MOST_FILES` of them."""
+    ordered = sorted(observe["files"], key=lambda row: row["logit"], reverse=True)[:MOST_FILES]
+    rows = tuple(
+        (
+            row["file"],
+            "" if row["object"] == Path(row["file"]).stem else row["object"],
+            row["kind"],
+            decimal(row["probability"]),
+            decimal(row["logit"], 2),
+            word(row["above_fpr_1e-2"]),
+            word(row["above_fpr_1e-3"]),
+            row["flags"].replace(";", ", "),
+        )
+        for row in ordered
+    )
+    head = ("file", "object", "kind", "probability", "logit", "above FPR 1e-2", "above FPR 1e-3", "flags")
+    return Table(head, rows, frozenset({1, 2, 7}))
+
+
+def skipped(observe: Mapping) -> Table:
+    """List the files that could not be scored, and why."""
+    return Table(("file", "reason"), tuple((row["file"], row["reason"]) for row in observe["skipped"]), frozenset({1}))

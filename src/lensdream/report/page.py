@@ -1,0 +1,221 @@
+"""The page: everything that a run measured and drew, in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from lensdream.observe.cutouts import Origin
+from lensdream.paths import Paths
+from lensdream.provenance import GitState
+from lensdream.report import finder, others
+from lensdream.report.families import FAMILIES, WITH_ARCS
+from lensdream.report.table import count, decimal, duration, percent_interval
+
+COMMANDS = {
+    "population": "population",
+    "simulate": "simulate",
+    "train": "train",
+    "evaluate": "evaluate",
+    "compound-test": "compound",
+    "explain": "explain",
+    "observe": "observe",
+}
+"""stages before this one, in their order, and the command of each"""
+
+WHOLE_RUN = {"quick": "make run", "poster": "make poster"}
+
+CURVES = {
+    "roc": "Completeness against the false-positive rate. The dotted lines are rates of 1e-2 and 1e-3.",
+    "reliability": "Share of lenses against the stated probability, before and after temperature scaling.",
+}
+FAMILY_FIGURES = {"scores": "Scores of each family, with its number of images. The dotted lines are the thresholds."}
+SELECTION_FIGURES = {"selection": "Completeness against what a lens is like, with the number of lenses in each bin."}
+COMPOUND_FIGURES = {"scores": "Scores of compound lenses and of the single lenses matched to them."}
+TRAIN_FIGURES = {
+    "losses": "Training and validation loss. The weights of the best epoch are the ones that everything here is about."
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The metrics files of a scale."""
+
+    population: Mapping
+    simulate: Mapping
+    train: Mapping
+    evaluate: Mapping
+    compound: Mapping
+    explain: Mapping
+    observe: Mapping
+    epochs: pd.DataFrame
+
+    @classmethod
+    def read(cls, paths: Paths) -> Measured:
+        """Read them all; raises `FileNotFoundError` that names every missing one and the remedy."""
+        files = {command: paths.metrics(stage) for stage, command in COMMANDS.items()}
+        epochs = paths.metrics("train").with_name("epochs.csv")
+        missing = [command for command, file in files.items() if not file.is_file()]
+        if not epochs.is_file() and "train" not in missing:
+            missing.append("train")
+        if missing:
+            names = [str(file) for file in (*files.values(), epochs) if not file.is_file()]
+            raise FileNotFoundError(
+                f"no {', no '.join(names)}: run `dvc repro report@{paths.scale}`, or on their own "
+                + ", ".join(f"`lensdream {command} --scale {paths.scale}`" for command in missing)
+            )
+        return cls(**{command: _json(file) for command, file in files.items()}, epochs=pd.read_csv(epochs))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of the page; without a `source` the page says that the file is not there."""
+
+    name: str
+    source: str = ""
+    """data URI"""
+    caption: str = ""
+
+    @classmethod
+    def read(cls, path: Path, caption: str = "") -> Picture:
+        """Embed a PNG file."""
+        if not path.is_file():
+            return cls(path.name, caption=caption)
+        return cls(path.name, f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}", caption)
+
+
+def captioned(folder: Path, captions: Mapping[str, str]) -> list[Picture]:
+    """Embed the figures of a folder that have these captions, there or not."""
+    return [Picture.read(folder / f"{name}.png", caption) for name, caption in captions.items()]
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """Figures of the explain stage."""
+
+    dreams: tuple[Picture, ...]
+    with_arcs: tuple[Picture, ...]
+    """maps of families with arcs"""
+    others: tuple[Picture, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Explanations:
+        """Embed all figures of a folder, named `<kind>-<family>.png`, families in their order."""
+        files = sorted(folder.glob("*.png"), key=lambda file: (_place(_family(file)), file.name))
+        dreams = [file for file in files if file.stem.startswith("dream")]
+        with_arcs = [file for file in files if file not in dreams and _family(file) in WITH_ARCS]
+        others = [file for file in files if file not in dreams and file not in with_arcs]
+        return cls(*(tuple(Picture.read(file) for file in part) for part in (dreams, with_arcs, others)))
+
+
+def _family(file: Path) -> str:
+    return file.stem.partition("-")[2]
+
+
+def _place(family: str) -> int:
+    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
+
+
+def summary(measured: Measured) -> str:
+    """Say the main numbers in a few sentences."""
+    train, evaluate, observe = measured.train, measured.evaluate, measured.observe
+    arcs, rings = (
+        f"{percent_interval(row['completeness_at_0.5'])} of {count(row['n'])}"
+        for row in (measured.compound["compound_arc"], measured.compound["double_ring"])
+    )
+    above = sum(row["above_fpr_1e-3"] is True for row in observe["files"])
+    real = f"Of {count(observe['n'])} real cutouts, {count(above)} lie above the threshold of that false-positive rate."
+    return (
+        f"LensNet ({count(train['parameters'])} weights, trained in {duration(train['seconds'])}) finds "
+        f"{percent_interval(evaluate['tpr_at_fpr_1e-3'])} of {count(evaluate['n_lens'])} lenses in the test set at a "
+        f"false-positive rate of 1e-3 (brackets hold 95 % intervals). "
+        + (real if observe["n"] else "No real cutouts were scored.")
+        + f" At a score of 0.5 its precision is {decimal(evaluate['precision']['value'], 3)} and its recall "
+        f"{decimal(evaluate['recall']['value'], 3)}, and of compound lenses, which it was never trained on, it finds "
+        f"{arcs} compound arcs and {rings} double rings."
+    )
+
+
+def render(
+    measured: Measured, paths: Paths, git: GitState, links: Mapping[str, str], examples: Picture, now: datetime
+) -> str:
+    """Write the page as HTML. `links`: address of each stage's run on MLflow's pages; `examples`: of every family.
+
+    Raises `ValueError` with the remedy where a metrics file lacks what the page shows.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    try:
+        values = _values(measured, paths)
+    except KeyError as error:
+        raise ValueError(
+            f"the metrics of {paths.scale} have no {error}, so another version wrote them: run "
+            f"`dvc repro --force report@{paths.scale}`"
+        ) from error
+    return environment.get_template("page.html").render(
+        values,
+        scale=paths.scale,
+        commit="" if git.commit == "none" else git.commit,
+        dirty=git.dirty,
+        date=now.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        examples=examples,
+        links={stage: links[stage] for stage in COMMANDS if stage in links},
+        whole_run=WHOLE_RUN.get(paths.scale, f"dvc repro report@{paths.scale}"),
+        commands=COMMANDS.values(),
+    )
+
+
+def _values(measured: Measured, paths: Paths) -> dict[str, object]:
+    """Everything that comes out of metrics and figures, under the names that the template uses."""
+    evaluate, observe, explain = measured.evaluate, measured.observe, measured.explain
+    return {
+        "summary": summary(measured),
+        "beside_poster": finder.beside_poster(evaluate, measured.compound),
+        "n_lens": count(evaluate["n_lens"]),
+        "n_nonlens": count(evaluate["n_nonlens"]),
+        "scores": finder.scores(evaluate),
+        "thresholds": finder.thresholds(evaluate),
+        "unmeasured_rates": finder.unmeasured_rates(evaluate),
+        "family_table": finder.families(evaluate),
+        "undetectable": finder.undetectable(evaluate),
+        "selection": finder.selection(evaluate),
+        "curves": captioned(paths.figures / "evaluate", CURVES),
+        "family_pictures": captioned(paths.figures / "evaluate", FAMILY_FIGURES),
+        "selection_pictures": captioned(paths.figures / "evaluate", SELECTION_FIGURES),
+        "compound": finder.compound(measured.compound),
+        "compound_pictures": captioned(paths.figures / "compound-test", COMPOUND_FIGURES),
+        "training": others.training(measured.train),
+        "epochs": others.epochs(measured.epochs),
+        "train_pictures": captioned(paths.figures / "train", TRAIN_FIGURES),
+        "relevance": others.relevance(explain),
+        "relevance_by_family": others.relevance_by_family(explain),
+        "dream": others.dream(explain),
+        "explanations": Explanations.read(paths.figures / "explain"),
+        "n_cutouts": observe["n"],
+        "cutouts": others.cutouts(observe),
+        "skipped": others.skipped(observe),
+        "cutout_pictures": [Picture.read(file) for file in sorted(paths.observed.glob("*.png"))],
+        "credit": ", ".join(origin.value for origin in Origin if origin.value),
+        "counts": others.counts(measured.population),
+        "lens_percentiles": others.lens_percentiles(measured.population),
+        "rendering": others.rendering(measured.population, measured.simulate),
+    }
+
+
+def _json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}): run its stage again") from None

@@ -1,0 +1,47 @@
+"""The report stage: one static page, and the picture of every family."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lensdream import config, tracking
+from lensdream.dataset import ImageStore
+from lensdream.files import write_whole
+from lensdream.paths import Paths
+from lensdream.provenance import git_state
+from lensdream.report import families, finder
+from lensdream.report.page import Measured, Picture, render
+from lensdream.report.table import Table
+
+PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4")
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.png`.
+
+    Raises `FileNotFoundError` with the remedy where a stage before this one has not written its metrics.
+    """
+    settings = config.load("report", config.ReportConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    measured, store = Measured.read(paths), ImageStore.open(paths.images)
+    drawn, index = paths.figures / "families.png", paths.report / "index.html"
+    with tracking.stage_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
+        write_whole(drawn, families.draw(store, settings.examples_per_family))
+        links = tracking.stage_links(scale, root)
+        examples = Picture.read(drawn, families.caption_of(store))
+        write_whole(index, render(measured, paths, git_state(root), links, examples, datetime.now(UTC)).encode())
+        tracked.figure(drawn)
+        tracked.artifact(index)
+    for table in tables(measured):
+        print(table.as_text(), end="\n\n")
+    real = measured.observe
+    above = sum(row["above_fpr_1e-3"] is True for row in real["files"])
+    print(f"  {real['n']} real cutouts scored, {above} above the threshold of FPR 1e-3, {real['n_skipped']} skipped")
+    print(f"report: {index.resolve()}")
+
+
+def tables(measured: Measured) -> list[Table]:
+    """Choose what the terminal shows: the main scores, the families and the compound test."""
+    main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.PEERS}
+    return [finder.scores(main), finder.families(measured.evaluate), finder.compound(measured.compound)]

@@ -1,0 +1,110 @@
+"""Tables of text, and how numbers become text in them. A number that was not defined is a dash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+NOTHING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text cells; the first column names the row."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: frozenset[int] = frozenset()
+    """columns after the first that hold words, not numbers: set to the left"""
+
+    def __post_init__(self) -> None:
+        """Refuse rows of another length than the head's: a page would show them shifted."""
+        wrong = [row for row in self.rows if len(row) != len(self.head)]
+        if wrong:
+            raise ValueError(f"a table of {len(self.head)} columns has the row {wrong[0]}")
+
+    def as_text(self) -> str:
+        """Give lines for a terminal."""
+        lines = [self.head, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
+        left = self.words | {0}
+        return "\n".join(
+            "  "
+            + "  ".join(
+                cell.ljust(width) if column in left else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+
+def decimal(value: float | None, digits: int = 4) -> str:
+    """Write a number with so many decimals."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:z.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Write a share in per cent."""
+    return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def count(value: int) -> str:
+    """Write a number of things in groups of three digits."""
+    return f"{value:,}"
+
+
+def word(value: bool | None) -> str:
+    """Write yes, no, or not known."""
+    return {True: "yes", False: "no", None: NOTHING}[value]
+
+
+def interval(values: Mapping[str, float | None], digits: int = 4) -> str:
+    """Write `{"value", "low", "high"}` as a number and its interval."""
+    if decimal(values["value"]) == NOTHING:
+        return NOTHING
+    low, high = decimal(values["low"], digits), decimal(values["high"], digits)
+    return f"{decimal(values['value'], digits)} [{low}, {high}]"
+
+
+def percent_interval(values: Mapping[str, float | None], digits: int = 1) -> str:
+    """Write the same of a share, in per cent."""
+    hundredfold = {name: None if values[name] is None else 100 * values[name] for name in ("value", "low", "high")}
+    text = interval(hundredfold, digits)
+    return text if text == NOTHING else f"{text} %"
+
+
+def counted_share(share: float | None, n: int) -> str:
+    """Write a share of n things with its 95 % interval (Wilson) and their number."""
+    if share is None or n == 0:
+        return NOTHING
+    hits = round(share * n)
+    bounds = binomtest(hits, n).proportion_ci(method="wilson")
+    return f"{percent_interval({'value': share, 'low': bounds.low, 'high': bounds.high})} ({count(hits)})"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span in its two largest units."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(number: float) -> str:
+    """Write bytes in MB or GB."""
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def plain(name: str) -> str:
+    """Write a family's or method's name in words."""
+    return name.replace("_", " ")
+
+
+def pairs(head: tuple[str, str], values: Sequence[tuple[str, str]]) -> Table:
+    """Make a table of names and values."""
+    return Table(head, tuple(values))

@@ -1,0 +1,449 @@
+"""Real files in, the network's images out; every kind of bad file."""
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from lensdream.observe.cutouts import CutoutError, Origin, PixelPosition, SkyPosition, read_cutout
+from lensdream.observe.resample import read_square, sum_onto, window_around
+from lensdream.observe.writing import write_cutout
+from lensdream.survey import EUCLID, Band, microjansky
+
+STAMP = 40
+
+
+def noise(side=60, seed=0):
+    """Sky alone, (band, side, side) [microjansky a pixel]."""
+    return np.random.default_rng(seed).normal(size=(4, side, side)) * np.array(EUCLID.sky_sigma)[:, None, None]
+
+
+@pytest.fixture
+def euclid(tmp_path):
+    """A file in Euclid's layout and the image in it."""
+    image = noise()
+    write_cutout(tmp_path / "euclid.fits", image, "a galaxy", centre=(150.0, 2.0))
+    return tmp_path / "euclid.fits", image
+
+
+def edited(path, change):
+    """The same file after `change` was done to its list of units."""
+    with fits.open(path) as units:
+        units = fits.HDUList([unit.copy() for unit in units])
+    changed = change(units)
+    target = path.with_name("edited.fits")
+    (units if changed is None else fits.HDUList(changed)).writeto(target, overwrite=True)
+    return target
+
+
+def hubble(path, counts, scale=0.05, **cards):
+    """A file with Hubble's single band."""
+    flux = fits.ImageHDU(counts.astype(np.float32), name="F814W_FLUX")
+    flux.header.update({"PIXSCALE": scale, "MAGZERO": 25.94, **cards})
+    rms = fits.ImageHDU(np.full(counts.shape, 0.01, np.float32), name="F814W_RMS")
+    fits.HDUList([fits.PrimaryHDU(), flux, rms]).writeto(path, overwrite=True)
+    return path
+
+
+def reason(path, stamp=STAMP, centre=None):
+    with pytest.raises(CutoutError) as error:
+        read_cutout(path, stamp, centre)
+    return str(error.value)
+
+
+def test_reads_the_middle(euclid):
+    path, image = euclid
+    cutout = read_cutout(path, STAMP)
+    assert cutout.image.shape == (4, STAMP, STAMP)
+    assert cutout.image.dtype == np.float32
+    assert cutout.object == "a galaxy"
+    assert cutout.flags == ()
+    np.testing.assert_allclose(cutout.image, image[:, 10:50, 10:50], rtol=3e-7)
+
+
+def test_any_order_and_foreign_bands(euclid):
+    path, _ = euclid
+
+    def change(units):
+        foreign = fits.ImageHDU(np.ones((7, 5)), name="HSC_G_FLUX")
+        return [units[0], foreign, *units[:0:-1]]
+
+    np.testing.assert_array_equal(read_cutout(edited(path, change), STAMP).image, read_cutout(path, STAMP).image)
+
+
+def test_pixel_and_sky_positions(euclid):
+    path, image = euclid
+    for x, y in ((29.5, 29.5), (34.5, 24.5), (34.7, 24.3)):
+        cutout = read_cutout(path, 20, PixelPosition(x, y))
+        left, low = round(x - 9.5), round(y - 9.5)
+        np.testing.assert_allclose(cutout.image, image[:, low : low + 20, left : left + 20], rtol=3e-7)
+    same = read_cutout(path, 20, PixelPosition(34.5, 24.5)).image
+    with fits.open(path) as units:
+        from astropy.wcs import WCS
+
+        sky = WCS(units["VIS_FLUX"].header).pixel_to_world(34.5, 24.5)
+    np.testing.assert_array_equal(read_cutout(path, 20, SkyPosition(sky.ra.deg, sky.dec.deg)).image, same)
+    assert "outside of the image of 60 x 60" in reason(path, 20, PixelPosition(61, 5))
+    assert "outside of the image" in reason(path, 20, SkyPosition(151.0, 2.0))
+
+
+def test_missing_infrared_is_flagged_zeros(euclid):
+    path, _ = euclid
+    cutout = read_cutout(edited(path, lambda units: [u for u in units if u.name != "NIR_J_FLUX"]), STAMP)
+    assert cutout.flags == ("missing:NIR_J",)
+    assert not cutout.image[Band.J].any()
+    assert cutout.image[Band.H].any()
+
+
+def test_infrared_without_any_data_is_missing(euclid):
+    path, _ = euclid
+
+    def change(units):
+        units["NIR_H_RMS"].data[:] = 1e16
+
+    assert read_cutout(edited(path, change), STAMP).flags == ("missing:NIR_H",)
+
+
+def test_bad_pixels_become_sky_and_are_counted(euclid):
+    path, image = euclid
+
+    def change(units):
+        units["VIS_FLUX"].data[20, 20:24] = np.nan
+        units["VIS_FLUX"].data[21, 20] = np.inf
+        units["VIS_RMS"].data[22, 20:24] = 1e16
+        units["NIR_Y_RMS"].data[23, 20] = 1e8
+        units["NIR_Y_RMS"].data[23, 21:23] = np.nan
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert cutout.flags == (f"bad_pixels_VIS:{9 / STAMP**2:.2g}", f"bad_pixels_NIR_Y:{3 / STAMP**2:.2g}")
+    assert not cutout.image[Band.VIS, 10, 10:14].any()
+    assert not cutout.image[Band.VIS, 12, 10:14].any()
+    assert not cutout.image[Band.Y, 13, 10:13].any()
+    assert np.isfinite(cutout.image).all()
+    assert (cutout.image[Band.VIS] == 0).sum() == 9
+    assert cutout.image[Band.VIS, 11, 11] == pytest.approx(image[Band.VIS, 21, 21], rel=1e-6)
+
+
+def test_zero_flux_with_a_tiny_rms_is_no_data(euclid):
+    path, _ = euclid
+
+    def change(units):
+        units["VIS_FLUX"].data[30:34, 30:34] = 0
+        units["VIS_RMS"].data[30:34, 30:34] = 1e-4
+
+    assert read_cutout(edited(path, change), STAMP).flags == ("bad_pixels_VIS:0.01",)
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.29, False), (0.32, True)])
+def test_at_most_a_third_of_vis_may_be_bad(euclid, share, refused):
+    path, _ = euclid
+
+    def change(units):
+        units["VIS_FLUX"].data[10 : 10 + round(share * STAMP)] = np.nan
+
+    if refused:
+        assert "of the stamp's VIS pixels are bad, at most 30% may be" in reason(edited(path, change))
+    else:
+        assert read_cutout(edited(path, change), STAMP).flags[0].startswith("bad_pixels_VIS:0.")
+
+
+def test_assumptions_are_flagged(euclid):
+    path, image = euclid
+
+    def change(units):
+        del units["VIS_FLUX"].header["MAGZERO"]
+        for key in ("CTYPE1", "CTYPE2", "CD1_1", "CD2_2"):
+            del units["NIR_Y_FLUX"].header[key]
+        return [unit for unit in units if unit.name != "NIR_H_RMS"]
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert cutout.flags == ("assumed_zero_point:VIS", "assumed_pixel_scale:NIR_Y", "no_rms:NIR_H")
+    np.testing.assert_allclose(cutout.image, image[:, 10:50, 10:50], rtol=3e-7)
+
+
+def test_zero_point_of_the_header_counts(euclid):
+    path, image = euclid
+
+    def change(units):
+        units["VIS_FLUX"].header["MAGZERO"] = EUCLID.bands[Band.VIS].mosaic_zero_point + 2.5
+
+    flux = read_cutout(edited(path, change), STAMP).image[Band.VIS]
+    np.testing.assert_allclose(flux, image[Band.VIS, 10:50, 10:50] / 10, rtol=1e-6)
+
+
+def test_padding_of_a_small_image_and_near_an_edge(tmp_path):
+    image = noise(side=30)
+    write_cutout(tmp_path / "small.fits", image, "small")
+    cutout = read_cutout(tmp_path / "small.fits", STAMP)
+    share = 1 - (30 / 40) ** 2
+    assert cutout.flags == tuple(f"padded_{name}:{share:.2g}" for name in ("VIS", "NIR_Y", "NIR_J", "NIR_H"))
+    np.testing.assert_allclose(cutout.image[:, 5:35, 5:35], image, rtol=3e-7)
+    assert np.count_nonzero(cutout.image) == image.size
+    corner = read_cutout(tmp_path / "small.fits", 20, PixelPosition(3.5, 14.5))
+    assert corner.flags[0] == "padded_VIS:0.3"
+    np.testing.assert_allclose(corner.image[:, :, 6:], image[:, 5:25, :14], rtol=3e-7)
+
+
+def test_image_below_half_the_stamp_is_refused_with_the_sizes(tmp_path):
+    write_cutout(tmp_path / "tiny.fits", noise(side=19), "tiny")
+    message = reason(tmp_path / "tiny.fits")
+    assert "VIS_FLUX of 19 x 19 pixels" in message
+    assert "cut out 20 pixels or more around the object, 40 to fill the stamp" in message
+
+
+def test_a_vis_image_that_slid_is_moved_back(tmp_path):
+    y, x = np.mgrid[:100, :100]
+    image = noise(side=100)
+    for cy, cx in ((49.5, 49.5), (70, 30), (20, 64), (85, 80)):
+        image += 400 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 8) * np.array(EUCLID.sky_sigma)[:, None, None]
+    write_cutout(tmp_path / "true.fits", image, "true")
+
+    def slide(units):
+        for unit, fill in ((units["VIS_FLUX"], 0), (units["VIS_RMS"], 1e-4)):
+            kept = unit.data[
+                7:, : 100 - 11
+            ].copy()  # 11 columns beyond the mosaic's right edge, 7 rows below its lower one
+            unit.data[:] = fill
+            unit.data[: 100 - 7, 11:] = kept
+
+    def cut(units):
+        for unit, fill in ((units["VIS_FLUX"], 0), (units["VIS_RMS"], 1e-4)):
+            unit.data[:7], unit.data[:, 100 - 11 :] = fill, fill
+
+    right = read_cutout(tmp_path / "true.fits", STAMP)
+    moved = read_cutout(edited(tmp_path / "true.fits", slide), STAMP)
+    assert moved.flags == ("moved_VIS:-11,+7",)
+    np.testing.assert_array_equal(moved.image, right.image)
+    star = read_cutout(tmp_path / "edited.fits", 20, PixelPosition(30 + 11, 70 - 7))
+    np.testing.assert_array_equal(star.image, read_cutout(tmp_path / "true.fits", 20, PixelPosition(30, 70)).image)
+    kept = read_cutout(edited(tmp_path / "true.fits", cut), STAMP)
+    assert kept.flags == ()
+    np.testing.assert_array_equal(kept.image, right.image)
+
+
+def test_hubble_takes_the_place_of_vis_and_keeps_the_flux(tmp_path):
+    counts = np.random.default_rng(1).normal(0, 0.01, (101, 101))
+    counts[50, 50] += 5
+    cutout = read_cutout(hubble(tmp_path / "hst.fits", counts), STAMP)
+    assert cutout.flags == (
+        "VIS_from:F814W", "pixel_scale_F814W:0.05", "missing:NIR_Y", "missing:NIR_J", "missing:NIR_H",
+    )  # fmt: skip
+    assert cutout.origin is Origin.HUBBLE
+    assert not cutout.image[1:].any()
+    inside = counts[11:91, 11:91]
+    expected = inside.reshape(40, 2, 40, 2).sum((1, 3)) * microjansky(25.94)
+    np.testing.assert_allclose(cutout.image[Band.VIS], expected, rtol=1e-5, atol=1e-6)
+    peak = np.unravel_index(cutout.image[Band.VIS].argmax(), (40, 40))
+    assert all(abs(p - 19.5) <= 0.5 for p in peak)
+
+
+@pytest.mark.parametrize("scale", [0.03, 0.04, 0.0396, 0.065, 0.13, 0.3])
+def test_any_pixel_scale_keeps_the_flux_and_the_place(tmp_path, scale):
+    side = round(8 / scale)
+    y, x = (np.mgrid[:side, :side] - (side - 1) / 2) * scale
+    counts = np.exp(-((x - 0.6) ** 2 + (y + 0.3) ** 2) / (2 * 0.4**2))
+    cutout = read_cutout(hubble(tmp_path / "hst.fits", counts, scale), STAMP)
+    picture = cutout.image[Band.VIS] / microjansky(25.94)
+    assert picture.sum() == pytest.approx(counts.sum(), rel=2e-3)
+    y, x = (np.mgrid[:STAMP, :STAMP] - (STAMP - 1) / 2) * 0.1
+    # A pixel close to a whole fraction of the grid's may move by half of itself.
+    assert (picture * x).sum() / picture.sum() == pytest.approx(0.6, abs=scale / 2 + 0.01)
+    assert (picture * y).sum() / picture.sum() == pytest.approx(-0.3, abs=scale / 2 + 0.01)
+
+
+def test_pixels_of_a_hundredth_more_are_not_resampled(euclid):
+    path, image = euclid
+
+    def change(units):
+        for unit in units[1:]:
+            if "CD1_1" in unit.header:
+                unit.header["CD1_1"], unit.header["CD2_2"] = -0.101 / 3600, 0.101 / 3600
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert cutout.flags == ()
+    np.testing.assert_allclose(cutout.image, image[:, 10:50, 10:50], rtol=3e-7)
+
+
+def test_scale_from_a_turned_coordinate_system(euclid):
+    path, _ = euclid
+
+    def change(units):
+        header = units["VIS_FLUX"].header
+        del header["CD1_1"], header["CD2_2"]
+        header["CDELT1"], header["CDELT2"] = -0.05 / 3600, 0.05 / 3600
+        header["PC1_1"], header["PC1_2"], header["PC2_1"], header["PC2_2"] = 0.6, -0.8, 0.8, 0.6
+
+    assert "pixel_scale_VIS:0.05" in read_cutout(edited(path, change), 20).flags
+
+
+def test_half_bad_bins_are_scaled_up(tmp_path):
+    counts = np.ones((80, 80))
+    counts[0, 0] = np.nan
+    counts[2, 2:4], counts[3, 2] = np.nan, np.nan
+    picture = read_cutout(hubble(tmp_path / "hst.fits", counts), STAMP).image[Band.VIS] / microjansky(25.94)
+    assert picture[0, 0] == pytest.approx(4)
+    assert picture[1, 1] == 0
+    assert picture[2, 2] == pytest.approx(4)
+
+
+def test_resampling_weights_share_every_pixel():
+    rng = np.random.default_rng(2)
+    picture = rng.random((50, 50), np.float32)
+    window = window_around(24.5, 24.5, 1.7, 29)
+    square = read_square(window, picture.shape, lambda y, x: picture[y, x])
+    whole = sum_onto(window, square)
+    inside = np.ones(50)
+    inside[[0, -1]] = 0.65  # the window reaches from 0.35 to 49.65
+    assert whole.sum() == pytest.approx(inside @ picture @ inside, rel=1e-5)
+    assert sum_onto(window, np.ones_like(square)) == pytest.approx(1.7**2)
+
+
+@pytest.mark.parametrize("keep", [100, 2880, 5000, 40_000, 90_000, -5000, -1])
+def test_truncated_files_say_so(euclid, keep):
+    path, _ = euclid
+    path.write_bytes(path.read_bytes()[:keep])
+    message = reason(path)
+    assert "truncated" in message or "no extension VIS_FLUX" in message
+
+
+def test_a_missing_tail_of_padding_is_no_truncation(tmp_path):
+    path = tmp_path / "odd.fits"
+    write_cutout(path, noise(side=61), "odd")
+    before = read_cutout(path, STAMP).image
+    path.write_bytes(path.read_bytes()[:-100])
+    np.testing.assert_array_equal(read_cutout(path, STAMP).image, before)
+
+
+def test_gzip_and_damaged_gzip(euclid):
+    path, _ = euclid
+    packed = path.with_name("packed.fits.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    np.testing.assert_array_equal(read_cutout(packed, STAMP).image, read_cutout(path, STAMP).image)
+    packed.write_bytes(packed.read_bytes()[:5000])
+    assert "gzip" in reason(packed)
+
+
+def test_tile_compressed_planes(euclid):
+    path, image = euclid
+
+    def change(units):
+        return [units[0], *(fits.CompImageHDU(u.data, u.header, name=u.name, quantize_level=64) for u in units[1:])]
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert np.abs(cutout.image - image[:, 10:50, 10:50]).max() < 0.1 * max(EUCLID.sky_sigma)
+
+
+@pytest.mark.parametrize("kind", ["int16", "scaled", "float64"])
+def test_stored_types(euclid, kind):
+    path, image = euclid
+
+    def change(units):
+        unit = units["VIS_FLUX"]
+        if kind == "float64":
+            unit.data = unit.data.astype(float)
+        elif kind == "scaled":
+            unit.scale("int16", bscale=1e-6, bzero=0.001)
+        else:
+            unit.data = np.round(unit.data / 1e-5).astype(np.int16)
+            unit.header["MAGZERO"] = EUCLID.bands[Band.VIS].mosaic_zero_point + 12.5
+
+    picture = read_cutout(edited(path, change), STAMP).image[Band.VIS]
+    np.testing.assert_allclose(picture, image[Band.VIS, 10:50, 10:50], atol=5e-6)
+
+
+def without_vis(units):
+    return [unit for unit in units if unit.name != "VIS_FLUX"]
+
+
+def all_zeros(units):
+    for unit in units[1:]:
+        unit.data[:] = 0
+
+
+def vis_zeros(units):
+    units["VIS_FLUX"].data[:] = 0
+
+
+def one_axis(units):
+    units["VIS_FLUX"].data = units["VIS_FLUX"].data[0]
+
+
+def three_axes(units):
+    units["NIR_Y_FLUX"].data = units["NIR_Y_FLUX"].data[None]
+
+
+def empty(units):
+    units["VIS_FLUX"].data = None
+
+
+def other_rms(units):
+    units["VIS_RMS"].data = units["VIS_RMS"].data[:-1]
+
+
+def wild_zero_point(units):
+    units["VIS_FLUX"].header["MAGZERO"] = -99.0
+
+
+def worded_zero_point(units):
+    units["VIS_FLUX"].header["MAGZERO"] = "unknown"
+
+
+def huge_pixels(units):
+    units["VIS_FLUX"].header["CD1_1"] = 1.0
+
+
+def too_bright(units):
+    units["VIS_FLUX"].data = units["VIS_FLUX"].data.astype(float)
+    units["VIS_FLUX"].data[30, 30] = 1e60
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without_vis, "no extension VIS_FLUX or F814W_FLUX; there are VIS_PSF"),
+        (all_zeros, "no data"),
+        (vis_zeros, "VIS has no data"),
+        (one_axis, r"VIS_FLUX has the shape (60,)"),
+        (three_axes, "NIR_Y_FLUX has the shape (1, 60, 60)"),
+        (empty, "VIS_FLUX has the shape ()"),
+        (other_rms, "they must be equal"),
+        (wild_zero_point, "MAGZERO of VIS_FLUX is -99"),
+        (worded_zero_point, "'unknown', not a number"),
+        (huge_pixels, "at most 1"),
+        (too_bright, "VIS_FLUX holds values beyond the range of float32"),
+    ],
+)
+def test_bad_contents_are_refused_by_name(euclid, change, words):
+    assert words in reason(edited(euclid[0], change))
+
+
+def test_what_is_not_fits(tmp_path):
+    path = tmp_path / "page.fits"
+    assert reason(path) == "no such file"
+    path.write_bytes(b"")
+    assert reason(path) == "the file is empty"
+    path.write_text("<!doctype html><title>404</title>" * 500)
+    assert reason(path).startswith("not a FITS file")
+    assert "cannot be read" in reason(tmp_path)
+
+
+def test_damaged_headers_never_raise_anything_else(euclid):
+    path, _ = euclid
+    whole = bytearray(path.read_bytes())
+    rng = np.random.default_rng(3)
+    headers = [at for at in range(0, len(whole), 2880) if whole[at : at + 9] in (b"SIMPLE  =", b"XTENSION=")]
+    read = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in rng.choice(headers, 2):
+            for _ in range(3):
+                damaged[at + rng.integers(0, 1600)] = rng.integers(32, 127)
+        path.write_bytes(damaged)
+        try:
+            cutout = read_cutout(path, STAMP)
+        except CutoutError:
+            continue
+        assert np.isfinite(cutout.image).all()
+        read += 1
+    assert read > 50

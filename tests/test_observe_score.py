@@ -1,0 +1,232 @@
+"""The command `lensdream score`: tables, skipped files, exit codes, models."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lensdream import tracking
+from lensdream.networks import LensNet, LensNetConfig, load_model, save_model
+from lensdream.observe.cutouts import read_cutout
+from lensdream.observe.score import COLUMNS, main_score, score_files
+from lensdream.observe.scorer import ModelError, OperatingPoints, Scorer
+from lensdream.observe.stream import score_targets
+from lensdream.observe.targets import Target, find_files
+from lensdream.observe.writing import write_cutout
+from lensdream.survey import EUCLID
+
+STAMP = 32
+POINTS = {"threshold_fpr_1e-2": -5.0, "threshold_fpr_1e-3": 0.0, "temperature": 2.0}
+
+
+def write(path, seed=0, side=34):
+    sky = np.array(EUCLID.sky_sigma)[:, None, None]
+    write_cutout(path, np.random.default_rng(seed).normal(0, 5, (4, side, side)) * sky, f"object {seed}")
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model with random weights whose logits spread around the threshold."""
+    torch.manual_seed(0)
+    network = LensNet(LensNetConfig(width=4))
+    with torch.no_grad():
+        network.head.weight.mul_(100)
+    network.eval()
+    save_model(tmp_path / "a model", network, STAMP)
+    (tmp_path / "a model" / "operating_points.json").write_text(json.dumps(POINTS))
+    return tmp_path / "a model"
+
+
+@pytest.fixture
+def files(tmp_path):
+    return [write(tmp_path / "cutouts" / f"{seed}.fits", seed) for seed in range(5)]
+
+
+def test_scores_are_the_networks(model, files):
+    table = score_files(files, model, batch_size=2)
+    assert tuple(table) == COLUMNS
+    images = np.stack([read_cutout(path, STAMP).image for path in files])
+    with torch.inference_mode():
+        logits = load_model(model)(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(table["logit"], logits, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-logits / 2)), rtol=1e-4)
+    assert list(table["above_fpr_1e-3"]) == list(logits > 0)
+    assert list(table["object"]) == [f"object {seed}" for seed in range(5)]
+    assert list(table["path"]) == [str(path) for path in files]
+
+
+def test_any_batch_size_gives_the_same(model, files):
+    tables = [score_files(files, model, batch_size=size) for size in (1, 3, 64)]
+    for table in tables[1:]:
+        np.testing.assert_allclose(table["logit"], tables[0]["logit"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_table_of_the_command(model, files, tmp_path, suffix, capsys):
+    out = tmp_path / "new" / f"table{suffix}"
+    assert main_score([str(files[0].parent)], out, str(model)) == 0
+    table = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+    assert tuple(table) == COLUMNS
+    assert len(table) == 5
+    assert table["above_fpr_1e-3"].dtype in (bool, "boolean")
+    assert table["model"].str.startswith(f"{model}@").all()
+    assert capsys.readouterr().err == ""
+    assert not list(out.parent.glob("*.part"))
+
+
+def test_one_corrupt_file_among_two_hundred(model, tmp_path, capsys):
+    folder = tmp_path / "many"
+    original = write(folder / "000.fits")
+    for k in range(1, 200):
+        shutil.copy(original, folder / f"{k:03d}.fits")
+    (folder / "117.fits").write_bytes(original.read_bytes()[:20_000])
+    assert main_score([str(folder)], tmp_path / "table.parquet", str(model)) == 3
+    table = pd.read_parquet(tmp_path / "table.parquet")
+    assert len(table) == 199
+    assert [path[-8:-5] for path in table["path"]] == [f"{k:03d}" for k in range(200) if k != 117]
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "117.fits: truncated" in error
+
+
+def test_only_bad_files_make_an_empty_table(model, tmp_path, capsys):
+    (tmp_path / "bad.fits").write_text("no")
+    assert main_score([str(tmp_path / "bad.fits")], tmp_path / "table.parquet", str(model)) == 3
+    table = pd.read_parquet(tmp_path / "table.parquet")
+    assert tuple(table) == COLUMNS
+    assert len(table) == 0
+    assert "not a FITS file" in capsys.readouterr().err
+
+
+def test_an_argument_that_matches_nothing_is_skipped_beside_others(model, files, tmp_path, capsys):
+    assert main_score([str(files[0]), str(tmp_path / "gone.fits")], tmp_path / "t.csv", str(model)) == 3
+    assert "gone.fits: no such file" in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("patterns", "out", "words"),
+    [
+        (["{root}/nothing/*.fits"], "t.csv", "nothing to score"),
+        (["{root}/empty"], "t.csv", "nothing to score"),
+        (["{root}/cutouts"], "t.txt", "the suffix is .txt, it must be .csv or .parquet"),
+        (["{root}/cutouts"], "table", "the suffix is missing"),
+        (["{root}/cutouts"], "folder.csv", "is a folder"),
+    ],
+)
+def test_usage_errors(model, files, tmp_path, capsys, patterns, out, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder.csv").mkdir()
+    names = [pattern.format(root=tmp_path) for pattern in patterns]
+    assert main_score(names, tmp_path / out, str(model)) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / out).is_file()
+
+
+def test_model_by_default(model, files, tmp_path, capsys, monkeypatch):
+    root, out, names = tmp_path / "root", tmp_path / "t.csv", [str(files[0])]
+    assert main_score(names, out, None, root=root) == 2
+    assert "no model: the registry has no champion" in capsys.readouterr().err
+    for age, scale in ((100, "quick"), (0, "poster"), (50, "older")):
+        shutil.copytree(model, root / "models" / scale)
+        os.utime(root / "models" / scale / "model.safetensors", (1e9 - age, 1e9 - age))
+    assert main_score(names, out, None, root=root) == 0
+    assert pd.read_csv(out)["model"][0].startswith("models/poster@")
+    monkeypatch.setattr(tracking, "has_champion", lambda root: True)
+    monkeypatch.setattr(tracking, "pull", lambda name, root: model)
+    assert main_score(names, out, None, root=root) == 0
+    assert pd.read_csv(out)["model"][0].startswith("champion@")
+
+
+def test_model_by_name(model, files, tmp_path, capsys):
+    out, names = tmp_path / "t.csv", [str(files[0])]
+    assert main_score(names, out, "candidate-x", root=tmp_path) == 2
+    error = capsys.readouterr().err
+    assert "no model 'candidate-x'" in error
+    assert "or give --model a folder" in error
+    assert main_score(names, out, str(tmp_path / "cutouts"), root=tmp_path) == 2
+    assert "no model.safetensors and no model.json" in capsys.readouterr().err
+
+
+def test_damaged_models_are_usage_errors(model, files, tmp_path, capsys):
+    (model / "model.safetensors").write_bytes(b"not weights")
+    assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
+    assert "cannot be used" in capsys.readouterr().err
+    with pytest.raises(ModelError, match="run the train stage"):
+        score_files(files, tmp_path / "gone")
+
+
+def test_without_operating_points(model, files, tmp_path, capsys):
+    (model / "operating_points.json").unlink()
+    with pytest.warns(UserWarning, match="run the evaluate stage"):
+        table = score_files(files, model)
+    assert table["above_fpr_1e-3"].isna().all()
+    np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-table["logit"])), rtol=1e-12)
+    assert main_score([str(files[0])], tmp_path / "t.parquet", str(model)) == 0
+    assert "warning" in capsys.readouterr().err
+    assert pd.read_parquet(tmp_path / "t.parquet")["above_fpr_1e-3"].isna().all()
+
+
+def test_above_a_threshold_is_strictly_above():
+    points = OperatingPoints({"fpr_1e-3": 1.5})
+    assert [points.above(logit, "fpr_1e-3") for logit in (1.4, 1.5, 1.6)] == [False, False, True]
+    assert points.above(2.0, "fpr_1e-4") is None
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{", '{"threshold_fpr_1e-3": "high"}', '{"temperature": 0}'])
+def test_damaged_operating_points(model, text):
+    (model / "operating_points.json").write_text(text)
+    with pytest.raises(ModelError, match="run the evaluate stage again"):
+        OperatingPoints.load(model)
+
+
+def test_a_network_that_gives_no_number_skips(model, files, tmp_path):
+    network = load_model(model)
+    with torch.no_grad():
+        network.head.bias.fill_(torch.nan)
+    save_model(tmp_path / "broken", network, STAMP)
+    (tmp_path / "broken" / "operating_points.json").write_text(json.dumps(POINTS))
+    skipped = []
+    table = score_files(files, tmp_path / "broken", on_skip=lambda path, reason: skipped.append(reason))
+    assert len(table) == 0
+    assert len(skipped) == 5
+    assert "logit is nan" in skipped[0]
+
+
+def test_logits_are_the_networks_own_at_any_flux(model):
+    scorer = Scorer.load(model)
+    rng = np.random.default_rng(0)
+    sky = np.array(EUCLID.sky_sigma, np.float32)[:, None, None]
+    for scatter in (0.01, 1, 100, 1e5):
+        images = rng.normal(0, scatter, (6, 4, STAMP, STAMP)).astype(np.float32) * sky
+        images[:3, 2] = 0
+        with torch.inference_mode():
+            expected = load_model(model)(torch.from_numpy(images)).numpy()
+        np.testing.assert_allclose(scorer.logits(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_find_files(tmp_path, files):
+    folder = tmp_path / "cutouts"
+    (folder / "deep").mkdir()
+    shutil.copy(files[0], folder / "deep" / "odd [name]+1.fits")
+    (folder / "deep" / "packed.fits.gz").write_bytes(b"")
+    (folder / "notes.txt").write_text("")
+    everything = [*sorted((folder / "deep").iterdir()), *files]
+    assert sorted(find_files([str(folder)])[0]) == sorted(everything)
+    assert find_files([str(folder / "?.fits"), str(files[2])]) == (files, [])
+    assert find_files([str(folder / "**" / "*.fits")])[0] == sorted([*files, everything[0]])
+    assert find_files([str(folder / "deep" / "odd [name]+1.fits")])[0] == everything[:1]
+    assert find_files([str(folder / "x*"), str(folder / "deep")])[1] == [str(folder / "x*")]
+
+
+def test_scoring_stops_with_its_reader(model, files):
+    threads = torch.get_num_threads()
+    stream = score_targets([Target(path) for path in files * 100], Scorer.load(model), batch_size=2)
+    next(stream)
+    stream.close()
+    assert torch.get_num_threads() == threads

@@ -1,0 +1,171 @@
+"""The observe stage on a small repository of its own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from astropy.io import fits
+from PIL import Image
+
+from lensdream.networks import LensNet, LensNetConfig, save_model
+from lensdream.observe import stage
+from lensdream.observe.cutouts import Origin
+from lensdream.observe.page import credit_of
+from lensdream.observe.targets import Kind, tabled_targets
+from lensdream.observe.writing import write_cutout
+from lensdream.paths import Paths
+from lensdream.survey import EUCLID
+
+STAMP = 32
+
+
+class Run:
+    """What the stage told the tracker."""
+
+    def __init__(self):
+        self.values, self.figures = {}, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def metrics(self, values):
+        self.values |= values
+
+    def figure(self, path):
+        self.figures.append(Path(path).name)
+
+
+@pytest.fixture
+def tracked(monkeypatch):
+    run = Run()
+    monkeypatch.setattr(stage.tracking, "stage_run", lambda *arguments, **more: run)
+    return run
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.delenv("LENSDREAM_CUTOUTS", raising=False)
+    folder = tmp_path / "repository"
+    torch.manual_seed(0)
+    save_model(folder / "models" / "tiny", LensNet(LensNetConfig(width=4)).eval(), STAMP)
+    points = {"threshold_fpr_1e-2": -1.0, "threshold_fpr_1e-3": 1.0, "temperature": 1.0}
+    (folder / "models" / "tiny" / "operating_points.json").write_text(json.dumps(points))
+    settings = {"observe": {"shared": {"batch_size": 4, "pictures": 3}, "tiny": {}}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
+    return folder
+
+
+def write(path, seed=0, side=40):
+    sky = np.array(EUCLID.sky_sigma)[:, None, None]
+    image = np.random.default_rng(seed).normal(0, 5, (4, side, side)) * sky
+    write_cutout(path, image, f"<object $_{seed}$>")
+    return path
+
+
+def hubble(path):
+    flux = fits.ImageHDU(np.random.default_rng(0).normal(0, 0.01, (80, 80)).astype(np.float32), name="F814W_FLUX")
+    flux.header.update({"PIXSCALE": 0.05, "MAGZERO": 25.94})
+    fits.HDUList([fits.PrimaryHDU(), flux]).writeto(path)
+
+
+def read_json(root):
+    return json.loads(Paths("tiny", root).metrics("observe").read_text())
+
+
+def test_folders_tables_and_pictures(root, tmp_path, tracked, monkeypatch):
+    cutouts, outside = Paths("tiny", root).cutouts, tmp_path / "outside"
+    write(cutouts / "a.fits", 1)
+    write(cutouts / "deep" / "b.fits", 2)
+    (cutouts / "bad.fits").write_text("no")
+    write(outside / "c.fits", 3)
+    hubble(outside / "hst.fits")
+    (outside / "field_objects.csv").write_text(
+        "id,file,x_pix,y_pix,kind\n7,c.fits,12.0,22.4,galaxy\n8,gone.fits,1,1,x\n"
+    )
+    monkeypatch.setenv("LENSDREAM_CUTOUTS", f"{outside}:{tmp_path / 'nowhere'}")
+    stage.run("tiny", root)
+    metrics = read_json(root)
+    assert (metrics["n"], metrics["n_skipped"]) == (5, 3)
+    assert [row["file"] for row in metrics["files"]] == ["a.fits", "b.fits", "c.fits", "hst.fits", "c.fits"]
+    assert [row["kind"] for row in metrics["files"]] == ["cutout"] * 4 + ["field"]
+    assert metrics["files"][4]["object"] == "field 7"
+    assert metrics["files"][4]["logit"] != metrics["files"][2]["logit"]
+    assert metrics["files"][0].keys() == {
+        "file", "object", "kind", "probability", "logit", "above_fpr_1e-2", "above_fpr_1e-3", "flags",
+    }  # fmt: skip
+    assert {row["file"] for row in metrics["skipped"]} == {"bad.fits", "gone.fits", "nowhere"}
+    assert {"file": "gone.fits", "reason": "field 8: no such file"} in metrics["skipped"]
+    assert (metrics["threshold_fpr_1e-2"], metrics["threshold_fpr_1e-3"]) == (-1.0, 1.0)
+    assert str(tmp_path) not in json.dumps(metrics)
+    observed = Paths("tiny", root).observed
+    assert len(pd.read_csv(observed / "scores.csv")) == 5
+    assert tracked.values == {"n": 5, "n_skipped": 3, "n_above_fpr_1e-3": 0}
+    assert tracked.figures == ["sheet-01.png"]
+    assert Image.open(observed / "sheet-01.png").size[0] > 300
+    page = (observed / "page.html").read_text()
+    assert "&lt;object" in page
+    assert "<object" not in page
+    best = max(metrics["files"], key=lambda row: row["logit"])
+    assert page.index(f"{best['logit']:.2f}") < page.index("Skipped")
+    assert not list(root.rglob("*.part"))
+
+
+def test_nothing_to_score(root, tracked, capsys):
+    stage.run("tiny", root)
+    assert "put FITS cutouts into data/cutouts/" in capsys.readouterr().out
+    assert read_json(root) == {
+        "n": 0, "n_skipped": 0, "threshold_fpr_1e-2": -1.0, "threshold_fpr_1e-3": 1.0, "files": [], "skipped": [],
+    }  # fmt: skip
+    observed = Paths("tiny", root).observed
+    assert len(pd.read_csv(observed / "scores.csv")) == 0
+    assert "There is nothing to show" in (observed / "page.html").read_text()
+    assert tracked.figures == []
+
+
+def test_without_thresholds_and_fewer_sheets_than_before(root, tracked):
+    cutouts, observed = Paths("tiny", root).cutouts, Paths("tiny", root).observed
+    write(cutouts / "a.fits")
+    observed.mkdir(parents=True)
+    (observed / "sheet-02.png").write_bytes(b"of an earlier run")
+    (root / "models" / "tiny" / "operating_points.json").unlink()
+    stage.run("tiny", root)
+    metrics = read_json(root)
+    assert metrics["threshold_fpr_1e-3"] is None
+    assert metrics["files"][0]["above_fpr_1e-3"] is None
+    assert "The thresholds are not known" in (observed / "page.html").read_text()
+    assert [path.name for path in observed.glob("sheet-*")] == ["sheet-01.png"]
+
+
+def test_a_threshold_that_nothing_reaches(root, tracked):
+    write(Paths("tiny", root).cutouts / "a.fits")
+    points = root / "models" / "tiny" / "operating_points.json"
+    points.write_text('{"threshold_fpr_1e-2": 0.0, "threshold_fpr_1e-3": Infinity}')
+    stage.run("tiny", root)
+    metrics = read_json(root)
+    assert metrics["threshold_fpr_1e-3"] is None
+    assert metrics["files"][0]["above_fpr_1e-3"] is False
+
+
+def test_tables_of_positions(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "positions.csv").write_text("id,file,x_pix,y_pix\nA,x.fits,1,2\nA,x.fits,1,2\n")
+    targets, refused = tabled_targets([tmp_path, tmp_path / "sub"])
+    assert [(t.path, t.name, t.kind) for t in targets] == [(tmp_path / "sub" / "x.fits", "position A", Kind.POSITION)]
+    assert refused == []
+    (tmp_path / "positions.csv").write_text("id,file,x_pix\nA,x.fits,1\n")
+    (tmp_path / "field_objects.csv").write_text("id,file,x_pix,y_pix\nB,x.fits,one,2\n")
+    reasons = dict(tabled_targets([tmp_path])[1])
+    assert "lacks the column y_pix" in reasons[tmp_path / "positions.csv"]
+    assert "id B is not a number" in reasons[tmp_path / "field_objects.csv"]
+
+
+def test_credits():
+    assert credit_of([Origin.HUBBLE, Origin.EUCLID, Origin.HUBBLE]) == "Euclid Q1 (ESA/Euclid), HST (NASA/ESA, MAST)"
+    assert credit_of(origin for origin in [Origin.SIMULATION]) == ""

@@ -1,0 +1,397 @@
+"""The report: one page that needs nothing else, and the picture of every family."""
+
+import json
+import math
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from lensdream.config import CompoundConfig, EvaluateConfig
+from lensdream.dataset import ImageStore
+from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
+from lensdream.evaluate import compound
+from lensdream.evaluate import stage as evaluate_stage
+from lensdream.explain.measure import score_maps
+from lensdream.paths import Paths
+from lensdream.report import families, finder, others, stage
+from lensdream.report.page import Explanations, Measured, captioned
+from lensdream.report.table import Table, counted_share, decimal, duration, interval
+from lensdream.scene import FAMILIES_COMPOUND, FAMILIES_NON_LENS
+from lensdream.survey import EUCLID, Band
+
+SCALE, STAMP = "tiny", 32
+NASTY = '<img src="http://x/y.png">&"quoted".fits'
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+RNG = np.random.default_rng(0)
+
+
+class Read(HTMLParser):
+    """What a page loads and links to, and its text; fails on tags that do not match."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.sources, self.links, self.tags, self.pieces = [], [], [], []
+        self.stack = []
+        self.feed(html)
+        assert not self.stack
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.stack.append(tag)
+        for name, value in attributes:
+            assert not name.startswith("on")
+            if name in ("src", "srcset", "data", "poster"):
+                self.sources.append(value)
+            if name == "href":
+                self.links.append((tag, value))
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        self.pieces.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.pieces).split())
+
+
+def truth_table() -> pd.DataFrame:
+    """Lenses and ellipticals in pairs, compound arcs and double rings with their single lenses, a few of the others."""
+    rows = []
+
+    def add(family, split, partner=-1, two=False, arcs=True):
+        rows.append(
+            {
+                "index": len(rows) + 100, "family": family, "split": split, "partner": partner,
+                "theta_E_1": 0.8 if arcs else math.nan, "theta_E_2": 1.1 if two else 0.0,
+                "arc_snr_1": 30.0 if arcs else 0.0, "arc_snr_2": 25.0 if two else 0.0,
+            }
+        )  # fmt: skip
+
+    for k in range(4):
+        add("lens", "test", partner=100 + 4 + k)
+    for k in range(4):
+        add("elliptical", "test", partner=100 + k, arcs=False)
+    for family in FAMILIES_NON_LENS[1:]:
+        for _ in range(3):
+            add(family, "test", arcs=False)
+    add("undetectable", "test")
+    for family in FAMILIES_COMPOUND[:2]:
+        for _ in range(3):
+            add(family, "compound", partner=100 + len(rows) + 1, two=True)
+            add("matched_single", "compound", partner=100 + len(rows) - 1)
+    add("lens", "train")
+    return pd.DataFrame(rows)
+
+
+def write_store(paths: Paths) -> None:
+    truth = truth_table()
+    images = RNG.normal(size=(len(truth), len(Band), STAMP, STAMP)) * np.array(EUCLID.sky_sigma)[:, None, None]
+    paths.images.mkdir(parents=True)
+    truth.to_parquet(paths.images / "truth.parquet")
+    np.save(paths.images / "images-00000.npy", images.astype(np.float16))
+    manifest = {
+        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(truth), "stamp": STAMP,
+        "shard_size": 1000, "sha256": {file.name: sha256_of(file) for file in sorted(paths.images.iterdir())},
+    }  # fmt: skip
+    (paths.images / "manifest.json").write_text(json.dumps(manifest))
+
+
+def evaluated() -> dict:
+    """`evaluate.json` as its stage writes it, of made-up scores."""
+    family = np.repeat(["lens", *FAMILIES_NON_LENS], [60, *[10] * len(FAMILIES_NON_LENS)])
+    label = (family == "lens").astype(int)
+    test = pd.DataFrame({"family": family, "label": label, "logit": RNG.normal(size=len(family)) + 3 * label - 1.5})
+    result = evaluate_stage.measure(test, 1.2, EvaluateConfig(bootstrap=20, seed=0, prevalence=1e-3, batch_size=8))
+    bins = [{"low": 0.2, "high": 0.4, "n": 7, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
+    return result | {
+        "undetectable": {"n": 8, "found_at_0.5": 0.5, "found_at_threshold_1e-3": 0.25},
+        "selection_function": {"theta_E": bins, "arc_snr": []},
+    }
+
+
+def compound_tested() -> dict:
+    table = truth_table()
+    table = table[table["split"] == "compound"].assign(logit=1.0)
+    thresholds = {"0.5": 0.0, "fpr_1e-2": 0.5, "fpr_1e-3": 2.0, "fpr_1e-4": math.nan}
+    return compound.measure(table, thresholds, CompoundConfig(bootstrap=20, seed=0, batch_size=8))
+
+
+def explained() -> dict:
+    maps, images = RNG.random((4, 8, 8)), RNG.random((4, len(Band), 8, 8))
+    arcs = np.zeros((4, 8, 8), bool)
+    arcs[:3, 2:4, 2:6] = True
+    family = np.array(["lens", "lens", "compound_arc", "double_ring"])
+    change = {"value": 1.5, "low": 1.0, "high": 2.0}
+    dreamt = {"logit_change": change, "arc_vis_minus_h_change": dict.fromkeys(change), "n_dreamt": 4, "n": 0}
+    dream = {
+        "towards_lens": dreamt,
+        "towards_non_lens": dreamt,
+        "random_twin": {"towards_lens_logit_change": -0.001, "towards_non_lens_logit_change": 0.1},
+    }
+    scored = score_maps({"occlusion_zero": maps, "guided_grad_cam": maps}, images, arcs, family, 0)
+    return scored | {"dream": dream, "scenes": {"lens": 2}, "seconds": 1.0}
+
+
+def observed(*files: str) -> dict:
+    rows = [
+        {"file": name, "object": f"object {k}", "kind": "cutout", "probability": 0.9, "logit": float(k),
+         "above_fpr_1e-2": None, "above_fpr_1e-3": k > 0, "flags": "missing:NIR_J;bad_pixels_VIS:0.03"}
+        for k, name in enumerate(files)
+    ]  # fmt: skip
+    skipped = [{"file": "broken & <i>.fits", "reason": "no VIS"}] if files else []
+    points = {"threshold_fpr_1e-2": None, "threshold_fpr_1e-3": 1.0}
+    return {"n": len(rows), "n_skipped": len(skipped), **points, "files": rows, "skipped": skipped}
+
+
+def all_metrics() -> dict:
+    """Every metrics file of the stages before this one, by stage."""
+    return {
+        "population": {
+            "counts": {"train/lens": 1, "test/lens": 1234, "compound/double_ring": 3},
+            "lens_percentiles_16_50_84": {"theta_E_1": [0.4, 0.75, 1.2]},
+            "seconds": 61.0,
+        },
+        "simulate": {"n": 1238, "seconds": 3725.0, "images_per_second": 88.8, "bytes": 711008025},
+        "train": {
+            "best_epoch": 1, "epochs": 2, "validation_loss": 0.3, "validation_auroc": 0.95, "images_per_second": 224.8,
+            "seconds": 42.0, "parameters": 622017,
+        },
+        "evaluate": evaluated(),
+        "compound-test": compound_tested(),
+        "explain": explained(),
+        "observe": observed("real.fits", NASTY),
+    }  # fmt: skip
+
+
+def draw_something(path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Figure(figsize=(1, 1)).savefig(path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A repository in which every stage before the report has run."""
+    root = tmp_path_factory.mktemp("made")
+    paths = Paths(SCALE, root)
+    write_store(paths)
+    paths.metrics("train").parent.mkdir(parents=True)
+    for name, values in all_metrics().items():
+        paths.metrics(name).write_text(json.dumps(values))
+    paths.metrics("train").with_name("epochs.csv").write_text(
+        "epoch,train_loss,validation_loss,validation_auroc,learning_rate\n0,0.6,0.5,0.8,0.002\n1,0.4,0.3,0.95,2e-05\n"
+    )
+    for name in ("train/losses", "evaluate/roc", "evaluate/scores", "evaluate/selection", "evaluate/reliability",
+                 "compound-test/scores", "explain/occlusion-star", "explain/occlusion-lens", "explain/dream-lens"):  # fmt: skip
+        draw_something(paths.figures / f"{name}.png")
+    draw_something(paths.observed / "sheet-01.png")
+    (root / "params.yaml").write_text(yaml.safe_dump({"report": {"shared": {"examples_per_family": 3}, SCALE: {}}}))
+    return root
+
+
+@pytest.fixture
+def root(made, tmp_path):
+    """A copy of it that a test may change."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("reports"))
+    return tmp_path
+
+
+def written(root) -> Read:
+    return Read(Paths(SCALE, root).report.joinpath("index.html").read_text())
+
+
+def test_page_holds_everything_and_loads_nothing(made, capsys):
+    stage.run(SCALE, made)
+    paths, page = Paths(SCALE, made), written(made)
+    n_pictures = 6 + 3 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    assert len(page.sources) == n_pictures
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    assert {tag for tag, _ in page.links} == {"a"}
+    style = (paths.report / "index.html").read_text().partition("<style>")[2].partition("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    for words in (
+        "lensdream, tiny scale", "622,017 weights, trained in 42 s", "Wilde et al. 2022", "0.473", "57.3 %", "34 %",
+        "Not the same test", "completeness at FPR 1e-4", "60 non-lenses are too few to measure a rate of 1e-3",
+        "elliptical", "undetectable", "0.2 to 0.4", "single lenses matched to them", "all matched single lenses",
+        "occlusion zero", "guided grad cam", "towards non-lens", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
+        "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
+        "MLflow has no finished run", "not a git repository",
+    ):  # fmt: skip
+        assert words in page.text, words
+    assert "is not there" not in page.text
+    assert "nan" not in page.text.lower().split()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"report: {(paths.report / 'index.html').resolve()}"
+    assert lines[-2].split()[:3] == ["2", "real", "cutouts"]
+    assert any(line.split()[:3] == ["precision", "at", "0.5"] for line in lines)
+    assert not list(made.rglob("*.part"))
+    picture = imread(paths.figures / "families.png")
+    rows = len(families.FAMILIES)
+    assert picture.shape[0] > 160 * rows
+    assert 160 * 3 < picture.shape[1] < 160 * 5
+
+
+def test_second_run_links_to_no_run_of_its_own(made):
+    stage.run(SCALE, made)
+    assert not [address for _, address in written(made).links if "127.0.0.1" in address]
+
+
+def test_links_of_the_stages_are_in_their_order(root, monkeypatch):
+    links = {name: f"http://127.0.0.1:5000/#/{name}" for name in ("report", "train", "population")}
+    monkeypatch.setattr(stage.tracking, "stage_links", lambda scale, root: links)
+    stage.run(SCALE, root)
+    page = written(root)
+    assert [address for _, address in page.links if "127.0.0.1" in address] == [links["population"], links["train"]]
+    assert "while make ui runs" in page.text
+
+
+def test_names_from_outside_are_escaped(made):
+    stage.run(SCALE, made)
+    html = (Paths(SCALE, made).report / "index.html").read_text()
+    page = Read(html)
+    assert NASTY in page.text
+    assert NASTY not in html
+    assert "broken & <i>.fits" in page.text
+    assert "i" not in page.tags
+
+
+def test_page_says_so_without_cutouts_and_without_figures(root):
+    paths = Paths(SCALE, root)
+    paths.metrics("observe").write_text(json.dumps(observed()))
+    shutil.rmtree(paths.figures)
+    shutil.rmtree(paths.observed)
+    stage.run(SCALE, root)
+    page = written(root)
+    assert page.text.count("No real cutouts were scored.") == 2
+    assert "make observe CUTOUTS=/your/folder SCALE=tiny" in page.text
+    assert "ESA" not in page.text
+    for name in ("losses", "roc", "scores", "selection", "reliability"):
+        assert f"The figure {name}.png is not there" in page.text
+    assert "There are no pictures of maps" in page.text
+    assert len(page.sources) == 1
+
+
+def test_every_missing_metrics_file_is_named_with_the_remedy(root):
+    paths = Paths(SCALE, root)
+    paths.metrics("compound-test").unlink()
+    paths.metrics("train").with_name("epochs.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"compound-test\.json.*epochs\.csv.*dvc repro report@tiny") as error:
+        stage.run(SCALE, root)
+    assert "`lensdream compound --scale tiny`" in str(error.value)
+    assert "`lensdream train --scale tiny`" in str(error.value)
+    assert "evaluate" not in str(error.value)
+    assert not paths.report.exists()
+
+
+@pytest.mark.parametrize(("content", "message"), [("{}", "have no '"), ("{", "is not JSON")])
+def test_metrics_that_cannot_be_used_are_refused_with_the_remedy(root, content, message):
+    Paths(SCALE, root).metrics("evaluate").write_text(content)
+    with pytest.raises(ValueError, match=message) as error:
+        stage.run(SCALE, root)
+    assert "run" in str(error.value)
+    assert not Paths(SCALE, root).report.exists()
+
+
+def test_peers_stand_in_columns_of_their_own():
+    ours = evaluated()
+    table = finder.scores(ours | {"ou66": {"auroc": {"value": 0.5, "low": 0.4, "high": 0.6}}})
+    assert table.head == ("test set", "LensNet", "OU-66")
+    cells = {row[0]: row[2] for row in table.rows}
+    assert cells["AUROC"] == "0.5000 [0.4000, 0.6000]"
+    assert cells["precision at 0.5"] == "–"  # noqa: RUF001
+
+
+def test_false_positives_of_all_families_add_up():
+    rows = {"star": {"n": 10, "fpr_at_0.5": 0.1}, "field": {"n": 30, "fpr_at_0.5": 0.2}}
+    rows["empty"] = {"n": 0, "fpr_at_0.5": None}
+    assert finder.false_positive_rate({"families": rows}).startswith("17.5 [")
+    assert finder.false_positive_rate({"families": rows}).endswith("% (7)")
+
+
+def test_rates_that_the_test_set_is_too_small_for():
+    assert finder.unmeasured_rates({"n_nonlens": 10_000}) == []
+    assert finder.unmeasured_rates({"n_nonlens": 1500}) == ["1e-4"]
+    assert finder.unmeasured_rates({"n_nonlens": 0}) == ["1e-2", "1e-3", "1e-4"]
+
+
+def test_numbers_as_text():
+    assert decimal(-0.0004, 2) == "0.00"
+    assert decimal(None) == decimal(math.nan) == interval(dict.fromkeys(("value", "low", "high"))) == "–"  # noqa: RUF001
+    assert counted_share(0.0, 60) == "0.0 [0.0, 6.0] % (0)"
+    assert counted_share(None, 0) == "–"  # noqa: RUF001
+    assert [duration(s) for s in (5.4, 119.6, 3599, 7384)] == ["5 s", "2 min 0 s", "59 min 59 s", "2 h 3 min"]
+
+
+def test_table_refuses_a_row_of_another_length():
+    with pytest.raises(ValueError, match="2 columns"):
+        Table(("a", "b"), (("1", "2", "3"),))
+
+
+def test_of_many_cutouts_the_highest_are_listed(monkeypatch):
+    monkeypatch.setattr(others, "MOST_FILES", 2)
+    table = others.cutouts(observed("a.fits", "b.fits", "c.fits"))
+    assert [row[0] for row in table.rows] == ["c.fits", "b.fits"]
+
+
+def test_twins_share_columns_and_no_training_scene_is_drawn():
+    truth = truth_table()
+    chosen = families.choose(truth, 3)
+    assert list(chosen) == [name for name in families.FAMILIES if name in chosen]
+    assert all((truth["family"].iloc[places] == name).all() for name, places in chosen.items())
+    assert all((truth["split"].iloc[places] != "train").all() for places in chosen.values())
+    for original, twin in families.TWINS.items():
+        assert truth["index"].iloc[chosen[twin]].tolist() == truth["partner"].iloc[chosen[original]].tolist()
+    assert len(chosen["undetectable"]) == 1
+    assert len(set(chosen["star"])) == 3
+
+
+def test_families_without_partners_are_drawn_all_the_same():
+    truth = truth_table().assign(partner=-1)
+    chosen = families.choose(truth, 2)
+    assert set(chosen) == set(families.FAMILIES)
+    assert set(families.choose(truth[truth["family"] == "star"], 2)) == {"star"}
+    with pytest.raises(ValueError, match=r"raise population\.test"):
+        families.choose(truth[truth["split"] == "train"], 2)
+
+
+def test_titles_name_both_sources_where_there_are_two():
+    row = truth_table().query("family == 'double_ring'").iloc[0]
+    assert families.title_of(row) == "θ 0.80″, 1.10″  S/N 30, 25"
+    assert families.title_of(truth_table().iloc[0]) == "θ 0.80″  S/N 30"
+
+
+def test_picture_of_the_families_is_the_same_twice(made):
+    store = ImageStore.open(Paths(SCALE, made).images)
+    assert families.draw(store, 2) == families.draw(store, 2)
+
+
+def test_explanations_are_sorted_by_what_they_show(made):
+    found = Explanations.read(Paths(SCALE, made).figures / "explain")
+    assert [[p.name for p in part] for part in (found.dreams, found.with_arcs, found.others)] == [
+        ["dream-lens.png"],
+        ["occlusion-lens.png"],
+        ["occlusion-star.png"],
+    ]
+
+
+def test_metrics_are_read_and_absent_figures_noticed(made):
+    paths = Paths(SCALE, made)
+    assert Measured.read(paths).train["epochs"] == 2
+    assert captioned(paths.figures, {"absent": "words"})[0].source == ""
+
+
+def test_counts_follow_the_order_of_the_families_and_add_up():
+    table = others.counts({"counts": {"test/star": 2, "test/lens": 1, "train/lens": 5, "test/new": 4}})
+    assert table.head == ("family", "train", "test")
+    assert [row[0] for row in table.rows] == ["lens", "star", "new", "all"]
+    assert table.rows[-1] == ("all", "5", "7")
