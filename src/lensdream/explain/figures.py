@@ -1,0 +1,166 @@
+"""Pages of explanations. Blue supports 'lens', red supports 'non-lens', on one symmetric scale a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+from scipy.ndimage import gaussian_filter
+
+from lensdream import picture
+from lensdream.survey import EUCLID, Band
+
+ARC_COLOURS = ("#ffb000", "#00d0a0")
+"""contours of the arcs of source 1 and source 2"""
+ON_PICTURE = {"color": "white", "bbox": {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}}
+"""text that is legible on dark and on bright"""
+CELL, GAP = 1.8, 0.1
+"""side of a panel and the space between two [inch]"""
+LEFT, TOP, BELOW = 0.45, 0.6, 0.6
+"""margins for labels, headings and colour bars [inch]"""
+
+
+@dataclass(frozen=True)
+class MapsRow:
+    """What a page shows of one scene; all maps (y, x)."""
+
+    label: str
+    image: np.ndarray
+    """(band, y, x) [microjansky a pixel]"""
+    arcs: tuple[np.ndarray, np.ndarray]
+    """(y, x) bool masks of source 1 and source 2"""
+    occlusion_zero: np.ndarray
+    """[logit], positive supports 'lens'"""
+    occlusion_sky: np.ndarray
+    """[logit], positive supports 'lens'"""
+    guided_grad_cam: np.ndarray
+    """positive parts, summed over bands"""
+
+
+@dataclass(frozen=True)
+class DreamRow:
+    """One scene, dreamt both ways; images (band, y, x) [microjansky a pixel]."""
+
+    label: str
+    non_lens: np.ndarray
+    original: np.ndarray
+    lens: np.ndarray
+    logits: tuple[float, float, float]
+    """of the three images"""
+
+
+def maps_page(title: str, rows: Sequence[MapsRow], window: int) -> Figure:
+    """One family's scenes, a row each: colours, VIS, true arcs, occlusion with black and with sky, Guided Grad-CAM.
+
+    window: side of the occluding square [pixel]. Raises `ValueError` without rows.
+    """
+    if not rows:
+        raise ValueError(f"no scene to draw on the page '{title}'")
+    headings = (
+        "VIS, Y J, H",
+        "VIS",
+        "VIS less its blur, true arcs",
+        f"{window}x{window} occlusion, black",
+        f"{window}x{window} occlusion, sky",
+        "Guided Grad-CAM",
+    )
+    figure, axes = _grid(title, len(rows), headings, BELOW)
+    limit = _robust_maximum([m for row in rows for m in (row.occlusion_zero, row.occlusion_sky)])
+    brightest = _robust_maximum([row.guided_grad_cam for row in rows])
+    signed, guided = None, None
+    for row, line in zip(rows, axes, strict=True):
+        picture.draw(line[0], row.image)
+        _draw_vis(line[1], row.image)
+        _draw_fine_structure(line[2], row.image)
+        _draw_arcs(line[2], row.arcs, 1.0)
+        for axis, change in ((line[3], row.occlusion_zero), (line[4], row.occlusion_sky)):
+            signed = axis.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, origin="lower", interpolation="nearest")
+            _draw_arcs(axis, row.arcs, 0.5)
+        guided = line[5].imshow(
+            row.guided_grad_cam, cmap="Blues", vmin=0, vmax=brightest, origin="lower", interpolation="nearest"
+        )
+        _draw_arcs(line[5], row.arcs, 0.5)
+        line[0].set_ylabel(row.label, fontsize="small")
+    bar = _bar_below(figure, axes[-1, 3:5], signed, "both")
+    bar.set_label("change in the logit: red supports non-lens, blue lens", fontsize="small")
+    bar = _bar_below(figure, axes[-1, 5:], guided, "max")
+    bar.set_ticks([0, brightest], labels=["0", "max"])
+    bar.set_label("supports lens", fontsize="small")
+    return figure
+
+
+def dream_page(title: str, rows: Sequence[DreamRow]) -> Figure:
+    """Triptychs, a row a scene: dreamt non-lens, original, dreamt lens, each with its logit.
+
+    Raises `ValueError` without rows.
+    """
+    if not rows:
+        raise ValueError(f"no scene to draw on the page '{title}'")
+    figure, axes = _grid(title, len(rows), ("dreamt non-lens", "original", "dreamt lens"), 0.0)
+    for row, line in zip(rows, axes, strict=True):
+        for axis, image, logit in zip(line, (row.non_lens, row.original, row.lens), row.logits, strict=True):
+            picture.draw(axis, image)
+            axis.text(0.03, 0.03, f"logit {logit:+.2f}", fontsize="small", transform=axis.transAxes, **ON_PICTURE)
+        line[0].set_ylabel(row.label, fontsize="small")
+    return figure
+
+
+def _grid(title: str, n_rows: int, headings: Sequence[str], below: float) -> tuple[Figure, np.ndarray]:
+    # Laid out by hand: automatic layouts shrink the panels above a colour bar out of line with the rest.
+    width, height = LEFT + (CELL + GAP) * len(headings), TOP + (CELL + GAP) * n_rows + below
+    figure = Figure(figsize=(width, height), dpi=130)
+    share = GAP / CELL
+    edges = {"left": LEFT / width, "right": 1 - GAP / width, "top": 1 - TOP / height, "bottom": (below + GAP) / height}
+    axes = figure.subplots(n_rows, len(headings), squeeze=False, gridspec_kw=edges | {"wspace": share, "hspace": share})
+    for axis, heading in zip(axes[0], headings, strict=True):
+        axis.set_title(heading, fontsize="small")
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.suptitle(title, fontsize="medium", y=1 - 0.12 / height, va="top")
+    return figure, axes
+
+
+def _bar_below(figure: Figure, axes: np.ndarray, drawn: AxesImage, extend: str) -> Colorbar:
+    """Place a colour bar under a stretch of the last row."""
+    left, right, bottom = axes[0].get_position().x0, axes[-1].get_position().x1, axes[0].get_position().y0
+    inch = 1 / figure.get_figheight()
+    inset = 0.08 * (right - left)
+    place = figure.add_axes((left + inset, bottom - 0.25 * inch, right - left - 2 * inset, 0.1 * inch))
+    bar = figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
+    bar.ax.tick_params(labelsize="small")
+    bar.locator = MaxNLocator(5)
+    bar.update_ticks()
+    return bar
+
+
+def _draw_vis(axis: Axes, image: np.ndarray) -> None:
+    """VIS in grey, by asinh of the flux in sky scatters, on the same fixed scale everywhere."""
+    bright = np.arcsinh(image[Band.VIS] / EUCLID.bands[Band.VIS].sky_sigma / 2.0)
+    axis.imshow(bright, cmap="gray", vmin=-0.6, vmax=float(np.arcsinh(300.0)), origin="lower", interpolation="nearest")
+
+
+def _draw_fine_structure(axis: Axes, image: np.ndarray) -> None:
+    """VIS less its own blur, in units of the noise there: arcs that the deflector outshines."""
+    band, flux = EUCLID.bands[Band.VIS], np.asarray(image[Band.VIS], np.float32)
+    blurred = gaussian_filter(flux, 2.5)
+    noise = np.sqrt(band.sky_sigma**2 + np.maximum(blurred, 0.0) / band.electrons_per_microjansky)
+    axis.imshow((flux - blurred) / noise, cmap="gray", vmin=-3, vmax=6, origin="lower", interpolation="nearest")
+
+
+def _draw_arcs(axis: Axes, arcs: tuple[np.ndarray, np.ndarray], width: float) -> None:
+    for mask, colour in zip(arcs, ARC_COLOURS, strict=True):
+        if mask.any():
+            axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linewidths=width)
+
+
+def _robust_maximum(maps: Sequence[np.ndarray]) -> float:
+    """Size that 99.8 % of the pixels of a page stay below: one outlying pixel must not fade the rest; 1 for nothing."""
+    largest = float(np.percentile(np.abs(np.stack(maps)), 99.8))
+    return largest if largest > 0 else 1.0
