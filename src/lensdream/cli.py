@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from lensdream.memory import keep_freed_memory
+
 INTERRUPTED = 130
 """exit code of a command that Ctrl-C ended, as shells have it"""
 
@@ -19,6 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; errors that a user can mend are printed without a traceback."""
     arguments = _parser().parse_args(argv)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+    keep_freed_memory()
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:

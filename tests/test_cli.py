@@ -1,0 +1,119 @@
+"""The command line: exit codes, messages without tracebacks, and the pipeline's files against each other."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lensdream import registration
+from lensdream.cli import STAGES, main
+from lensdream.evaluate import operating_points
+from lensdream.networks import LensNet, LensNetConfig, save_model
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """An empty folder with our params.yaml, as the working directory."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "population"])
+def test_a_stage_before_its_turn_names_the_remedy(stage, repository, capsys):
+    assert main([stage, "--scale", "quick"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("lensdream: no ")
+    assert "run" in error
+    assert "Traceback" not in error
+
+
+def test_an_unknown_scale_is_a_usage_error(repository, capsys):
+    assert main(["train", "--scale", "huge"]) == 2
+    assert "scales are poster, quick" in capsys.readouterr().err
+
+
+def test_an_unknown_key_is_a_usage_error(repository, capsys):
+    document = yaml.safe_load((repository / "params.yaml").read_text())
+    document["population"]["quick"]["trian"] = 5
+    (repository / "params.yaml").write_text(yaml.safe_dump(document))
+    assert main(["population", "--scale", "quick"]) == 2
+    assert "population.trian: unknown key" in capsys.readouterr().err
+
+
+def test_scoring_nothing_is_a_usage_error(repository, capsys):
+    assert main(["score", str(repository / "nothing"), "--out", "scores.csv"]) == 2
+    assert "lensdream" in capsys.readouterr().err
+
+
+def test_a_missing_store_names_the_remedy(repository, capsys):
+    assert main(["dataset", "check", str(repository / "images")]) == 2
+    assert "run it" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_its_own_code(monkeypatch, capsys):
+    def interrupted(scale):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(STAGES, "train", (interrupted, ""))
+    assert main(["train", "--scale", "quick"]) == 130
+    assert "run the same command to go on" in capsys.readouterr().err
+
+
+def test_every_stage_of_the_pipeline_is_a_command_for_both_scales():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert set(stages) == {name if name != "compound" else "compound-test" for name in STAGES}
+    for stage in stages.values():
+        assert stage["matrix"]["scale"] == ["quick", "poster"]
+        assert re.fullmatch(r"lensdream (\w+) --scale \$\{item.scale\}", stage["cmd"]).group(1) in STAGES
+
+
+def test_the_readmes_commands_exist():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", readme, re.MULTILINE):
+        assert re.search(rf"^(\w+ )*{target}( \w+)*:", makefile, re.MULTILINE), target
+    for command in re.findall(r"lensdream (score|tune|register|report)", readme):
+        with pytest.raises(SystemExit) as stopped:
+            main([command, "--help"])
+        assert stopped.value.code == 0
+
+
+def evaluated(root, scale, gate, seed):
+    import torch
+
+    torch.manual_seed(seed)
+    folder = root / "models" / scale
+    save_model(folder, LensNet(LensNetConfig(8, 0.1)), 80)
+    operating_points.write(folder, {"1e-2": 1.0, "1e-3": 2.0}, 1.0, gate)
+
+
+@pytest.mark.slow
+def test_the_champion_gives_way_only_to_a_better_model(repository, capsys):
+    evaluated(repository, "quick", 0.80, 1)
+    registration.run("quick", repository)
+    assert "champion" in capsys.readouterr().out
+    evaluated(repository, "poster", 0.70, 2)
+    registration.run("poster", repository)
+    assert "champion" not in capsys.readouterr().out
+    evaluated(repository, "poster", 0.90, 3)
+    registration.run("poster", repository)
+    assert "champion" in capsys.readouterr().out
+    (repository / "models" / "poster" / "operating_points.json").unlink()
+    with pytest.raises(FileNotFoundError, match="run the evaluate stage"):
+        registration.run("poster", repository)
+
+
+@pytest.mark.parametrize("scale", ["quick", "poster"])
+def test_the_committed_metrics_are_whole(scale):
+    evaluate = json.loads((ROOT / "metrics" / scale / "evaluate.json").read_text())
+    assert all(row["n"] > 0 for row in evaluate["families"].values())
+    assert sum(row["n"] for row in evaluate["families"].values()) == evaluate["n_nonlens"]
+    compound = json.loads((ROOT / "metrics" / scale / "compound-test.json").read_text())
+    assert {"compound_arc", "double_ring", "matched_single"} <= set(compound)
+    for stage in ("population", "simulate", "train", "explain", "observe"):
+        assert json.loads((ROOT / "metrics" / scale / f"{stage}.json").read_text())
