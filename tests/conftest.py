@@ -1,4 +1,6 @@
-"""Scenes that the tests render."""
+"""Scenes that the tests render, and processes that they interrupt."""
+
+import signal
 
 import numpy as np
 import pandas as pd
@@ -71,3 +73,8 @@ def join(scenes):
         pd.concat([s.scenes for s in scenes], ignore_index=True),
         pd.concat([s.components for s in scenes], ignore_index=True),
     )
+
+
+def heed_interrupts():
+    """For `preexec_fn`: a test run started in a shell's background would hand down SIGINT as ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import join, random_scene
+from conftest import heed_interrupts, join, random_scene
 from lensdream.config import SimulateConfig
 from lensdream.dataset import ARC_1, LENS_LIGHT, ImageStore, StoreError
 from lensdream.simulate import shards
@@ -117,10 +117,11 @@ def test_a_store_that_cannot_be_trusted_is_refused(scenes, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_in_a_stage_ends_it_clearly(tmp_path, scenes):
-    # many copies of the scenes, so that the interrupt meets a running pool
-    many = join([dataclasses.replace(scenes, scenes=scenes.scenes) for _ in range(1)])
-    table = many.scenes.sample(3000, replace=True, random_state=1).assign(index=range(3000))
-    type(many)(table, many.components.iloc[:0]).save(tmp_path / "artifacts" / "quick" / "scenes")
+    # many scenes of empty sky, so that the interrupt meets a running pool
+    table = scenes.scenes.sample(3000, replace=True, random_state=1).assign(index=range(3000))
+    dataclasses.replace(scenes, scenes=table, components=scenes.components.iloc[:0]).save(
+        tmp_path / "artifacts" / "quick" / "scenes"
+    )
     params = (
         "simulate:\n  quick: {}\n"
         "  shared: {stamp: 80, padding: 16, supersampling: 3, fine_width: 54, shard_size: 50, chunk: 2, workers: 2}\n"
@@ -128,7 +129,7 @@ def test_ctrl_c_in_a_stage_ends_it_clearly(tmp_path, scenes):
     (tmp_path / "params.yaml").write_text(params)
     process = subprocess.Popen(
         [sys.executable, "-m", "lensdream.cli", "simulate", "--scale", "quick"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_interrupts,
     )  # fmt: skip
     images = tmp_path / "artifacts" / "quick" / "images"
     deadline = time.monotonic() + 120

@@ -17,6 +17,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+from conftest import heed_interrupts
 from lensdream import tracking
 from lensdream.networks import LensNet, LensNetConfig, load_model, save_model
 from lensdream.provenance import dataset_identity, git_state, repository_root
@@ -108,6 +109,7 @@ def test_stages_of_a_pipeline_share_a_parent(root):
     assert a.data.params == {"seed": "1", "rate": "0.5"}
     assert b.data.params == {"train.seed": "1", "train.rate": "0.5", "network.width": "4"}
     assert a.data.metrics == {"images_per_second": 12.0}
+    assert parent.data.metrics == {"simulate.images_per_second": 12.0}
     assert b.data.tags["stage"] == "train"
     assert b.data.tags["scale"] == "quick"
     (data,) = b.inputs.dataset_inputs
@@ -149,7 +151,8 @@ def test_ctrl_c_kills_the_run_of_a_new_database_in_silence(tmp_path):
         "    print('ready', flush=True); time.sleep(60)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, preexec_fn=heed_interrupts) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)

@@ -35,6 +35,7 @@ train:
     shift_pixels: 2       # [pixel; 0, 16]
     band_dropout: 0.1
     label_smoothing: 0.01 # [0, 0.4]
+    averaging: 0.5        # [0, 0.99999]
     threads: 1            # [1, 1024]
   quick:
     epochs: 14            # [1, 1e4]

@@ -30,11 +30,21 @@ class StageRun:
     run_id: str
     _store: Store
     _tags: Mapping[str, str]
+    _pipeline: str | None = None
+    """the parent run that shows the stage's results among those of the other stages"""
     _logged: dict[tuple[str, int], Metric] = field(default_factory=dict, repr=False)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Record numbers, at an epoch or another `step` where there is one."""
+        """Record numbers, at an epoch or another `step` where there is one.
+
+        A stage's results, which have no step, also stand in the pipeline's run as `<stage>.<name>`, so that whole pipelines
+        can be compared.
+        """
         self._log(values, 0 if step is None else step, None)
+        if step is None and self._pipeline is not None:
+            now, stage = int(time.time() * 1000), self._tags["stage"]
+            results = [Metric(f"{stage}.{key}", float(value), now, 0) for key, value in values.items()]
+            self._store.client.log_batch(self._pipeline, metrics=results)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
@@ -123,7 +133,7 @@ def stage_run(
         with _running(store, stage, settings, tags, pipeline, ()) as run:
             store.client.log_inputs(run.run_id, datasets=_inputs(datasets, identities, stage))
             with _sampled(run.run_id, tracking_uri(root), system_metrics):
-                yield run
+                yield dataclasses.replace(run, _pipeline=pipeline)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
