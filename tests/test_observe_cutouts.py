@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lensdream.observe.cutouts import CutoutError, Origin, PixelPosition, SkyPosition, read_cutout
+from lensdream.observe.bands import Origin
+from lensdream.observe.cutouts import CutoutError, PixelPosition, SkyPosition, read_cutout
 from lensdream.observe.resample import read_square, sum_onto, window_around
 from lensdream.observe.writing import write_cutout
 from lensdream.survey import EUCLID, Band, microjansky
@@ -222,6 +223,21 @@ def test_a_vis_image_that_slid_is_moved_back(tmp_path):
     np.testing.assert_array_equal(kept.image, right.image)
 
 
+def test_hyper_suprime_cam_takes_the_place_of_vis_its_best_band_first(tmp_path):
+    counts = np.random.default_rng(2).normal(0, 0.01, (90, 90))
+    files = fits.HDUList([fits.PrimaryHDU()])
+    for name, factor in (("HSC_Z", 1.0), ("HSC_R", 3.0)):
+        flux = fits.ImageHDU((factor * counts).astype(np.float32), name=f"{name}_FLUX")
+        flux.header.update({"PIXSCALE": 0.1, "MAGZERO": 30.0})
+        files.append(flux)
+    files.writeto(tmp_path / "hsc.fits")
+    cutout = read_cutout(tmp_path / "hsc.fits", STAMP)
+    assert cutout.origin is Origin.SUBARU
+    assert {"VIS_from:HSC_R", "no_rms:HSC_R", "missing:NIR_H"} <= set(cutout.flags)
+    expected = 3 * counts[25:65, 25:65] * microjansky(30.0)
+    np.testing.assert_allclose(cutout.image[Band.VIS], expected, rtol=1e-4, atol=1e-9)
+
+
 def test_hubble_takes_the_place_of_vis_and_keeps_the_flux(tmp_path):
     counts = np.random.default_rng(1).normal(0, 0.01, (101, 101))
     counts[50, 50] += 5
@@ -401,7 +417,11 @@ def too_bright(units):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without_vis, "no extension VIS_FLUX or F814W_FLUX; there are VIS_PSF"),
+        (
+            without_vis,
+            "no extension VIS_FLUX or F814W_FLUX or HSC_I_FLUX or HSC_R_FLUX or HSC_Z_FLUX or HSC_G_FLUX; "
+            "there are VIS_PSF",
+        ),
         (all_zeros, "no data"),
         (vis_zeros, "VIS has no data"),
         (one_axis, r"VIS_FLUX has the shape (60,)"),

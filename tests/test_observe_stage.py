@@ -13,7 +13,7 @@ from PIL import Image
 
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.observe import stage
-from lensdream.observe.cutouts import Origin
+from lensdream.observe.bands import Origin
 from lensdream.observe.page import credit_of
 from lensdream.observe.targets import Kind, tabled_targets
 from lensdream.observe.writing import write_cutout

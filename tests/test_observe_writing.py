@@ -11,7 +11,8 @@ from astropy.wcs import WCS
 
 from lensdream.dataset.export import export_fits
 from lensdream.dataset.store import SCHEMA_VERSION, ImageStore, StoreError
-from lensdream.observe.cutouts import Origin, read_cutout
+from lensdream.observe.bands import Origin
+from lensdream.observe.cutouts import read_cutout
 from lensdream.observe.writing import write_cutout
 from lensdream.survey import EUCLID, Band
 

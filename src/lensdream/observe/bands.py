@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane
 from lensdream.survey import EUCLID, Band, microjansky
@@ -12,6 +13,15 @@ COARSEST_SCALE = 1.0
 """[arcsec] a larger pixel cannot show a lens of galaxy scale"""
 BRIGHTEST, FAINTEST = 0.0, 60.0
 """zero points beyond these are mistakes [AB mag]"""
+
+
+class Origin(Enum):
+    """Whose pixels these are; the value is the credit that a figure owes."""
+
+    EUCLID = "Euclid Q1 (ESA/Euclid)"
+    HUBBLE = "HST (NASA/ESA, MAST)"
+    SUBARU = "Hyper Suprime-Cam (NAOJ)"
+    SIMULATION = ""
 
 
 @dataclass(frozen=True)
@@ -23,10 +33,19 @@ class StandIn:
     """AB magnitude of one count where MAGZERO is absent"""
     pixel_scale: float
     """[arcsec] where the header has none"""
+    origin: Origin
 
 
 # Zero point of one e-/s in F814W: ACS zero points of STScI (25.94 to 25.95 AB); drizzled ACS images have 0.05 arcsec.
-STAND_INS = (StandIn("F814W", 25.94, 0.05),)
+# HSC coadds are scaled to a zero point of 27 with 0.168 arcsec pixels (Aihara et al. 2018). In the order of preference:
+# sharp before blurred, then by how much of the wide VIS band a filter shares.
+STAND_INS = (
+    StandIn("F814W", 25.94, 0.05, Origin.HUBBLE),
+    StandIn("HSC_I", 27.0, 0.168, Origin.SUBARU),
+    StandIn("HSC_R", 27.0, 0.168, Origin.SUBARU),
+    StandIn("HSC_Z", 27.0, 0.168, Origin.SUBARU),
+    StandIn("HSC_G", 27.0, 0.168, Origin.SUBARU),
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +72,12 @@ def euclid_band(file: FitsFile, band: Band) -> BandPlanes | None:
     return _planes(file, response.fits_name, band, response.mosaic_zero_point, EUCLID.pixel_scale)
 
 
-def stand_in_for_vis(file: FitsFile) -> BandPlanes | None:
-    """Planes of the first band there that may take the place of VIS, None without one."""
+def stand_in_for_vis(file: FitsFile) -> tuple[BandPlanes, Origin] | None:
+    """Planes of the first band there that may take the place of VIS and whose they are, None without one."""
     for band in STAND_INS:
         found = _planes(file, band.fits_name, Band.VIS, band.zero_point, band.pixel_scale)
         if found is not None:
-            return found
+            return found, band.origin
     return None
 
 

@@ -1,7 +1,8 @@
 """Real cutouts to the network's images: four bands in microjansky a pixel, on the grid of 0.1 arcsec.
 
 Euclid's layout has the extensions `VIS_FLUX`, `NIR_Y_FLUX`, `NIR_J_FLUX`, `NIR_H_FLUX` and a `_RMS` and `_PSF` beside
-each, in any order. Hubble's single band `F814W_FLUX` takes the place of VIS. Other telescopes' bands are ignored.
+each, in any order. Where VIS is missing, Hubble's `F814W_FLUX` or a band of Hyper Suprime-Cam takes its
+place. Other telescopes' bands are ignored.
 
 What is done, and shown in the flags: pixels without data become 0, the sky; a near-infrared band that is absent or has
 no data at all becomes zeros, as a band that training dropped; a stamp that reaches over the edge is filled up with
@@ -17,13 +18,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 import numpy as np
 
 from lensdream.observe.alignment import displacement
-from lensdream.observe.bands import STAND_INS, BandPlanes, euclid_band, stand_in_for_vis
+from lensdream.observe.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis
 from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane, open_planes
 from lensdream.observe.resample import read_square, sum_onto, window_around
 from lensdream.survey import EUCLID, N_BANDS, Band
@@ -41,14 +41,6 @@ LEAST_COVERED = 0.5
 SIMULATED = "lensdream simulation"
 """ORIGIN of the files that `writing` makes"""
 INFRARED = (Band.Y, Band.J, Band.H)
-
-
-class Origin(Enum):
-    """Whose pixels these are; the value is the credit that a figure owes."""
-
-    EUCLID = "Euclid Q1 (ESA/Euclid)"
-    HUBBLE = "HST (NASA/ESA, MAST)"
-    SIMULATION = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +97,8 @@ def read_cutout(path: Path, stamp: int, centre: PixelPosition | SkyPosition | No
     path = Path(path)
     with open_planes(path) as file:
         vis, origin = _vis_of(file)
-        infrared = {band: euclid_band(file, band) for band in INFRARED if origin is not Origin.HUBBLE}
+        stands_in = origin in {band.origin for band in STAND_INS}
+        infrared = {band: euclid_band(file, band) for band in INFRARED if not stands_in}
         moved = displacement(vis, [found for found in infrared.values() if found is not None])
         offset = (0.0, 0.0) if centre is None else _offset(vis, centre, moved)
         picture = _picture(vis, (offset[0] - moved[0] * vis.scale, offset[1] - moved[1] * vis.scale), stamp)
@@ -117,7 +110,7 @@ def read_cutout(path: Path, stamp: int, centre: PixelPosition | SkyPosition | No
             )
         image = np.zeros((N_BANDS, stamp, stamp), np.float32)
         image[Band.VIS] = picture.pixels
-        flags = [f"VIS_from:{vis.label}"] if origin is Origin.HUBBLE else []
+        flags = [f"VIS_from:{vis.label}"] if stands_in else []
         flags += [f"moved_VIS:{moved[1]:+d},{moved[0]:+d}"] if any(moved) else []
         flags += [*vis.assumed, *picture.flags]
         for band in INFRARED:
@@ -140,7 +133,7 @@ def _vis_of(file: FitsFile) -> tuple[BandPlanes, Origin]:
         return vis, Origin.SIMULATION if simulated else Origin.EUCLID
     other = stand_in_for_vis(file)
     if other is not None:
-        return other, Origin.HUBBLE
+        return other
     names = (EUCLID.bands[Band.VIS].fits_name, *(band.fits_name for band in STAND_INS))
     wanted = " or ".join(f"{name}_FLUX" for name in names)
     raise CutoutError(f"no extension {wanted}; there are {', '.join(file.planes) or 'none with a name'}")

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensdream import picture
-from lensdream.observe.cutouts import Origin
+from lensdream.observe.bands import Origin
 from lensdream.observe.scorer import OperatingPoints
 from lensdream.observe.stream import Score
 from lensdream.survey import EUCLID, Band

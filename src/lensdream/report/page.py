@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from lensdream.observe.cutouts import Origin
+from lensdream.observe.bands import Origin
 from lensdream.paths import Paths
 from lensdream.provenance import GitState
 from lensdream.report import finder, others
