@@ -133,14 +133,12 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _ui(arguments: argparse.Namespace) -> int:
-    import os
     import subprocess
 
     from lensdream import tracking
 
     print(f"MLflow at http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return subprocess.run(tracking.ui_command(Path(), arguments.port), env=environment, check=False).returncode
+    return subprocess.run(tracking.ui_command(Path(), arguments.port), check=False).returncode
 
 
 def _parser() -> argparse.ArgumentParser:
