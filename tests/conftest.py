@@ -33,7 +33,8 @@ def random_scene(rng, sources, index=0):
         "index": index,
         "seed": int(rng.integers(2**62)),
         "partner": -1,
-        "psf_scale": float(rng.choice([0.88, 1.0])),
+        "psf": int(rng.choice([0, 3, 11])),
+        "dither": int(rng.choice([0, 5, 17])),
     }
     row |= dict.fromkeys(SKY_COLUMNS, 1.0)
     z = np.sort(rng.uniform(0.2, 3.0, 3))
@@ -63,8 +64,11 @@ def random_scene(rng, sources, index=0):
     for plane in range(1, sources + 1):
         add(Role.SOURCE_1 + plane - 1, plane, *rng.normal(0, 0.2, 2), rng.uniform(0.05, 0.3), rng.uniform(0.5, 2))
     kinds = {"scene": np.int64, "role": np.int8, "plane": np.int8}
+    whole = {"index": np.int64, "seed": np.int64, "label": np.int8}
+    whole |= dict.fromkeys(("psf", "dither", "cosmic_rays", "hot_pixels", "dead_columns"), np.int16)
+    whole |= dict.fromkeys(("edge_side", "missing_bands"), np.int16)
     components = pd.DataFrame(parts).astype(kinds)
-    return Scenes(pd.DataFrame([row]).astype({"index": np.int64, "seed": np.int64, "label": np.int8}), components)
+    return Scenes(pd.DataFrame([row]).astype(whole), components)
 
 
 def join(scenes):

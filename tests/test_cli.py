@@ -1,13 +1,20 @@
 """The command line: exit codes, messages without tracebacks, and the pipeline's files against each other."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
+from conftest import heed_interrupts
 from lensdream import registration
 from lensdream.cli import STAGES, main
 from lensdream.evaluate import operating_points
@@ -51,9 +58,21 @@ def test_scoring_nothing_is_a_usage_error(repository, capsys):
     assert "lensdream" in capsys.readouterr().err
 
 
-def test_a_missing_store_names_the_remedy(repository, capsys):
-    assert main(["dataset", "check", str(repository / "images")]) == 2
+@pytest.mark.parametrize("action", [["check"], ["show", "--out", "sheet.png"]])
+def test_a_missing_store_names_the_remedy(action, repository, capsys):
+    assert main(["dataset", action[0], str(repository / "images"), *action[1:]]) == 2
     assert "run it" in capsys.readouterr().err
+
+
+def test_a_broken_store_has_its_own_code(repository, capsys):
+    folder = repository / "images"
+    folder.mkdir()
+    (folder / "manifest.json").write_text('{"schema_version": 1}')
+    assert main(["dataset", "check", str(folder)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("lensdream: ")
+    assert "is of schema 1, this version reads 2: remove" in error
+    assert "Traceback" not in error
 
 
 def test_ctrl_c_ends_with_its_own_code(monkeypatch, capsys):
@@ -63,6 +82,43 @@ def test_ctrl_c_ends_with_its_own_code(monkeypatch, capsys):
     monkeypatch.setitem(STAGES, "train", (interrupted, ""))
     assert main(["train", "--scale", "quick"]) == 130
     assert "run the same command to go on" in capsys.readouterr().err
+
+
+def wait_for(there, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ready", [False, True], ids=["while workers start", "while they draw"])
+def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
+    document = yaml.safe_load((repository / "params.yaml").read_text())
+    document["population"]["quick"]["double_ring"] = 10**6
+    (repository / "params.yaml").write_text(yaml.safe_dump(document))
+    with (repository / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lensdream.cli", "population", "--scale", "quick"],
+            stderr=errors, start_new_session=True, preexec_fn=heed_interrupts,
+        )  # fmt: skip
+
+    def workers():
+        return [c for c in psutil.Process(process.pid).children() if any("spawn_main" in part for part in c.cmdline())]
+
+    def drawing():
+        return re.search(r" [1-9]\d*/\d+ \[", (repository / "errors").read_text())
+
+    wait_for(drawing if ready else lambda: len(workers()) >= 2)
+    children = workers()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.wait(timeout=60) == 130
+    told = (repository / "errors").read_text()
+    assert "interrupted: what was whole is kept, run the same command to go on" in told
+    assert "Traceback" not in told
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert not (repository / "artifacts").exists()
 
 
 def test_every_stage_of_the_pipeline_is_a_command_for_both_scales():

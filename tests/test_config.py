@@ -82,8 +82,43 @@ def test_an_unknown_scale_is_refused():
 
 def test_shares_that_do_not_add_up_are_refused(params):
     path = params(lambda document: document["population"]["shared"].update(star=0.5))
-    with pytest.raises(config.ConfigError, match=r"add up to 1\.46"):
+    with pytest.raises(config.ConfigError, match=r"add up to 1\.47"):
         config.load("population", config.PopulationConfig, "quick", path)
+
+
+def test_frames_that_cannot_be_are_refused_all_at_once(params):
+    path = params(lambda document: document["simulate"]["shared"].update(stamp=33, padding=40, fine_width=54))
+    with pytest.raises(config.ConfigError) as error:
+        config.load("simulate", config.SimulateConfig, "quick", path)
+    text = str(error.value)
+    assert "needs mending" in text
+    assert (
+        "simulate.padding: 40 is wider than the stamp, the point spread may reach over 33 pixels at most: lower" in text
+    )
+    assert "simulate.fine_width: 54 is wider than the stamp of 33 pixels: lower" in text
+    assert "simulate.fine_width: 54 and the stamp of 33 pixels have not the same middle" in text
+
+
+def test_an_unknown_renderer_is_refused(params):
+    path = params(lambda document: document["simulate"]["shared"].update(renderer="galsim"))
+    with pytest.raises(config.ConfigError, match="simulate.renderer: 'galsim' is none of lensdream, lenstronomy"):
+        config.load("simulate", config.SimulateConfig, "quick", path)
+
+
+def test_a_family_may_have_no_scenes(params):
+    def none(document):
+        document["population"]["shared"].update(star=0.0, elliptical=0.23)
+        document["population"]["quick"].update(undetectable=0, compound_arc=0, faint_second=0)
+
+    assert config.load("population", config.PopulationConfig, "quick", params(none)).non_lens_shares["star"] == 0
+
+
+def test_values_that_are_no_numbers_are_refused(params):
+    path = params(lambda document: document["train"]["shared"].update(averaging=float("nan"), fresh_scenes=1.5))
+    with pytest.raises(config.ConfigError) as error:
+        config.load("train", config.TrainConfig, "quick", path)
+    assert "train.averaging: nan is not in [0, 0.99999]" in str(error.value)
+    assert "train.fresh_scenes: 1.5 is not of type int" in str(error.value)
 
 
 def test_a_missing_file_names_the_remedy(tmp_path):

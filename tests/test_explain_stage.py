@@ -92,9 +92,9 @@ def test_stage_writes_metrics_maps_and_figures(root):
     dreams = ("lens", "elliptical", "compound_arc", "double_ring", "random-twin")
     assert drawn == {f"occlusion-{f}.png" for f in families} | {f"dream-{d}.png" for d in dreams}
     with np.load(root / "artifacts" / "tiny" / "explain" / "maps.npz") as maps:
-        assert maps["occlusion_zero"].shape == (18, 8, 8)
+        assert maps["occlusion_zero"].shape == (30, 8, 8)
         assert maps["occlusion_sky"].dtype == np.float32
-        assert maps["guided_grad_cam"].shape == (18, STAMP, STAMP)
+        assert maps["guided_grad_cam"].shape == (30, STAMP, STAMP)
         assert json.loads(str(maps["about"]))["settings"]["window"] == 4
         truth = pd.read_parquet(paths.images / "truth.parquet")
         assert (truth["index"].to_numpy()[maps["position"]] == maps["scene"]).all()

@@ -22,11 +22,12 @@ from lensdream.paths import Paths
 from lensdream.report import families, finder, others, stage
 from lensdream.report.page import Explanations, Measured, captioned
 from lensdream.report.table import Table, counted_share, decimal, duration, interval
-from lensdream.scene import FAMILIES_COMPOUND, FAMILIES_NON_LENS
+from lensdream.scene import FAMILIES_NON_LENS
 from lensdream.survey import EUCLID, Band
 
 SCALE, STAMP = "tiny", 32
 NASTY = '<img src="http://x/y.png">&"quoted".fits'
+TWO_SOURCES = ("compound_arc", "double_ring", "faint_second")
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 RNG = np.random.default_rng(0)
 
@@ -64,7 +65,7 @@ class Read(HTMLParser):
 
 
 def truth_table() -> pd.DataFrame:
-    """Lenses and ellipticals in pairs, compound arcs and double rings with their single lenses, a few of the others."""
+    """Lenses and ellipticals in pairs, two-source lenses with their single lenses, a few of the others."""
     rows = []
 
     def add(family, split, partner=-1, two=False, arcs=True):
@@ -84,7 +85,7 @@ def truth_table() -> pd.DataFrame:
         for _ in range(3):
             add(family, "test", arcs=False)
     add("undetectable", "test")
-    for family in FAMILIES_COMPOUND[:2]:
+    for family in TWO_SOURCES:
         for _ in range(3):
             add(family, "compound", partner=100 + len(rows) + 1, two=True)
             add("matched_single", "compound", partner=100 + len(rows) - 1)
@@ -157,7 +158,10 @@ def all_metrics() -> dict:
     return {
         "population": {
             "counts": {"train/lens": 1, "test/lens": 1234, "compound/double_ring": 3},
-            "lens_percentiles_16_50_84": {"theta_E_1": [0.4, 0.75, 1.2]},
+            "forecast": {
+                "theta_E": {"forecast": [0.37, 0.65, 1.11], "drawn": [0.38, 0.66, 1.2], "within": True},
+                "magnification": {"forecast": [3.5, 5.4, 11.0], "drawn": [3.4, 4.4, 7.1], "within": False},
+            },
             "seconds": 61.0,
         },
         "simulate": {"n": 1238, "seconds": 3725.0, "images_per_second": 88.8, "bytes": 711008025},
@@ -189,8 +193,9 @@ def made(tmp_path_factory):
     paths.metrics("train").with_name("epochs.csv").write_text(
         "epoch,train_loss,validation_loss,validation_auroc,learning_rate\n0,0.6,0.5,0.8,0.002\n1,0.4,0.3,0.95,2e-05\n"
     )
-    for name in ("train/losses", "evaluate/roc", "evaluate/scores", "evaluate/selection", "evaluate/reliability",
-                 "compound-test/scores", "explain/occlusion-star", "explain/occlusion-lens", "explain/dream-lens"):  # fmt: skip
+    for name in ("population/forecast", "population/counts", "train/losses", "evaluate/roc", "evaluate/scores",
+                 "evaluate/selection", "evaluate/reliability", "compound-test/scores", "explain/occlusion-star",
+                 "explain/occlusion-lens", "explain/dream-lens"):  # fmt: skip
         draw_something(paths.figures / f"{name}.png")
     draw_something(paths.observed / "sheet-01.png")
     (root / "params.yaml").write_text(yaml.safe_dump({"report": {"shared": {"examples_per_family": 3}, SCALE: {}}}))
@@ -211,7 +216,7 @@ def written(root) -> Read:
 def test_page_holds_everything_and_loads_nothing(made, capsys):
     stage.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
-    n_pictures = 6 + 3 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    n_pictures = 8 + 3 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
     assert len(page.sources) == n_pictures
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
@@ -221,8 +226,8 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
     assert "@import" not in style
     for words in (
         "lensdream, tiny scale", "622,017 weights, trained in 42 s", "Wilde et al. 2022", "0.473", "57.3 %", "34 %",
-        "Not the same test", "completeness at FPR 1e-4", "60 non-lenses are too few to measure a rate of 1e-3",
-        "elliptical", "undetectable", "0.2 to 0.4", "single lenses matched to them", "all matched single lenses",
+        "Not the same test", "completeness at FPR 1e-4", "120 non-lenses are too few to measure a rate of 1e-3",
+        "elliptical", "undetectable", "0.2 to 0.4", "single lenses matched to them", "both groups of matched single lenses",
         "occlusion zero", "guided grad cam", "towards non-lens", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
         "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
         "MLflow has no finished run", "not a git repository",
@@ -275,7 +280,7 @@ def test_page_says_so_without_cutouts_and_without_figures(root):
     assert page.text.count("No real cutouts were scored.") == 2
     assert "make observe CUTOUTS=/your/folder SCALE=tiny" in page.text
     assert "ESA" not in page.text
-    for name in ("losses", "roc", "scores", "selection", "reliability"):
+    for name in ("losses", "roc", "scores", "selection", "reliability", "forecast", "counts"):
         assert f"The figure {name}.png is not there" in page.text
     assert "There are no pictures of maps" in page.text
     assert len(page.sources) == 1

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from lensdream import train
 from lensdream.config import TrainConfig
@@ -12,11 +13,11 @@ from lensdream.dataset.augment import augment
 from lensdream.networks import LensNet, LensNetConfig, load_model, predict, save_model
 from lensdream.networks.lensnet import InputTransform
 from lensdream.survey import EUCLID
-from lensdream.train import LabelledImages, fit, one_cycle
+from lensdream.train import LabelledImages, fit, one_cycle, running_mean
 
 SETTINGS = TrainConfig(
     seed=3, width=8, dropout=0.1, learning_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16, shift_pixels=1,
-    band_dropout=0.1, label_smoothing=0.0, averaging=0.8, epochs=4, threads=1,
+    band_dropout=0.1, label_smoothing=0.0, averaging=0.8, epochs=4, fresh_scenes=0, threads=1,
 )  # fmt: skip
 
 
@@ -80,6 +81,65 @@ def test_a_loss_that_is_not_finite_stops_with_the_remedy(data):
     broken.images[5, 0, 3, 3] = float("nan")
     with pytest.raises(FloatingPointError, match=r"lower train\.learning_rate"):
         fit(SETTINGS, broken, data[1])
+
+
+def test_the_running_mean_follows_the_weights_from_the_start():
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = AveragedModel(model, multi_avg_fn=running_mean(0.995))
+    for step in range(11):
+        torch.nn.init.constant_(model.weight, 1.0 if step == 0 else 0.0)
+        average.update_parameters(model)
+    assert average.module.weight.item() < 1e-3  # 0.95 without the warm-up
+
+
+@pytest.mark.parametrize(("n", "kept"), [(0, 0.1), (1, 2 / 11), (90, 0.91), (10**6, 0.995)])
+def test_the_running_mean_keeps_more_with_every_step(n, kept):
+    averaged = torch.ones(3)
+    running_mean(0.995)([averaged], [torch.zeros(3)], torch.tensor(n))
+    assert averaged.tolist() == pytest.approx([kept] * 3)
+
+
+def test_the_running_mean_of_counters_stays_whole():
+    counter, other = torch.tensor([4]), torch.tensor([6])
+    running_mean(0.9)([counter], [other], torch.tensor(1000))
+    assert counter.dtype == torch.int64
+
+
+class Changing:
+    """Other images in every epoch."""
+
+    identity = "changing"
+
+    def __len__(self):
+        return 96
+
+    def epoch(self, number):
+        return blobs(96, 10 + number)
+
+
+def test_images_may_change_with_the_epoch(data, tmp_path):
+    seen = []
+
+    class Watched(Changing):
+        def epoch(self, number):
+            seen.append(number)
+            return super().epoch(number)
+
+    whole = fit(SETTINGS, Watched(), data[1])
+    assert seen == [0, 1, 2, 3]
+    assert whole.records[whole.best_epoch].validation_auroc > 0.95
+
+    def killed(record, model, best):
+        if record.epoch == 1:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "training.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(SETTINGS, Changing(), data[1], checkpoint=path, on_epoch=killed)
+    seen.clear()
+    resumed = fit(SETTINGS, Watched(), data[1], checkpoint=path)
+    assert seen == [2, 3]
+    assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
 
 
 def test_one_cycle_rises_and_falls():

@@ -36,6 +36,7 @@ train:
     band_dropout: 0.1
     label_smoothing: 0.01 # [0, 0.4]
     averaging: 0.5        # [0, 0.99999]
+    fresh_scenes: 0
     threads: 1            # [1, 1024]
   quick:
     epochs: 14            # [1, 1e4]

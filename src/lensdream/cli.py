@@ -1,6 +1,7 @@
 """The command line: a command a stage, and the few beside the pipeline.
 
-Exit codes: 0 done, 2 usage, settings or a stage that has not run yet, 3 some input skipped, 130 interrupted.
+Exit codes: 0 done, 1 a broken store or a diverged training, 2 usage, settings or a stage that has not run yet, 3 some
+input skipped, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -123,13 +124,35 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from lensdream.dataset import ImageStore
+    from lensdream.dataset.check import problems
 
-    store = ImageStore.open(Path(arguments.folder))
-    broken = store.check()
-    for name in broken:
-        print(f"{arguments.folder}/{name} differs from its manifest: simulate again", file=sys.stderr)
-    print(f"{len(store)} images, {len(store.manifest['sha256']) - len(broken)} files as the manifest says")
-    return 1 if broken else 0
+    folder = Path(arguments.folder)
+    found = problems(folder)
+    for problem in found:
+        print(f"lensdream: {problem}", file=sys.stderr)
+    if found:
+        return 1
+    store = ImageStore.open(folder)
+    print(f"{len(store)} images in {len(store.manifest['sha256'])} files, all as the manifest says")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from lensdream.dataset import ImageStore, contact_sheet, show
+    from lensdream.files import write_whole
+
+    store, skipped = ImageStore.open(Path(arguments.folder)), []
+
+    def on_skip(path: Path, reason: str) -> None:
+        skipped.append(path)
+        print(f"skipped {path}: {reason}", file=sys.stderr)
+
+    rows = show.rows_of_store(store, arguments.per_family, arguments.seed, arguments.family)
+    if arguments.beside:
+        rows += show.rows_of_cutouts(arguments.beside, store.stamp, arguments.per_family, arguments.seed, on_skip)
+    write_whole(Path(arguments.out), contact_sheet.draw(rows))
+    print(f"{sum(len(row.images) for row in rows)} images in {arguments.out}")
+    return 3 if skipped else 0
 
 
 def _ui(arguments: argparse.Namespace) -> int:
@@ -176,6 +199,20 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--n", type=int, required=True)
     export.add_argument("--out", required=True)
     export.set_defaults(run=_export)
+    show = dataset.add_parser("show", help="draw images of every family into one picture")
+    show.add_argument("folder")
+    show.add_argument("--out", required=True, help="PNG file to write")
+    show.add_argument("--per-family", type=int, default=8, metavar="N", help="images in a row (default: 8)")
+    show.add_argument("--family", nargs="+", default=[], metavar="NAME", help="only these families")
+    show.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
+    show.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="CUTOUTS",
+        help="folders, globs and files of real cutouts to draw last",
+    )
+    show.set_defaults(run=_show)
     check = dataset.add_parser("check", help="compare every file with the manifest")
     check.add_argument("folder")
     check.set_defaults(run=_check)

@@ -13,6 +13,8 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
+from lensdream.scene import FAMILIES_NON_LENS
+
 Config = TypeVar("Config")
 
 STAGES_WITH_SETTINGS = (
@@ -37,6 +39,11 @@ def bounded(low: float, high: float) -> Any:  # noqa: ANN401 - dataclasses.field
     return dataclasses.field(metadata={"low": low, "high": high})
 
 
+def chosen(*names: str) -> Any:  # noqa: ANN401
+    """A dataclass field whose value must be one of these names."""
+    return dataclasses.field(metadata={"names": names})
+
+
 @dataclass(frozen=True)
 class PopulationConfig:
     """Which scenes are drawn, and how many."""
@@ -48,10 +55,17 @@ class PopulationConfig:
     lens_fraction: float = bounded(0.0, 1.0)
     elliptical: float = bounded(0.0, 1.0)
     spiral: float = bounded(0.0, 1.0)
+    ring: float = bounded(0.0, 1.0)
+    merger: float = bounded(0.0, 1.0)
     companion: float = bounded(0.0, 1.0)
+    edge_on: float = bounded(0.0, 1.0)
+    group: float = bounded(0.0, 1.0)
+    irregular: float = bounded(0.0, 1.0)
     field: float = bounded(0.0, 1.0)
     star: float = bounded(0.0, 1.0)
+    artefact: float = bounded(0.0, 1.0)
     empty: float = bounded(0.0, 1.0)
+    artefact_rate: float = bounded(0.0, 1.0)
     minimum_arc_snr: float = bounded(0.0, 1000.0)
     minimum_magnification: float = bounded(1.0, 100.0)
     train: int = bounded(0, 10**8)
@@ -60,19 +74,21 @@ class PopulationConfig:
     undetectable: int = bounded(0, 10**8)
     compound_arc: int = bounded(0, 10**8)
     double_ring: int = bounded(0, 10**8)
+    faint_second: int = bounded(0, 10**8)
 
     def __post_init__(self) -> None:
         """Check what no single bound can."""
         total = sum(self.non_lens_shares.values())
         if abs(total - 1.0) > 1e-6:
             raise ConfigError(
-                f"population: the shares of the non-lens families add up to {total:.6g}, they must add up to 1"
+                f"population: the shares of the non-lens families add up to {total:.6g}, they must add up to 1: change "
+                f"one of {', '.join(FAMILIES_NON_LENS)}"
             )
 
     @property
     def non_lens_shares(self) -> dict[str, float]:
         """Share of each non-lens family among the non-lenses."""
-        return {name: getattr(self, name) for name in ("elliptical", "spiral", "companion", "field", "star", "empty")}
+        return {name: getattr(self, name) for name in FAMILIES_NON_LENS}
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,28 @@ class SimulateConfig:
     shard_size: int = bounded(1, 10**6)
     chunk: int = bounded(1, 4096)
     workers: int = bounded(1, 1024)
+    renderer: str = chosen("lensdream", "lenstronomy")
+
+    def __post_init__(self) -> None:
+        """Check what no single bound can."""
+        problems = []
+        if self.padding > self.stamp:
+            problems.append(
+                f"simulate.padding: {self.padding} is wider than the stamp, the point spread may reach over "
+                f"{self.stamp} pixels at most: lower it or raise simulate.stamp"
+            )
+        if self.fine_width > self.stamp:
+            problems.append(
+                f"simulate.fine_width: {self.fine_width} is wider than the stamp of {self.stamp} pixels: lower it or raise "
+                "simulate.stamp"
+            )
+        if (self.stamp - self.fine_width) % 2:
+            problems.append(
+                f"simulate.fine_width: {self.fine_width} and the stamp of {self.stamp} pixels have not the same middle, "
+                "both must be even or both odd: change one by 1"
+            )
+        if problems:
+            raise ConfigError("\n  ".join(problems))
 
 
 @dataclass(frozen=True)
@@ -104,6 +142,7 @@ class TrainConfig:
     label_smoothing: float = bounded(0.0, 0.4)
     averaging: float = bounded(0.0, 0.99999)
     epochs: int = bounded(1, 10**4)
+    fresh_scenes: int = bounded(0, 10**8)
     threads: int = bounded(1, 1024)
 
 
@@ -194,9 +233,12 @@ def load(stage: str, config: type[Config], scale: str, params: Path = Path("para
                 problems.append(f"{stage}.{part}.{key}: already set under {stage}.shared; keep one of the two")
             values[key] = value
     problems += _problems(stage, config, values)
-    if problems:
-        raise ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
-    return config(**values)
+    try:
+        if not problems:
+            return config(**values)
+    except ConfigError as error:
+        problems.append(str(error))
+    raise ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
 
 
 def _problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:
@@ -210,6 +252,8 @@ def _problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:
         value, kind = values[name], types[name]
         if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
             found.append(f"{stage}.{name}: {value!r} is not of type {kind.__name__}")
-        elif field.metadata and not field.metadata["low"] <= value <= field.metadata["high"]:
+        elif "low" in field.metadata and not field.metadata["low"] <= value <= field.metadata["high"]:
             found.append(f"{stage}.{name}: {value!r} is not in [{field.metadata['low']:g}, {field.metadata['high']:g}]")
+        elif "names" in field.metadata and value not in field.metadata["names"]:
+            found.append(f"{stage}.{name}: {value!r} is none of {', '.join(field.metadata['names'])}")
     return found

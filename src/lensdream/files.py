@@ -20,12 +20,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON; a NaN becomes null, as JSON has none."""
-    write_whole(path, (json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n").encode())
+    write_whole(path, (json.dumps(without_nan(value), indent=2, allow_nan=False) + "\n").encode())
 
 
-def _without_nan(value: object) -> object:
+def without_nan(value: object) -> object:
+    """The same nested dictionaries and lists with None, JSON's null, for every NaN."""
     if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
+        return {key: without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
+        return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and value != value else value

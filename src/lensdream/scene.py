@@ -9,13 +9,18 @@ but the noise, and that comes from the scene's own seed. So image k alone equals
     z_lens, z_source_1, z_source_2 (NaN where there is none), sigma_lens, sigma_source_1 [km/s],
     theta_E_1, theta_E_2 (deflector for source 1 and source 2), theta_E_12 (source 1's mass for source 2) [arcsec],
     mass_q, mass_phi, mass_x, mass_y (deflector), mass_2_q, mass_2_phi, mass_2_x, mass_2_y (source 1's mass),
-    shear_1, shear_2 (external shear for source 1), psf_scale (width of the point spread against the survey's),
+    shear_1, shear_2 (external shear for source 1),
+    psf (which of the survey's point spreads), dither (which of its dither patterns),
     sky_scale_<BAND> (scatter of the sky against the survey's), background_<BAND> [sky scatters],
+    cosmic_rays, hot_pixels, dead_columns (how many the image has), edge (share of the stamp beyond the detector's edge),
+    edge_side (0 left, 1 bottom, 2 right, 3 top), missing_bands (sum of 2^band),
     magnification_1, magnification_2, arc_snr (of the arcs that the detection rule saw).
 `components`, one row a light component, sorted by scene:
     scene (index), role (`Role`), plane (0 unlensed, 1 at source 1, 2 at source 2),
     x, y, r_e [arcsec], sersic_index, q, phi, flux_<BAND> [microjansky, before lensing],
-    arm_amplitude, arm_number, arm_pitch, arm_phase (log-spiral modulation; amplitude 0 for none).
+    ring_width (of a ring of radius r_e, which stands in place of the Sersic profile [r_e]; 0 for none),
+    arm_contrast, arm_number, arm_pitch, arm_phase (log-spiral modulation; contrast 0 for none),
+    dust_width (standard deviation of a lane without light along the major axis [arcsec]; 0 for none).
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,9 +45,26 @@ class Role(IntEnum):
     NEIGHBOUR = 4
 
 
+class Shape(NamedTuple):
+    """What makes a component more than a Sersic profile; the columns of these names."""
+
+    ring_width: float = 0.0
+    arm_contrast: float = 0.0
+    arm_number: float = 0.0
+    arm_pitch: float = 1.0
+    arm_phase: float = 0.0
+    dust_width: float = 0.0
+
+
+PLAIN = Shape()
+
+
 FAMILIES_LENS = ("lens",)
-FAMILIES_NON_LENS = ("elliptical", "spiral", "companion", "field", "star", "empty")
-FAMILIES_COMPOUND = ("compound_arc", "double_ring", "matched_single")
+FAMILIES_NON_LENS = (
+    "elliptical", "spiral", "ring", "merger", "companion", "edge_on", "group", "irregular", "field", "star", "artefact",
+    "empty",
+)  # fmt: skip
+FAMILIES_COMPOUND = ("compound_arc", "double_ring", "matched_single", "faint_second")
 FAMILY_UNDETECTABLE = "undetectable"
 
 FLUX_COLUMNS = tuple(f"flux_{band.name}" for band in Band)
@@ -53,11 +76,13 @@ SCENE_COLUMNS = (
     "z_lens", "z_source_1", "z_source_2", "sigma_lens", "sigma_source_1",
     "theta_E_1", "theta_E_2", "theta_E_12", "mass_q", "mass_phi", "mass_x", "mass_y",
     "mass_2_q", "mass_2_phi", "mass_2_x", "mass_2_y", "shear_1", "shear_2",
-    "psf_scale", *SKY_COLUMNS, *BACKGROUND_COLUMNS, "magnification_1", "magnification_2", "arc_snr",
+    "psf", "dither", *SKY_COLUMNS, *BACKGROUND_COLUMNS,
+    "cosmic_rays", "hot_pixels", "dead_columns", "edge", "edge_side", "missing_bands",
+    "magnification_1", "magnification_2", "arc_snr",
 )  # fmt: skip
 COMPONENT_COLUMNS = (
     "scene", "role", "plane", "x", "y", "r_e", "sersic_index", "q", "phi", *FLUX_COLUMNS,
-    "arm_amplitude", "arm_number", "arm_pitch", "arm_phase",
+    *Shape._fields,
 )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
 AB_ZERO_POINT_MICROJANSKY = 23.9
 """AB magnitude of one microjansky."""
 
@@ -37,8 +39,10 @@ class BandResponse:
     """name of the filter curve in speclite"""
     mosaic_zero_point: float
     """AB magnitude of one count in the delivered mosaics; MAGZERO of the Q1 MER files"""
+    detector_pixels: int
+    """side of a detector pixel in pixels of the mosaic; above 1 the band is resampled from its dithered exposures"""
     psf_fwhm: float
-    """full width at half maximum of the point spread before pixel integration at 0.1 arcsec [arcsec]"""
+    """full width at half maximum of the point spread before integration over the detector's pixel [arcsec]"""
     psf_beta: float
     """exponent of its Moffat profile; the smaller, the stronger the wings"""
     sky_sigma: float
@@ -55,13 +59,64 @@ def microjansky(magnitude_ab: float) -> float:
 
 
 @dataclass(frozen=True)
+class PointSpread:
+    """How one field's point spread differs from the survey's typical one; every field is (band,)."""
+
+    fwhm: tuple[float, ...]
+    """factor on the full width at half maximum"""
+    beta: tuple[float, ...]
+    """factor on the Moffat exponent: below 1 the wings are stronger"""
+    e_1: tuple[float, ...]
+    """ellipticity along x, (a^2 - b^2) / (a^2 + b^2)"""
+    e_2: tuple[float, ...]
+    """the same along the diagonal"""
+
+
+TYPICAL_POINT_SPREAD = PointSpread((1.0,) * N_BANDS, (1.0,) * N_BANDS, (0.0,) * N_BANDS, (0.0,) * N_BANDS)
+
+
+def _point_spreads(number: int) -> tuple[PointSpread, ...]:
+    """The typical one, then others with the scatter that Moffat fits to 8 Euclid Q1 cutouts have.
+
+    VIS: 6 % in width, 15 % in exponent, 0.04 in each ellipticity. The near infrared scatters more, by 12 %, 25 % and 0.08;
+    part of that is made by the dithers, and the rest is taken to be as in VIS. Half the scatter is common to all bands.
+    """
+    rng = np.random.default_rng(8)
+    family = [TYPICAL_POINT_SPREAD]
+    for _ in range(number - 1):
+        common = rng.normal(0.0, 0.05)  # defocus and jitter widen all bands together
+        widths = np.exp(common + rng.normal(0.0, 0.035, N_BANDS))
+        exponents = np.exp(rng.normal(0.0, 0.11) + rng.normal(0.0, 0.1, N_BANDS))
+        e_1, e_2 = rng.normal(0.0, 0.03, (2, 1)) + rng.normal(0.0, 0.027, (2, N_BANDS))
+        family.append(PointSpread(*(tuple(map(float, values)) for values in (widths, exponents, e_1, e_2))))
+    return tuple(family)
+
+
+EXPOSURES = 4
+"""dithered exposures of a field"""
+
+
+def _dithers(number: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Patterns of `EXPOSURES` places (y, x) of the detector's pixels, in mosaic pixels.
+
+    The dithers are many detector pixels long, so that what they leave of a pixel is by chance.
+    """
+    rng = np.random.default_rng(9)
+    return tuple(tuple((int(y), int(x)) for y, x in rng.integers(0, 3, (EXPOSURES, 2))) for _ in range(number))
+
+
+DITHERS = _dithers(24)
+
+
+@dataclass(frozen=True)
 class Survey:
-    """A survey's pixels and its bands in the order of `Band`."""
+    """A survey's pixels, its bands in the order of `Band`, and the point spreads of its fields."""
 
     name: str
     pixel_scale: float
     """[arcsec]"""
     bands: tuple[BandResponse, ...]
+    point_spreads: tuple[PointSpread, ...] = (TYPICAL_POINT_SPREAD,)
 
     def __post_init__(self) -> None:
         """Refuse a survey whose bands do not match `Band`."""
@@ -86,53 +141,60 @@ def _electrons_per_microjansky(zero_point: float, exposure: float, resampled_pix
 
 
 # Zero points for one e-/s and exposures: lenstronomy 1.14.2 ObservationConfig/Euclid.py (arXiv:2405.13496, 2405.13501,
-# 2405.13493). MAGZERO, sky scatter and its correlation: medians measured on Euclid Q1 MER cutouts (13 sightlines). The
-# correlation of neighbouring sky pixels there is 0.27, 0.05 (VIS) and 0.80, 0.30 (near infrared) at lags 1 and 3 pixels.
-# Point spread: medians of Moffat fits to the PSF extensions of the same cutouts; those include the resampling, and the
-# fit takes out only the integration over the 0.1 arcsec pixel.
+# 2405.13493). MAGZERO, sky scatter and its correlation: measured on the sky between the sources of Euclid Q1 MER cutouts
+# (`benchmarks/noise.py`; medians of 8). The correlation of neighbouring sky pixels there is 0.23, 0.01 (VIS) and 0.82, 0.27
+# (near infrared) at lags 1 and 3 pixels; faint galaxies left in raise it to 0.27, 0.05 and 0.80, 0.30 (13 sightlines).
+# Point spread: VIS is the median of Moffat fits to the PSF extensions of the same cutouts, freed of the 0.1 arcsec pixel.
+# In the near infrared it is the Moffat profile of exponent 2.5 that, integrated over the 0.3 arcsec pixel and resampled
+# bilinearly from four dithers, comes within 4 % of the peak of the profiles fitted there (0.44, 0.43, 0.49 arcsec wide).
 EUCLID = Survey(
     name="Euclid Wide",
     pixel_scale=0.1,
     bands=(
         BandResponse(
-            "VIS",
-            "Euclid-VIS",
-            24.6,
-            0.167,
-            2.15,
-            0.0026 * microjansky(24.6),
-            (1.09, 0.667),
-            _electrons_per_microjansky(25.72, 4 * 566.0),
+            fits_name="VIS",
+            speclite_name="Euclid-VIS",
+            mosaic_zero_point=24.6,
+            detector_pixels=1,
+            psf_fwhm=0.167,
+            psf_beta=2.15,
+            sky_sigma=0.00247 * microjansky(24.6),
+            sky_correlation=(0.78, 0.624),
+            electrons_per_microjansky=_electrons_per_microjansky(25.72, 4 * 566.0),
         ),
         BandResponse(
-            "NIR_Y",
-            "Euclid-Y",
-            29.8,
-            0.44,
-            5.0,
-            0.56 * microjansky(29.8),
-            (1.41, 0.09),
-            _electrons_per_microjansky(25.04, 4 * 87.2, 18),
+            fits_name="NIR_Y",
+            speclite_name="Euclid-Y",
+            mosaic_zero_point=29.8,
+            detector_pixels=3,
+            psf_fwhm=0.18,
+            psf_beta=2.5,
+            sky_sigma=0.52 * microjansky(29.8),
+            sky_correlation=(1.41, 0.09),
+            electrons_per_microjansky=_electrons_per_microjansky(25.04, 4 * 87.2, 18),
         ),
         BandResponse(
-            "NIR_J",
-            "Euclid-J",
-            30.0,
-            0.43,
-            3.3,
-            0.59 * microjansky(30.0),
-            (1.41, 0.09),
-            _electrons_per_microjansky(25.26, 4 * 87.2, 18),
+            fits_name="NIR_J",
+            speclite_name="Euclid-J",
+            mosaic_zero_point=30.0,
+            detector_pixels=3,
+            psf_fwhm=0.18,
+            psf_beta=2.5,
+            sky_sigma=0.55 * microjansky(30.0),
+            sky_correlation=(1.41, 0.09),
+            electrons_per_microjansky=_electrons_per_microjansky(25.26, 4 * 87.2, 18),
         ),
         BandResponse(
-            "NIR_H",
-            "Euclid-H",
-            29.9,
-            0.486,
-            3.45,
-            0.56 * microjansky(29.9),
-            (1.41, 0.09),
-            _electrons_per_microjansky(25.21, 4 * 87.2, 18),
+            fits_name="NIR_H",
+            speclite_name="Euclid-H",
+            mosaic_zero_point=29.9,
+            detector_pixels=3,
+            psf_fwhm=0.25,
+            psf_beta=2.5,
+            sky_sigma=0.52 * microjansky(29.9),
+            sky_correlation=(1.41, 0.09),
+            electrons_per_microjansky=_electrons_per_microjansky(25.21, 4 * 87.2, 18),
         ),
     ),
+    point_spreads=_point_spreads(16),
 )

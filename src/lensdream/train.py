@@ -7,7 +7,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,36 +20,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lensdream import config, tracking
-from lensdream.config import TrainConfig
+from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.augment import augment
+from lensdream.dataset.labelled import LabelledImages, TrainingImages
+from lensdream.files import write_json
 from lensdream.networks import LensNet, LensNetConfig, predict, save_model
 from lensdream.paths import Paths
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images (N, band, y, x) float16 [microjansky a pixel] and labels (N,) float32 of 0 and 1."""
-
-    images: Tensor
-    labels: Tensor
-
-    @classmethod
-    def from_store(cls, store: ImageStore, split: str, limit: int | None = None) -> LabelledImages:
-        """The lenses and non-lenses of a split, at most `limit` of them, evenly taken.
-
-        Raises `ValueError` for a split without both labels.
-        """
-        chosen = np.flatnonzero((store.truth["split"] == split) & (store.truth["label"] >= 0))
-        if limit is not None and limit < len(chosen):
-            chosen = chosen[np.linspace(0, len(chosen) - 1, limit).astype(int)]
-        labels = store.truth["label"].to_numpy()[chosen]
-        if len(np.unique(labels)) != 2:
-            raise ValueError(
-                f"the {split} split has {len(labels)} images of labels {np.unique(labels).tolist()}, both 0 and 1 are "
-                f"needed: raise population.{split} or change lens_fraction"
-            )
-        return cls(torch.from_numpy(store.images(chosen)), torch.as_tensor(labels, dtype=torch.float32))
 
 
 @dataclass(frozen=True)
@@ -74,14 +52,20 @@ class FitResult:
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Train LensNet on the store of a scale; writes the model, the curves and `metrics/<scale>/train.json`."""
+    """Train LensNet at a scale; writes the model, the curves and `metrics/<scale>/train.json`.
+
+    Trains on the store's images or on `train.fresh_scenes` new ones an epoch, and validates on the store's.
+    """
     settings = config.load("train", TrainConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     store = ImageStore.open(paths.images)
-    train, validation = (LabelledImages.from_store(store, split) for split in ("train", "validation"))
+    validation = LabelledImages.from_store(store, "validation")
     torch.set_num_threads(settings.threads)
     started = time.perf_counter()
-    with tracking.stage_run("train", scale, settings, root=root, datasets={"images": paths.images}) as run:
+    with (
+        training_images(settings, store, scale, root) as train,
+        tracking.stage_run("train", scale, settings, root=root, datasets={"images": paths.images}) as run,
+    ):
 
         def on_epoch(record: EpochRecord, model: LensNet, best: bool) -> None:
             values = dataclasses.asdict(record)
@@ -106,9 +90,7 @@ def run(scale: str, root: Path = Path()) -> None:
             "parameters": sum(p.numel() for p in result.model.parameters()),
         }
         write_curves(result, paths)
-        path = paths.metrics("train")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(metrics, indent=2) + "\n")
+        write_json(paths.metrics("train"), metrics)
         # under other names than the curves', which these values would overwrite at step 0
         run.metrics(
             {f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()}
@@ -120,9 +102,29 @@ def run(scale: str, root: Path = Path()) -> None:
     print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
 
 
+@contextmanager
+def training_images(settings: TrainConfig, store: ImageStore, scale: str, root: Path) -> Iterator[TrainingImages]:
+    """The images that these settings train on; raises `ValueError` for fresh ones of another size than the store's."""
+    if settings.fresh_scenes == 0:
+        yield LabelledImages.from_store(store, "train")
+        return
+    from lensdream.dataset.fresh import fresh_scenes  # brings SkyPy and the renderer
+
+    params = root / "params.yaml"
+    simulate = config.load("simulate", SimulateConfig, scale, params)
+    if simulate.stamp != store.stamp:
+        raise ValueError(
+            f"simulate.stamp = {simulate.stamp} is not the {store.stamp} pixels of {store.folder}, whose images validate: "
+            "run the simulate stage again"
+        )
+    population = config.load("population", PopulationConfig, scale, params)
+    with fresh_scenes(population, simulate, settings.fresh_scenes, settings.epochs) as fresh:
+        yield fresh
+
+
 def fit(
     config: TrainConfig,
-    train: LabelledImages,
+    train: TrainingImages,
     validation: LabelledImages,
     *,
     checkpoint: Path | None = None,
@@ -137,15 +139,15 @@ def fit(
     torch.manual_seed(config.seed)
     model = LensNet(LensNetConfig(config.width, config.dropout)).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = math.ceil(len(train.images) / config.batch_size)
+    steps = math.ceil(len(train) / config.batch_size)
     # the validated and kept weights are a running mean: it generalises better than any one step
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=running_mean(config.averaging), use_buffers=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps)
     )
     records: list[EpochRecord] = []
     best_state, best_epoch = None, -1
-    identity = _identity(config, train)
+    identity = json.dumps([dataclasses.asdict(config), train.identity])
     saved = _load_checkpoint(checkpoint, identity)
     if saved is not None:
         model.load_state_dict(saved["model"])
@@ -159,16 +161,17 @@ def fit(
 
     for epoch in range(len(records), config.epochs):
         started = time.perf_counter()
+        data = train.epoch(epoch)
         generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-        order = torch.randperm(len(train.images), generator=generator)
+        order = torch.randperm(len(data), generator=generator)
         model.train()
         total = torch.zeros((), device=device)
         for batch in tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False):
             if len(batch) == 1:  # batch normalisation needs two
                 continue
-            images = augment(train.images[batch].float(), generator, config.shift_pixels, config.band_dropout)
+            images = augment(data.images[batch].float(), generator, config.shift_pixels, config.band_dropout)
             images = images.to(device, memory_format=torch.channels_last)
-            labels = train.labels[batch].to(device)
+            labels = data.labels[batch].to(device)
             smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
             loss = nn.functional.binary_cross_entropy_with_logits(model(images), smooth)
             optimizer.zero_grad(set_to_none=True)
@@ -206,6 +209,20 @@ def fit(
     return FitResult(model.cpu().eval(), best_epoch, records)
 
 
+def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """How an `AveragedModel` takes in a step: as a mean that keeps `decay` of what it was, and less in the beginning.
+
+    After n steps it keeps (1 + n) / (10 + n) at most. With all of the decay from the start the random weights would
+    stand in the mean for some 1 / (1 - decay) steps, which are epochs of a short training.
+    """
+
+    def update(averaged: list[Tensor], current: list[Tensor], n_averaged: Tensor | int) -> None:
+        n = int(n_averaged)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, n_averaged)
+
+    return update
+
+
 def one_cycle(step: int, warmup: int, total: int) -> float:
     """Share of the peak learning rate at a step: a linear rise, then half a cosine down to a hundredth."""
     if step < warmup:
@@ -233,12 +250,6 @@ def write_curves(result: FitResult, paths: Paths) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     plt.close(figure)
-
-
-def _identity(config: TrainConfig, train: LabelledImages) -> str:
-    """What a checkpoint must share with the run that goes on from it."""
-    sample = train.images[:: max(len(train.images) // 16, 1), :, ::16, ::16].float().sum().item()
-    return json.dumps([dataclasses.asdict(config), len(train.images), sample])
 
 
 def _save_checkpoint(path: Path, state: dict) -> None:

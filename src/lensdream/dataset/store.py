@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pandas as pd
 
 from lensdream.survey import Band
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 ARC_1 = 1
 """mask bit: lensed, PSF-convolved VIS flux of source 1 above 1 sigma of the sky"""
@@ -28,8 +29,18 @@ LENS_LIGHT = 4
 """mask bit: the same of the target's light"""
 
 
+MANIFEST = "manifest.json"
+MANIFEST_KEYS = {"schema_version": int, "bands": list, "n": int, "stamp": int, "shard_size": int, "sha256": dict}
+"""what every manifest must say, and its types"""
+AGAIN = "remove {folder} and run the simulate stage again"
+
+
 class StoreError(ValueError):
-    """A store that is missing, unfinished, of another version, or does not match its manifest."""
+    """A store that is of another version, or does not match its manifest."""
+
+
+class MissingStoreError(StoreError):
+    """A store that is not there, or not finished."""
 
 
 def sha256_of(path: Path) -> str:
@@ -49,25 +60,11 @@ class ImageStore:
     @classmethod
     def open(cls, folder: Path) -> ImageStore:
         """Open a store; raises `StoreError` with the remedy when it cannot be trusted."""
-        path = folder / "manifest.json"
-        if not path.is_file():
-            raise StoreError(f"no manifest.json in {folder}: the simulate stage has not finished there; run it")
-        manifest = json.loads(path.read_text())
-        if manifest.get("schema_version") != SCHEMA_VERSION:
-            raise StoreError(
-                f"{folder} is of schema {manifest.get('schema_version')}, this version reads {SCHEMA_VERSION}: simulate again"
-            )
-        if manifest["bands"] != [band.name for band in Band]:
-            raise StoreError(f"{folder} has bands {manifest['bands']}, expected {[band.name for band in Band]}")
+        manifest = read_manifest(folder)
         missing = [name for name in manifest["sha256"] if not (folder / name).is_file()]
         if missing:
-            raise StoreError(f"{folder} lacks {', '.join(missing[:3])} of its manifest: simulate again")
-        truth = pd.read_parquet(folder / "truth.parquet")
-        if len(truth) != manifest["n"]:
-            raise StoreError(
-                f"{folder}: truth.parquet has {len(truth)} rows, the manifest {manifest['n']}: simulate again"
-            )
-        return cls(folder, manifest, truth)
+            raise StoreError(f"{folder} lacks {', '.join(missing[:3])} of its manifest: {AGAIN.format(folder=folder)}")
+        return cls(folder, manifest, read_truth(folder, manifest["n"]))
 
     def __len__(self) -> int:
         """Count the images."""
@@ -80,26 +77,88 @@ class ImageStore:
 
     def images(self, positions: np.ndarray) -> np.ndarray:
         """Images at these rows of `truth`: (n, band, y, x) float16 [microjansky a pixel]."""
-        return self._gather("images", np.asarray(positions), (len(Band), self.stamp, self.stamp), np.float16)
+        return self._gather("images", np.asarray(positions))
 
     def masks(self, positions: np.ndarray) -> np.ndarray:
         """Masks at these rows of `truth`: (n, y, x) uint8 of bits."""
-        return self._gather("masks", np.asarray(positions), (self.stamp, self.stamp), np.uint8)
+        return self._gather("masks", np.asarray(positions))
 
-    def _gather(self, kind: str, positions: np.ndarray, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    @property
+    def n_shards(self) -> int:
+        """Count the shards."""
+        return math.ceil(len(self) / int(self.manifest["shard_size"]))
+
+    def shard(self, kind: str, number: int) -> np.ndarray:
+        """A whole shard of `images` or `masks`, read-only; raises `StoreError` for one unlike the manifest."""
+        size, path = int(self.manifest["shard_size"]), self.folder / shard_name(kind, number)
+        of_image, dtype = self._shape_of(kind)
+        shape = (min(size, len(self) - number * size), *of_image)
+        again = AGAIN.format(folder=self.folder)
+        try:
+            array = np.load(path, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise StoreError(f"{path} cannot be read ({error}): {again}") from error
+        if array.shape != shape or array.dtype != dtype:
+            raise StoreError(
+                f"{path} holds {array.dtype} of the shape {array.shape}, by the manifest it should be {np.dtype(dtype)} of "
+                f"{shape}: {again}"
+            )
+        return array
+
+    def _shape_of(self, kind: str) -> tuple[tuple[int, ...], type]:
+        plane = (self.stamp, self.stamp)
+        return {"images": ((len(Band), *plane), np.float16), "masks": (plane, np.uint8)}[kind]
+
+    def _gather(self, kind: str, positions: np.ndarray) -> np.ndarray:
         size = int(self.manifest["shard_size"])
-        out = np.empty((len(positions), *shape), dtype)
+        of_image, dtype = self._shape_of(kind)
+        out = np.empty((len(positions), *of_image), dtype)
         shards = positions // size
-        for shard in np.unique(shards):
-            chosen = np.flatnonzero(shards == shard)
-            array = np.load(self.folder / f"{kind}-{shard:05d}.npy", mmap_mode="r")
-            out[chosen] = array[positions[chosen] - shard * size]
+        for number in np.unique(shards):
+            chosen = np.flatnonzero(shards == number)
+            out[chosen] = self.shard(kind, number)[positions[chosen] - number * size]
         return out
 
-    def check(self) -> list[str]:
-        """Every file whose content differs from the manifest."""
-        return [
-            name
-            for name, digest in self.manifest["sha256"].items()
-            if not (self.folder / name).is_file() or sha256_of(self.folder / name) != digest
-        ]
+
+def shard_name(kind: str, number: int) -> str:
+    """File of a shard of `images` or `masks`."""
+    return f"{kind}-{number:05d}.npy"
+
+
+def read_manifest(folder: Path) -> dict:
+    """What a store says of itself.
+
+    Raises `MissingStoreError` where there is none, `StoreError` for one that is not whole or of another version.
+    """
+    path, again = folder / MANIFEST, AGAIN.format(folder=folder)
+    if not path.is_file():
+        raise MissingStoreError(f"no {MANIFEST} in {folder}: the simulate stage has not finished there; run it")
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError as error:
+        raise StoreError(f"{path} is not JSON ({error}): {again}") from error
+    if not isinstance(manifest, dict):
+        raise StoreError(f"{path} holds a {type(manifest).__name__}, not an object of keys: {again}")
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise StoreError(f"{folder} is of schema {version}, this version reads {SCHEMA_VERSION}: {again}")
+    wrong = [key for key, kind in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), kind)]
+    wrong += [key for key in ("stamp", "shard_size") if key not in wrong and manifest[key] < 1]
+    if wrong:
+        values = ", ".join(f"{key} = {manifest[key]!r}" if key in manifest else f"no {key}" for key in wrong)
+        raise StoreError(f"{path} cannot be used, it has {values}: {again}")
+    if manifest["bands"] != [band.name for band in Band]:
+        raise StoreError(f"{folder} has bands {manifest['bands']}, expected {[band.name for band in Band]}: {again}")
+    return manifest
+
+
+def read_truth(folder: Path, n: int) -> pd.DataFrame:
+    """The truth table of `n` rows; raises `StoreError` for another or none."""
+    path, again = folder / "truth.parquet", AGAIN.format(folder=folder)
+    try:
+        truth = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read ({error}): {again}") from error
+    if len(truth) != n:
+        raise StoreError(f"{path} has {len(truth)} rows, by the manifest there are {n} images: {again}")
+    return truth

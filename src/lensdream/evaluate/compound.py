@@ -17,6 +17,8 @@ from lensdream.files import write_json
 from lensdream.networks import load_model, predict
 from lensdream.paths import Paths
 
+COMPOUND = ("compound_arc", "double_ring")
+CONTROL = "faint_second"
 FOUND_AT = ("0.5", "fpr_1e-2", "fpr_1e-3", "fpr_1e-4")
 
 
@@ -52,17 +54,17 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def measure(table: pd.DataFrame, thresholds: dict[str, float], settings: CompoundConfig) -> dict[str, dict]:
-    """Completeness of each family, and of the matched single lenses of each, at each threshold on the logit."""
+    """Completeness of each family, and of the matched single lenses of each, at each threshold on the logit.
+
+    The group `matched_single` is that of the compound families, without the control's.
+    """
     rng = np.random.default_rng(settings.seed)
     family_of = table.set_index("index")["family"]
     partner = table["partner"].map(family_of)
-    groups = {
-        "compound_arc": table["family"] == "compound_arc",
-        "double_ring": table["family"] == "double_ring",
-        "matched_single": table["family"] == "matched_single",
-        "matched_single_of_compound_arc": (table["family"] == "matched_single") & (partner == "compound_arc"),
-        "matched_single_of_double_ring": (table["family"] == "matched_single") & (partner == "double_ring"),
-    }
+    single = table["family"] == "matched_single"
+    groups = {name: table["family"] == name for name in (*COMPOUND, CONTROL)}
+    groups["matched_single"] = single & partner.isin(COMPOUND)
+    groups |= {f"matched_single_of_{name}": single & (partner == name) for name in (*COMPOUND, CONTROL)}
     result: dict[str, dict] = {}
     for name, inside in groups.items():
         logits = table.loc[inside, "logit"].to_numpy()

@@ -124,7 +124,14 @@ def psf_transfer(survey: Survey, full_width: int) -> Transfer:
         scale = survey.pixel_scale * full_width / width
         radius = scale * width / 2
         kernels = [moffat_kernel(width, scale, b.psf_fwhm, b.psf_beta, radius) for b in survey.bands]
-        return torch.fft.rfft2(torch.stack(kernels)).real
+        spectra = torch.fft.rfft2(torch.stack(kernels)).real
+        # a detector pixel averages, linear interpolation from such pixels is a triangle: a sinc cubed along each axis
+        frequency = torch.fft.fftfreq(width, scale, dtype=torch.float64)
+        for spectrum, band in zip(spectra, survey.bands, strict=True):
+            if band.detector_pixels > 1:
+                line = torch.sinc(frequency * band.detector_pixels * survey.pixel_scale) ** 3
+                spectrum *= line[:, None] * line[None, : width // 2 + 1]
+        return spectra
 
     return transfer
 

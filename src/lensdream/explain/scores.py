@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lensdream.files import without_nan
+
 
 def chance(mask: np.ndarray) -> float:
     """Share of the image that the mask (y, x) bool covers: the expected score of a map that knows nothing."""
@@ -67,8 +69,8 @@ class Interval:
     high: float
 
     def as_json(self) -> dict[str, float | None]:
-        """Give the three numbers for a metrics file, where NaN has no place: null."""
-        return {name: None if math.isnan(x) else x for name, x in vars(self).items()}
+        """Give the three numbers for a metrics file, where NaN has no place."""
+        return without_nan(vars(self))
 
 
 def bootstrapped_mean(values: np.ndarray, seed: int, resamplings: int = 2000) -> Interval:

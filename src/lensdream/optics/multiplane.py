@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -30,6 +30,10 @@ class Deflectors:
     y_2: Tensor
     shear_1: Tensor
     shear_2: Tensor
+
+    def of(self, scenes: Tensor) -> Deflectors:
+        """Those of these scenes (K,), each as often as it is asked for."""
+        return Deflectors(**{field.name: getattr(self, field.name)[scenes] for field in fields(self)})
 
 
 def trace_to_source_1(x: Tensor, y: Tensor, mass: Deflectors) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class Frame:
     """side of the inner square [pixel]"""
     pixel_scale: float
     """[arcsec]"""
+    integrate: bool = True
+    """integrate light over cusps and pixels; if not, samples are averaged as they are, which is what lenstronomy does"""
 
     def __post_init__(self) -> None:
         """Refuse frames that cannot be laid out."""
@@ -48,6 +49,11 @@ class Frame:
         fine_y, fine_x = torch.meshgrid(fine, fine, indexing="ij")
         return torch.cat([x[outer], fine_x.flatten()]), torch.cat([y[outer], fine_y.flatten()])
 
+    @property
+    def fine_step(self) -> float:
+        """Distance of fine samples [arcsec]."""
+        return self.pixel_scale / self.supersampling
+
     def _axis(self, width: int, samples: int) -> Tensor:
         n = width * samples
         return (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * self.pixel_scale / samples
@@ -69,22 +75,25 @@ class Frame:
         n_outer = int(self._outer.sum())
         pixels = samples.new_empty(*lead, self.width, self.width)
         pixels[..., self._outer.to(samples.device)] = samples[..., :n_outer]
-        s, w = self.supersampling, self.fine_width
-        fine = samples[..., n_outer:].reshape(*lead, w * s, w * s)
-        pixels[..., self._inner, self._inner] = avg_pool2d(fine, s)
+        pixels[..., self._inner, self._inner] = self._bin(samples[..., n_outer:], self.fine_width)
         return pixels
+
+    def _bin(self, fine: Tensor, width: int) -> Tensor:
+        """Mean over each pixel of (..., (s width)^2) samples, however shaped: (..., width, width)."""
+        *lead, _ = fine.shape
+        s = self.supersampling
+        # rows first, in memory order: several times as fast as avg_pool2d on a CPU
+        rows = fine.reshape(*lead, width, s, width * s).sum(-2)
+        return rows.reshape(*lead, width, width, s).sum(-1) / s**2
 
     def to_fine(self, samples: Tensor, pixels: Tensor) -> Tensor:
         """The whole frame at the fine sampling, outer pixels repeated: (..., P) -> (..., s width, s width)."""
         s, w = self.supersampling, self.fine_width
-        fine = pixels.repeat_interleave(s, -1).repeat_interleave(s, -2)
+        repeated = pixels[..., :, None, :, None].expand(*pixels.shape[:-1], s, self.width, s)
+        fine = repeated.reshape(*pixels.shape[:-2], s * self.width, s * self.width)
         inner = slice(self._inner.start * s, self._inner.stop * s)
         fine[..., inner, inner] = samples[..., -((w * s) ** 2) :].reshape(*samples.shape[:-1], w * s, w * s)
         return fine
-
-    def bin_fine(self, fine: Tensor) -> Tensor:
-        """Mean over each pixel: (..., s width, s width) -> (..., width, width)."""
-        return avg_pool2d(fine, self.supersampling)
 
     def crop(self, frame: Tensor) -> Tensor:
         """Cut the margin away: (..., width, width) -> (..., stamp, stamp)."""

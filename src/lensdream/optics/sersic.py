@@ -1,10 +1,10 @@
-"""Sersic profiles, with log-spiral arms where asked for."""
+"""Sersic profiles and rings, with log-spiral arms and dust lanes where asked for."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.special import gammaln
+from scipy.special import erf, gammaln
 from torch import Tensor
 
 RADIUS_FLOOR = 1e-5
@@ -44,11 +44,42 @@ def sersic(u: Tensor, v: Tensor, r_e: Tensor, sersic_index: Tensor) -> Tensor:
 
 
 def spiral_arms(
-    u: Tensor, v: Tensor, r_e: Tensor, amplitude: Tensor, number: Tensor, pitch: Tensor, phase: Tensor
+    u: Tensor, v: Tensor, r_e: Tensor, contrast: Tensor, number: Tensor, pitch: Tensor, phase: Tensor
 ) -> Tensor:
-    """Factor 1 + amplitude cos(number (angle - ln(r / r_e) / tan(pitch)) + phase): logarithmic spirals.
+    """Factor exp(contrast cos(t)) / I0(contrast) with t = number (angle - ln(r / r_e) / tan(pitch)) + phase.
 
-    Its mean over azimuth is 1 at every radius, so the total flux stays. amplitude in [0, 1], pitch [rad].
+    Logarithmic spirals with the profile of von Mises' distribution across: its mean over azimuth is 1 at every radius, so
+    the total flux stays. contrast >= 0, the larger the thinner the arms; pitch [rad], at pi / 2 the arms do not wind.
     """
     log_radius = 0.5 * torch.log(torch.clamp(u * u + v * v, min=RADIUS_FLOOR**2) / (r_e * r_e))
-    return 1 + amplitude * torch.cos(number * (torch.atan2(v, u) - log_radius / torch.tan(pitch)) + phase)
+    angle = number * (torch.atan2(v, u) - log_radius / torch.tan(pitch)) + phase
+    return torch.exp(contrast * (torch.cos(angle) - 1)) / torch.special.i0e(contrast)
+
+
+def ring(u: Tensor, v: Tensor, r_e: Tensor, ring_width: Tensor) -> Tensor:
+    """Surface brightness, 1 at its crest, of a ring of radius r_e [arcsec]: exp(-(r / r_e - 1)^2 / (2 ring_width^2))."""
+    deviation = (torch.sqrt(u * u + v * v) / r_e - 1) / ring_width
+    return torch.exp(-0.5 * deviation * deviation)
+
+
+def surface_brightness_of_crest(flux: np.ndarray, r_e: np.ndarray, ring_width: np.ndarray) -> np.ndarray:
+    """Surface brightness at the crest [flux a arcsec^2] of a ring with this total flux; r_e in arcsec.
+
+    The integral of 2 pi r over the profile of `ring`, from r = 0: an error function.
+    """
+    w = np.asarray(ring_width, float)
+    area = w**2 * np.exp(-0.5 / w**2) + w * np.sqrt(np.pi / 2) * (1 + erf(1 / (w * np.sqrt(2))))
+    return np.asarray(flux) / (2 * np.pi * np.asarray(r_e) ** 2 * area)
+
+
+def dust_lane(v: Tensor, q: Tensor, dust_width: Tensor) -> Tensor:
+    """Factor 1 - exp(-y^2 / (2 dust_width^2)) at the distance y [arcsec] from the major axis; v as elliptical coordinate."""
+    y = v * torch.sqrt(q)
+    return 1 - torch.exp(-0.5 * (y / dust_width) ** 2)
+
+
+def reach(r_e: np.ndarray, sersic_index: np.ndarray, ring_width: np.ndarray, darkness: float) -> np.ndarray:
+    """Elliptical radius [arcsec] beyond which a profile is fainter than exp(-darkness) of its value at r_e."""
+    n = np.asarray(sersic_index, float)
+    sersic_reach = (1 + darkness / (1.9992 * n - 0.3271)) ** n
+    return np.asarray(r_e) * np.where(ring_width > 0, 1 + np.sqrt(2 * darkness) * ring_width, sersic_reach)

@@ -7,9 +7,8 @@ from astropy.cosmology import FLRW
 
 SIGMA_STAR = 161.0
 ALPHA, BETA = 2.32, 2.67
-"""dn/dsigma = phi* (sigma/sigma*)^alpha exp(-(sigma/sigma*)^beta) / sigma (Choi et al. 2007), times (1 + z)^-2.5 as in
-Collett 2015 (ApJ 811, 20; public LensPop)"""
-EVOLUTION = -2.5
+"""dn/dsigma = phi* (sigma/sigma*)^alpha exp(-(sigma/sigma*)^beta) / sigma (Choi et al. 2007), the same at every redshift:
+so Collett 2015 (ApJ 811, 20). LensPop's base class has a factor (1 + z)^-2.5, but the class that is run overrides it"""
 SIGMA_RANGE = (100.0, 400.0)
 REDSHIFT_RANGE = (0.05, 2.0)
 
@@ -20,7 +19,7 @@ def draw_deflectors(n: int, cosmology: FLRW) -> tuple[np.ndarray, np.ndarray]:
     The cross-section pi theta_E^2 is proportional to sigma^4; its dependence on distances is left to the pairing.
     """
     z = np.linspace(*REDSHIFT_RANGE, 400)
-    volume = cosmology.differential_comoving_volume(z).value * (1 + z) ** EVOLUTION
+    volume = cosmology.differential_comoving_volume(z).value
     sigma = np.linspace(*SIGMA_RANGE, 600)
     s = sigma / SIGMA_STAR
     density = s**ALPHA * np.exp(-(s**BETA)) / sigma * sigma**4
@@ -30,6 +29,18 @@ def draw_deflectors(n: int, cosmology: FLRW) -> tuple[np.ndarray, np.ndarray]:
 def _draw(grid: np.ndarray, density: np.ndarray, n: int) -> np.ndarray:
     cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(grid))])
     return np.interp(np.random.uniform(0, cumulative[-1], n), cumulative, grid)  # noqa: NPY002 - SkyPy's state
+
+
+def axis_ratio(sigma: np.ndarray) -> np.ndarray:
+    """Axis ratio of the mass: 1 - q is Rayleigh of scale 0.378 - 0.000572 sigma [km/s], q > 0.2 (Collett 2015)."""
+    return rayleigh_axis_ratio(0.378 - 0.000572 * sigma, 0.2)
+
+
+def rayleigh_axis_ratio(scale: np.ndarray, smallest: float) -> np.ndarray:
+    """Axis ratios q in (smallest, 1] whose flattening 1 - q is Rayleigh of a scale, cut off (not clipped) at smallest."""
+    within = 1 - np.exp(-((1 - smallest) ** 2) / (2 * scale**2))
+    share = within * np.random.uniform(size=np.shape(scale))  # noqa: NPY002 - SkyPy's state
+    return 1 - scale * np.sqrt(-2 * np.log1p(-share))
 
 
 def absolute_magnitude(sigma: np.ndarray) -> np.ndarray:

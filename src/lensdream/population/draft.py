@@ -7,23 +7,28 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lensdream.population.galaxies import Pools
+from lensdream.config import PopulationConfig
+from lensdream.population.artefacts import add_artefact
+from lensdream.population.galaxies import Galaxy, Pools
 from lensdream.scene import (
     BACKGROUND_COLUMNS,
     COMPONENT_COLUMNS,
+    PLAIN,
     SCENE_COLUMNS,
     SKY_COLUMNS,
     Role,
     Scenes,
+    Shape,
 )
-from lensdream.survey import Band, microjansky
+from lensdream.survey import DITHERS, EUCLID, Band, microjansky
 
 NAN = float("nan")
-PSF_SCALES = (0.88, 0.94, 1.0, 1.06, 1.12)
-"""widths of the point spread against the median: the range over 8 Euclid Q1 cutouts, in steps so that spectra are reused"""
 FRAME_HALF = 5.6
 """half the side of the square that neighbours fall in [arcsec]"""
-CLUMPY_FLUX = microjansky(24.5)
+CLUMPY_FLUX = microjansky(23.0)
+"""[microjansky]: the clumps of unlensed galaxies fainter than this are lost in the noise"""
+LENSED_CLUMPS, UNLENSED_CLUMPS = (0.35, 0.2, 0.2, 0.15, 0.1), (0.5, 0.3, 0.2)
+"""chance of 0, 1, 2, ... clumps; lensing shows more of them"""
 POINT_R_E = 0.035
 """half-light radius that stands for a point [arcsec]: one sample wide, a fifth of the VIS point spread"""
 
@@ -37,10 +42,10 @@ class Draft:
 
     def add(
         self, role: Role, plane: int, x: float, y: float, r_e: float, sersic_index: float, q: float, phi: float,
-        flux: np.ndarray, arms: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 0.0),
+        flux: np.ndarray, shape: Shape = PLAIN,
     ) -> None:  # fmt: skip
-        """Add a component; arms are amplitude, number, pitch [rad], phase [rad]."""
-        self.components.append((int(role), plane, x, y, r_e, sersic_index, q, phi, *flux, *arms))
+        """Add a component, in the units of `lensdream.scene`."""
+        self.components.append((int(role), plane, x, y, r_e, sersic_index, q, phi, *flux, *shape))
 
 
 def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draft:
@@ -49,7 +54,8 @@ def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draf
     row |= {"family": family, "label": label, "split": split, "partner": -1}
     row |= dict.fromkeys(("z_lens", "z_source_1", "z_source_2", "sigma_lens", "sigma_source_1"), NAN)
     row |= dict.fromkeys(("magnification_1", "magnification_2", "arc_snr"), NAN)
-    row |= {"mass_q": 1.0, "mass_2_q": 1.0, "psf_scale": float(rng.choice(PSF_SCALES))}
+    row |= {"mass_q": 1.0, "mass_2_q": 1.0}
+    row |= {"psf": int(rng.integers(len(EUCLID.point_spreads))), "dither": int(rng.integers(len(DITHERS)))}
     row["seed"] = int(rng.integers(2**63 - 1))
     # one field in ten is shallower, up to twice the scatter; bands scatter by 8 % around it (Q1 cutouts: 5 to 10 %)
     depth = rng.uniform(1.1, 2.2) if rng.random() < 0.1 else 1.0
@@ -61,7 +67,7 @@ def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draf
     return Draft(row)
 
 
-def fluxes(galaxy: pd.Series) -> np.ndarray:
+def fluxes(galaxy: Galaxy) -> np.ndarray:
     """Fluxes (band,) [microjansky] of a pool's row."""
     return np.array([galaxy[f"flux_{band.name}"] for band in Band])
 
@@ -76,20 +82,26 @@ def redden(flux: np.ndarray, share: float, tilt: float) -> tuple[np.ndarray, np.
     return flux * weight, flux * (1 - weight)
 
 
+def surround(draft: Draft, pools: Pools, rng: np.random.Generator, config: PopulationConfig) -> None:
+    """What any scene may have, whatever its family: neighbours, and once in a while an artefact."""
+    add_neighbours(draft, pools, rng, config.magnitude_limit)
+    if rng.random() < config.artefact_rate:
+        add_artefact(draft, rng)
+
+
 def add_neighbours(draft: Draft, pools: Pools, rng: np.random.Generator, magnitude_limit: float) -> None:
     """Galaxies of the field in the numbers that SkyPy drew, anywhere in the frame but on the very target."""
-    bright = pools.galaxies["flux_VIS"].to_numpy() > microjansky(magnitude_limit)
-    candidates = np.flatnonzero(bright)
+    candidates = pools.brighter(microjansky(magnitude_limit))
     per_frame = len(candidates) / pools.sky_area * (2 * FRAME_HALF / 60) ** 2
     for k in rng.choice(candidates, rng.poisson(per_frame)):
-        galaxy = pools.galaxies.iloc[k]
+        galaxy = pools.galaxy(k)
         x, y = rng.uniform(-FRAME_HALF, FRAME_HALF, 2)
         if np.hypot(x, y) > 1.0 or galaxy["flux_VIS"] < microjansky(24.5):
             add_galaxy(draft, Role.NEIGHBOUR, galaxy, x, y, rng)
 
 
 def add_galaxy(
-    draft: Draft, role: Role, galaxy: pd.Series, x: float, y: float, rng: np.random.Generator, plane: int = 0
+    draft: Draft, role: Role, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator, plane: int = 0
 ) -> None:
     """A galaxy of the pool as it stands: de Vaucouleurs-like if red, a disc with clumps if blue."""
     phi = rng.uniform(0, np.pi)
@@ -97,9 +109,8 @@ def add_galaxy(
     if galaxy["red"]:
         draft.add(role, plane, x, y, r_e, rng.uniform(2.0, 4.5), q, phi, flux)
         return
-    # clumps of a galaxy near the noise are lost in it
-    resolved = plane > 0 or flux[Band.VIS] > CLUMPY_FLUX
-    n_clumps = rng.choice(5, p=[0.35, 0.2, 0.2, 0.15, 0.1]) if resolved else 0
+    chances = LENSED_CLUMPS if plane > 0 else UNLENSED_CLUMPS
+    n_clumps = rng.choice(len(chances), p=chances) if plane > 0 or flux[Band.VIS] > CLUMPY_FLUX else 0
     shares = rng.uniform(0.03, 0.12, n_clumps)
     draft.add(role, plane, x, y, r_e, rng.uniform(0.7, 1.6), q, phi, flux * (1 - shares.sum()))
     for share in shares:
@@ -127,6 +138,8 @@ def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:
     components = components.astype({name: kinds.get(name, np.float64) for name in COMPONENT_COLUMNS})
     scenes = pd.DataFrame(rows, columns=list(SCENE_COLUMNS))
     whole = {"index": np.int64, "label": np.int8, "seed": np.int64, "partner": np.int64}
+    whole |= dict.fromkeys(("psf", "dither", "edge_side", "missing_bands"), np.int16)
+    whole |= dict.fromkeys(("cosmic_rays", "hot_pixels", "dead_columns"), np.int16)
     text = ("split", "family")
     scenes = scenes.astype({name: whole.get(name, np.float64) for name in SCENE_COLUMNS if name not in text})
     return Scenes(scenes, components)

@@ -3,17 +3,19 @@
 Two-source families, by geometry alone:
     double ring    both sources detectable, each covering at least 270 degrees of azimuth above 1 sigma a pixel, and
                    theta_E_2 - theta_E_1 larger than the full width at half maximum of the VIS point spread;
-    compound arc   both sources detectable, at least one covering less than 270 degrees.
+    compound arc   both sources detectable, at least one covering less than 270 degrees;
+    faint second   a control: the first source detectable, the second lensed but below the detection rule.
 A matched single lens is a compound scene without its second source: same deflector, first source, neighbours and noise.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-import pandas as pd
 import torch
 
 from lensdream.config import PopulationConfig
@@ -21,8 +23,8 @@ from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population.deflectors import velocity_dispersion_of_source
 from lensdream.population.distances import distance_ratio
-from lensdream.population.draft import NAN, Draft, add_galaxy, add_neighbours, assemble, blank, fluxes, redden
-from lensdream.population.galaxies import Pools
+from lensdream.population.draft import NAN, Draft, add_galaxy, assemble, blank, fluxes, redden, surround
+from lensdream.population.galaxies import Galaxy, Pools
 from lensdream.scene import Role, Scenes
 from lensdream.simulate.measure import FULL_RING_DEGREES, arc_snr, azimuth_covered, resolved
 from lensdream.simulate.render import Renderer
@@ -32,13 +34,20 @@ LARGEST_OFFSET = 0.75
 """of a source from the axis, in Einstein radii: beyond it a magnification of 3 is out of reach"""
 RING_OFFSET = 0.06
 """scale of the offset of a double ring's sources [arcsec]"""
-PROPOSALS = 4000
+PROPOSALS = {1: 4000, 2: 20000}
+"""of a round, by its number of sources: some 40 lenses, some 10 compound ones"""
+OPTIMISM = 2.0
+"""by how much a proposal's estimated S/N exceeds the measured one; 4 in 1,000 detectable lenses have less"""
 SMALLEST_REDSHIFT_GAP = 0.1
 LARGEST_CONTROL_MAGNIFICATION = 2.5
 """a control's source is magnified by less: it has one image, or nearly all of its light in one"""
 SEEING = EUCLID.bands[Band.VIS].psf_fwhm
-DETECTION_FRAME = Frame(stamp=64, padding=8, supersampling=1, fine_width=80, pixel_scale=EUCLID.pixel_scale)
-"""coarse and small: one sample a pixel is enough to tell what is detectable"""
+DETECTION_FRAME = Frame(
+    stamp=64, padding=8, supersampling=3, fine_width=40, pixel_scale=EUCLID.pixel_scale, integrate=False
+)
+"""small: at one sample a pixel the magnification of sources smaller than 0.05 arcsec is off by 20 to 90 %"""
+DETECTION_CHUNK = 48
+"""scenes looked at together"""
 
 
 @dataclass(frozen=True)
@@ -68,48 +77,74 @@ def draw_single(config: PopulationConfig, pools: Pools, split: str, rng: np.rand
         _record(draft, detection, k)
         if not passes:
             draft.row |= {"family": "undetectable", "label": -1}
-        add_neighbours(draft, pools, rng, config.magnitude_limit)
+        surround(draft, pools, rng, config)
         (found if passes else missed).append(draft)
     return found, missed
 
 
+@dataclass(frozen=True)
+class CompoundFamily:
+    """What makes a two-source lens one of a family, and where its sources are tried."""
+
+    name: str
+    offset: float
+    """largest offset of a source from the axis"""
+    in_arcsec: bool
+    """whether that is in arcsec or in Einstein radii"""
+    dimmest_second: float
+    """S/N that the second source may be estimated at, against the least that is detectable"""
+    wanted: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    """of arrays over scenes: is the first source detectable, the second, are both rings full, are they a seeing apart"""
+
+
+COMPOUND_FAMILIES = {
+    family.name: family
+    for family in (
+        CompoundFamily("compound_arc", LARGEST_OFFSET, False, 1.0, lambda one, two, full, gap: one & two & ~full),
+        CompoundFamily("double_ring", RING_OFFSET, True, 1.0, lambda one, two, full, gap: one & two & full & gap),
+        CompoundFamily("faint_second", LARGEST_OFFSET, False, 0.0, lambda one, two, full, gap: one & ~two),
+    )
+}
+
+
 def draw_compound(
-    config: PopulationConfig, pools: Pools, rng: np.random.Generator, rings: bool
+    config: PopulationConfig, pools: Pools, rng: np.random.Generator, family: CompoundFamily
 ) -> list[tuple[Draft, Draft]]:
-    """One round of proposals: (compound lens, its matched single lens), double rings or compound arcs."""
-    chosen = _propose(pools, rng, 2, config.minimum_arc_snr, RING_OFFSET if rings else LARGEST_OFFSET, absolute=rings)
+    """One round of proposals: (compound lens, its matched single lens)."""
+    dimmest = config.minimum_arc_snr * np.array([[1.0], [family.dimmest_second]])
+    chosen = _propose(pools, rng, 2, dimmest, family.offset, family.in_arcsec)
     drafts = [_lens(pools, "compound", rng, *pair) for pair in chosen]
     if not drafts:
         return []
     scenes = assemble(drafts)
     first, second = detect(scenes)
     gap = (scenes.scenes["theta_E_2"] - scenes.scenes["theta_E_1"]).to_numpy() > SEEING
-    both = first.passes(config) & second.passes(config)
     full = (first.degrees >= FULL_RING_DEGREES) & (second.degrees >= FULL_RING_DEGREES)
-    wanted = both & (full & gap if rings else ~full)
     found = []
-    for k in np.flatnonzero(wanted):
+    for k in np.flatnonzero(family.wanted(first.passes(config), second.passes(config), full, gap)):
         draft = drafts[k]
         _record(draft, first, k)
-        draft.row |= {
-            "family": "double_ring" if rings else "compound_arc",
-            "magnification_2": float(second.magnification[k]),
-        }
-        add_neighbours(draft, pools, rng, config.magnitude_limit)
+        draft.row |= {"family": family.name, "magnification_2": float(second.magnification[k])}
+        surround(draft, pools, rng, config)
         found.append((draft, _without_second_source(draft)))
     return found
 
 
 def detect(scenes: Scenes) -> tuple[Detection, Detection]:
     """Measure the arcs of sources 1 and 2 of every scene on a coarse, noiseless rendering; zeros where there is none."""
-    renderer = Renderer(DETECTION_FRAME)
+    renderer = _detection_renderer()
     found: list[tuple[list[np.ndarray], list[np.ndarray]]] = []
-    for start in range(0, len(scenes), 16):
-        part = scenes.take(slice(start, start + 16))
-        _, truth, lensed = renderer.light(part)
+    for start in range(0, len(scenes), DETECTION_CHUNK):
+        part = scenes.take(slice(start, start + DETECTION_CHUNK))
+        truth, lensed = renderer.arcs(part)
         found.append((_measure(part, truth, lensed, 1), _measure(part, truth, lensed, 2)))
     first, second = (Detection(*map(np.concatenate, zip(*parts, strict=True))) for parts in zip(*found, strict=True))
     return first, second
+
+
+@cache
+def _detection_renderer() -> Renderer:
+    return Renderer(DETECTION_FRAME)
 
 
 def _measure(part: Scenes, truth: torch.Tensor, lensed: torch.Tensor, source: int) -> list[np.ndarray]:
@@ -161,9 +196,7 @@ def _move_source_out(draft: Draft, einstein_radii: float, rng: np.random.Generat
     return control
 
 
-def add_early_type(
-    draft: Draft, galaxy: pd.Series, rng: np.random.Generator, q: float, phi: float
-) -> tuple[float, float]:
+def add_early_type(draft: Draft, galaxy: Galaxy, rng: np.random.Generator, q: float, phi: float) -> tuple[float, float]:
     """The light of an early-type galaxy a little off the stamp's centre, with an outer disc in one of four; its (x, y)."""
     x, y = rng.normal(0, 0.1, 2)
     flux, r_e = fluxes(galaxy), float(galaxy["r_e"])
@@ -178,12 +211,17 @@ def add_early_type(
 
 
 def _propose(
-    pools: Pools, rng: np.random.Generator, n_sources: int, minimum_snr: float, offset: float, absolute: bool = False
-) -> list[tuple]:
-    """Pairs (deflector, sources, offsets [arcsec]) that lens, drawn by cross-section, that may be bright enough."""
+    pools: Pools, rng: np.random.Generator, n_sources: int, minimum_snr: float | np.ndarray, offset: float,
+    in_arcsec: bool = False,
+) -> list[tuple]:  # fmt: skip
+    """Pairs (deflector, sources, offsets [arcsec]) that lens, drawn by cross-section, that may be bright enough.
+
+    minimum_snr: one for all sources or (source, 1); offset: the largest, in Einstein radii or in arcsec.
+    """
     deflectors, galaxies = pools.deflectors, pools.galaxies
-    d = rng.integers(len(deflectors), size=PROPOSALS)
-    sources = rng.integers(len(galaxies), size=(n_sources, PROPOSALS))
+    n = PROPOSALS[n_sources]
+    d = rng.integers(len(deflectors), size=n)
+    sources = rng.integers(len(galaxies), size=(n_sources, n))
     z_lens, z = deflectors["z"].to_numpy()[d], galaxies["z"].to_numpy()[sources]
     order = np.argsort(z, axis=0)
     sources, z = np.take_along_axis(sources, order, 0), np.take_along_axis(z, order, 0)
@@ -192,20 +230,19 @@ def _propose(
         behind &= z[1] > z[0] + SMALLEST_REDSHIFT_GAP
     ratio = distance_ratio(z_lens, z)  # (source, proposal)
     # the pool of deflectors has the cross-section's sigma^4 in it; its distances come in here
-    by_chance = rng.random(PROPOSALS) < np.prod(ratio, 0) ** 2
+    by_chance = rng.random(n) < np.prod(ratio, 0) ** 2
     theta_E = einstein_radius_sis(deflectors["sigma"].to_numpy()[d], ratio)
-    scale = np.full_like(theta_E, offset) if absolute else offset * theta_E
+    scale = np.full_like(theta_E, offset) if in_arcsec else offset * theta_E
     radius = scale * np.sqrt(rng.random(theta_E.shape))
     angle = rng.uniform(0, 2 * np.pi, theta_E.shape)
     magnification = np.clip(2 * theta_E / np.maximum(radius, 1e-6), 2.0, 25.0)  # of a point behind a SIS
     flux = galaxies["flux_VIS"].to_numpy()[sources] * magnification
     area = np.pi * magnification * (galaxies["r_e"].to_numpy()[sources] ** 2 + 0.1**2) / EUCLID.pixel_scale**2
-    bright = flux / (EUCLID.bands[Band.VIS].sky_sigma * np.sqrt(area)) > 0.7 * minimum_snr
-    possible = behind & by_chance & bright.all(0) & (theta_E[0] > 0.2)
-    return [
-        (int(d[k]), sources[:, k], theta_E[:, k], (radius * np.cos(angle))[:, k], (radius * np.sin(angle))[:, k])
-        for k in np.flatnonzero(possible)
-    ]
+    bright = flux / (EUCLID.bands[Band.VIS].sky_sigma * np.sqrt(area)) > OPTIMISM * minimum_snr
+    apart = theta_E**2 > galaxies["r_e"].to_numpy()[sources] ** 2 + (SEEING / 2) ** 2
+    possible = behind & by_chance & bright.all(0) & apart.all(0) & (theta_E[0] > 0.2)
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    return [(int(d[k]), sources[:, k], theta_E[:, k], x[:, k], y[:, k]) for k in np.flatnonzero(possible)]
 
 
 def _lens(
@@ -213,8 +250,8 @@ def _lens(
     offset_x: np.ndarray, offset_y: np.ndarray,
 ) -> Draft:  # fmt: skip
     """The draft of a proposed lens, without neighbours."""
-    deflector = pools.deflectors.iloc[d]
-    behind = [pools.galaxies.iloc[int(k)] for k in sources]
+    deflector = pools.deflector(d)
+    behind = [pools.galaxy(int(k)) for k in sources]
     draft = blank("lens", 1, split, rng)
     q, phi = float(deflector["q"]), float(rng.uniform(0, np.pi))
     # light follows mass with a scatter in flattening and of 10 degrees in angle

@@ -3,24 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
+from lensdream.config import PopulationConfig
 from lensdream.population.distances import distance_ratio
-from lensdream.population.draft import POINT_R_E, Draft, add_galaxy, add_neighbours, blank, fluxes, redden
-from lensdream.population.galaxies import Pools
+from lensdream.population.draft import Draft, add_galaxy, blank, fluxes, surround
+from lensdream.population.galaxies import Galaxy, Pools
 from lensdream.population.lenses import add_early_type
-from lensdream.scene import Role
-from lensdream.survey import microjansky
+from lensdream.population.mergers import add_double_nucleus, add_pair, add_shells
+from lensdream.population.morphology import (
+    TILT,
+    Body,
+    add_bulge,
+    add_edge_on,
+    add_irregular,
+    add_part,
+    add_smooth,
+    add_spiral,
+)
+from lensdream.population.rings import add_ring_galaxy
+from lensdream.population.stars import add_star
+from lensdream.scene import FLUX_COLUMNS, Role
+from lensdream.survey import Band, microjansky
 
 TYPICAL_SOURCE_REDSHIFT = 2.0
+BRIGHTEST, FAINTEST = microjansky(18.0), microjansky(23.5)
+"""flux of an ordinary deflector, and of what stands in for one [microjansky]"""
+LARGEST_R_E = 1.8
+"""half-light radius of a target that its stamp can show [arcsec]"""
+SCATTER = 0.1
+"""of a target's place, an axis [arcsec]; that of deflectors"""
 
 
 def spiral(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
-    """A disc with a bulge, and arms unless it is seen edge-on; as bright as deflectors are."""
+    """A disc with bulge and arms, as bright as deflectors are, seen from anywhere but the side."""
     draft = blank("spiral", 0, split, rng)
-    _add_disc_galaxy(draft, _as_bright_as_a_deflector(pools, rng, red=False), rng)
+    body = _body(_as_bright_as_a_deflector(pools, rng, red=False), rng)
+    add_spiral(draft, replace(body, q=rng.uniform(0.25, 1.0)), rng)
+    return draft
+
+
+def ring(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+    """A ring galaxy: old stars in the middle and young ones around, or all of them young."""
+    draft = blank("ring", 0, split, rng)
+    old = _as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.7))
+    young = fluxes(_with_flux(pools, old["flux_VIS"], rng, red=False, z=old["z"]))
+    add_ring_galaxy(draft, _body(old, rng), young, rng)
+    return draft
+
+
+def merger(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+    """Two galaxies of comparable flux in contact, what is left of them, or an elliptical that swallowed one."""
+    draft = blank("merger", 0, split, rng)
+    chance = rng.random()
+    if chance < 0.25:
+        add_shells(draft, _body(_as_bright_as_a_deflector(pools, rng, red=True), rng), rng)
+        return draft
+    galaxy = _as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.3))
+    if chance < 0.45:
+        add_double_nucleus(draft, _body(galaxy, rng), rng)
+        return draft
+    share = 1 / (1 + 10 ** (-0.4 * rng.uniform(0.0, 1.5)))
+    pair = [_with_flux(pools, galaxy["flux_VIS"] * part, rng, z=galaxy["z"]) for part in (share, 1 - share)]
+    separation, angle = rng.uniform(0.3, 2.0), rng.uniform(0, 2 * np.pi)
+    bodies = [_body(part, rng) for part in pair]
+    # a survey's list of targets has the pair's middle, or the brighter one of it
+    middle = (1 - share) * separation if rng.random() < 0.5 else 0.0
+    bodies = [
+        replace(bodies[k], x=bodies[0].x + distance * np.cos(angle), y=bodies[0].y + distance * np.sin(angle))
+        for k, distance in enumerate((-middle, separation - middle))
+    ]
+    add_pair(draft, *bodies, rng, (bool(pair[0]["red"]), bool(pair[1]["red"])))
     return draft
 
 
@@ -32,8 +87,10 @@ def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
         x, y = add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     else:
         galaxy = _as_bright_as_a_deflector(pools, rng, red=False)
-        x, y = _add_disc_galaxy(draft, galaxy, rng)
-    for _ in range(rng.integers(1, 4)):
+        body = replace(_body(galaxy, rng), q=rng.uniform(0.25, 1.0))
+        add_spiral(draft, body, rng)
+        x, y = body.x, body.y
+    for _ in range(rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2])):
         other = _with_flux(pools, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.5, 4.0)), rng)
         radius, angle = rng.uniform(0.4, 2.5), rng.uniform(0, 2 * np.pi)
         at_x, at_y = x + radius * np.cos(angle), y + radius * np.sin(angle)
@@ -48,26 +105,92 @@ def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+    """A disc from the side, as bright as deflectors are."""
+    draft = blank("edge_on", 0, split, rng)
+    body = _body(_as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.3)), rng)
+    q = rng.uniform(0.1, 0.25)
+    # a thin disc keeps its length when it is tilted
+    add_edge_on(draft, replace(body, q=q, r_e=body.r_e * np.sqrt(q / max(body.q, q))), rng)
+    return draft
+
+
+def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+    """Early types of one redshift, and a disc or two, around a brightest one or in a loose row."""
+    draft = blank("group", 0, split, rng)
+    galaxy = _ordinary_deflector(pools, rng)
+    x, y = add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
+    flux, circle = fluxes(galaxy), rng.uniform(0.9, 2.5)
+    # members at one distance from the brightest look like images of one source
+    around = rng.random() < 0.4
+    for _ in range(rng.integers(2, 5)):
+        radius, angle = circle * rng.normal(1.0, 0.1) if around else rng.uniform(0.8, 3.5), rng.uniform(0, 2 * np.pi)
+        faintness = 10 ** (-0.4 * rng.uniform(0.3, 3.0))
+        # one red sequence: a few hundredths of a magnitude wide
+        member = Body(
+            x + radius * np.cos(angle), y + radius * np.sin(angle),
+            float(galaxy["r_e"]) * faintness**0.5 * rng.lognormal(0, 0.2), float(rng.beta(5, 2.5)), rng.uniform(0, np.pi),
+            flux * faintness * 10 ** (0.4 * rng.normal(0, 0.06) * TILT), Role.NEIGHBOUR,
+        )  # fmt: skip
+        add_smooth(draft, member, rng, red=True)
+    for _ in range(rng.choice(3, p=[0.5, 0.35, 0.15])):
+        other = _with_flux(pools, flux[Band.VIS] * 10 ** (-0.4 * rng.uniform(0.5, 3.0)), rng, red=False, z=galaxy["z"])
+        radius, angle = rng.uniform(0.8, 3.5), rng.uniform(0, 2 * np.pi)
+        disc = replace(
+            _body(other, rng), x=x + radius * np.cos(angle), y=y + radius * np.sin(angle), role=Role.NEIGHBOUR
+        )
+        bulge = rng.uniform(0.05, 0.4)
+        add_bulge(draft, disc, rng, bulge)
+        add_part(draft, disc, 1 - bulge, disc.r_e, 1.0)
+    return draft
+
+
+def irregular(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+    """Clumps over a faint disc, off the stamp's centre, VIS 20 to 24.5."""
+    draft = blank("irregular", 0, split, rng)
+    body = _body(_with_flux(pools, microjansky(rng.uniform(20.0, 24.5)), rng, red=False), rng, scatter=0.25)
+    add_irregular(draft, replace(body, r_e=1.3 * max(body.r_e, 0.2), q=rng.uniform(0.4, 1.0)), rng)
+    return draft
+
+
 def field(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
-    """A galaxy of the field, down to VIS 24.5, as it comes: small, clumpy, off-centre, at times blended with another."""
+    """A galaxy of the field, down to VIS 24.5, as it comes: small, clumpy, off-centre, at times blended with others."""
     draft = blank("field", 0, split, rng)
     galaxy = _with_flux(pools, microjansky(rng.uniform(19.0, 24.5)), rng)
     x, y = rng.normal(0, 0.2, 2)
     add_galaxy(draft, Role.TARGET, galaxy, x, y, rng)
-    if rng.random() < 0.3:
-        radius, angle = rng.uniform(0.2, 1.2), rng.uniform(0, 2 * np.pi)
-        other = _with_flux(pools, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.0, 2.0)), rng)
+    for _ in range(rng.choice(3, p=[0.65, 0.27, 0.08])):
+        radius, angle = rng.uniform(0.2, 1.5), rng.uniform(0, 2 * np.pi)
+        other = _with_flux(pools, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.0, 2.5)), rng)
         add_galaxy(draft, Role.NEIGHBOUR, other, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
     return draft
 
 
 def star(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
-    """A point of light of VIS 16.5 to 23, flat in AB within half a magnitude."""
+    """A star of VIS 16 to 23; one in four has another beside it, like the two images of a quasar."""
     draft = blank("star", 0, split, rng)
-    x, y = rng.normal(0, 0.1, 2)
-    tilt = rng.normal(0.2, 0.4)
-    flux = microjansky(rng.uniform(16.5, 23.0)) * 10 ** (0.4 * tilt * np.array([0.0, 0.4, 0.7, 1.0]))
-    draft.add(Role.TARGET, 0, x, y, POINT_R_E, 0.5, 1.0, 0.0, flux)
+    (x, y), magnitude, roll = rng.normal(0, SCATTER, 2), rng.uniform(16.0, 23.0), rng.uniform(0, np.pi / 3)
+    add_star(draft, Role.TARGET, x, y, magnitude, roll, rng)
+    if rng.random() < 0.25:
+        radius, angle = rng.uniform(0.3, 1.0), rng.uniform(0, 2 * np.pi)
+        at_x, at_y = x + radius * np.cos(angle), y + radius * np.sin(angle)
+        add_star(draft, Role.NEIGHBOUR, at_x, at_y, magnitude + rng.uniform(0.0, 3.0), roll, rng)
+    return draft
+
+
+def artefact(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+    """What the survey looks at otherwise; `draw` spoils it."""
+    ordinary = (lone_early_type, spiral, field, star, empty)
+    draft = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](pools, split, rng)
+    draft.row["family"] = "artefact"
+    return draft
+
+
+def lone_early_type(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+    """A deflector with nothing behind it."""
+    draft = blank("elliptical", 0, split, rng)
+    galaxy = _any_deflector(pools, rng)
+    add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     return draft
 
 
@@ -77,51 +200,55 @@ def empty(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 
 FAMILIES: dict[str, Callable[[Pools, str, np.random.Generator], Draft]] = {
-    "spiral": spiral, "companion": companion, "field": field, "star": star, "empty": empty,
+    "spiral": spiral, "ring": ring, "merger": merger, "companion": companion, "edge_on": edge_on, "group": group,
+    "irregular": irregular, "field": field, "star": star, "artefact": artefact, "empty": empty,
 }  # fmt: skip
 
 
-def draw(family: str, pools: Pools, split: str, rng: np.random.Generator, magnitude_limit: float) -> Draft:
-    """A non-lens of a family, with neighbours; raises `KeyError` for an unknown family."""
-    draft = FAMILIES[family](pools, split, rng)
-    add_neighbours(draft, pools, rng, magnitude_limit)
+def draw(family: str, pools: Pools, split: str, rng: np.random.Generator, settings: PopulationConfig) -> Draft:
+    """A non-lens of a family, with what surrounds it; raises `KeyError` for an unknown family."""
+    make = FAMILIES[family]
+    draft = make(pools, split, rng)
+    surround(draft, pools, rng, replace(settings, artefact_rate=1.0) if make is artefact else settings)
     return draft
 
 
-def _add_disc_galaxy(draft: Draft, galaxy: pd.Series, rng: np.random.Generator) -> tuple[float, float]:
-    x, y = rng.normal(0, 0.1, 2)
-    phi, q, r_e = rng.uniform(0, np.pi), float(galaxy["q"]), float(galaxy["r_e"])
-    bulge, disc = redden(fluxes(galaxy), rng.uniform(0.02, 0.4), 0.5)
-    edge_on = q < 0.3
-    draft.add(Role.TARGET, 0, x, y, r_e * rng.uniform(0.15, 0.4), rng.uniform(1.5, 4.0), max(q, 0.6), phi, bulge)
-    arms = (0.0, 0.0, 1.0, 0.0)
-    if not edge_on and rng.random() < 0.85:
-        number, pitch = float(rng.choice([1, 2, 3, 4], p=[0.1, 0.6, 0.15, 0.15])), np.radians(rng.uniform(6, 32))
-        arms = (rng.uniform(0.3, 0.95), number, rng.choice([-1, 1]) * pitch, rng.uniform(0, 2 * np.pi))
-    draft.add(Role.TARGET, 0, x, y, r_e, rng.uniform(0.6, 1.2), q, phi, disc, arms)
-    return x, y
+def _body(galaxy: Galaxy, rng: np.random.Generator, scatter: float = SCATTER) -> Body:
+    """A pool's galaxy near the stamp's centre, turned by chance."""
+    x, y = rng.normal(0, scatter, 2)
+    r_e = min(float(galaxy["r_e"]), LARGEST_R_E)
+    return Body(x, y, r_e, float(galaxy["q"]), rng.uniform(0, np.pi), fluxes(galaxy))
 
 
-def _any_deflector(pools: Pools, rng: np.random.Generator) -> pd.Series:
+def _any_deflector(pools: Pools, rng: np.random.Generator) -> Galaxy:
     """A deflector as likely as it would be to lens a galaxy at TYPICAL_SOURCE_REDSHIFT, so that non-lenses look alike."""
     while True:
-        deflector = pools.deflectors.iloc[int(rng.integers(len(pools.deflectors)))]
+        deflector = pools.deflector(int(rng.integers(len(pools.deflectors))))
         if rng.random() < distance_ratio(deflector["z"], TYPICAL_SOURCE_REDSHIFT) ** 2:
             return deflector
 
 
-def _as_bright_as_a_deflector(pools: Pools, rng: np.random.Generator, red: bool) -> pd.Series:
-    """A galaxy of the field with the flux of a deflector of VIS 18 to 23.5, so that brightness gives nothing away."""
-    flux = np.clip(float(_any_deflector(pools, rng)["flux_VIS"]), microjansky(23.5), microjansky(18.0))
-    return _with_flux(pools, flux, rng, red)
+def _ordinary_deflector(pools: Pools, rng: np.random.Generator) -> Galaxy:
+    """A deflector neither so near that it fills the stamp, nor too faint to be a target."""
+    while not FAINTEST < (deflector := _any_deflector(pools, rng))["flux_VIS"] < BRIGHTEST:
+        pass
+    return deflector
 
 
-def _with_flux(pools: Pools, flux: float, rng: np.random.Generator, red: bool | None = None) -> pd.Series:
-    """A galaxy of the pool whose VIS flux [microjansky] is among the nearest to `flux`, scaled to it."""
-    galaxies = pools.galaxies if red is None else pools.galaxies[pools.galaxies["red"] == red]
-    near = np.argpartition(np.abs(np.log(galaxies["flux_VIS"].to_numpy() / flux)), 30)[:30]
-    galaxy = galaxies.iloc[int(rng.choice(near))].copy()
+def _as_bright_as_a_deflector(pools: Pools, rng: np.random.Generator, red: bool) -> Galaxy:
+    """A galaxy of the field with the flux of a deflector, so that brightness gives nothing away."""
+    return _with_flux(pools, _ordinary_deflector(pools, rng)["flux_VIS"], rng, red)
+
+
+def _with_flux(
+    pools: Pools, flux: float, rng: np.random.Generator, red: bool | None = None, z: float | None = None
+) -> Galaxy:
+    """One of the 30 galaxies of the pool around the VIS flux `flux` [microjansky], scaled to it.
+
+    red: of this colour only; z: the one of the 30 that is nearest in redshift.
+    """
+    near = pools.near_flux(flux, 30, red)
+    found = [pools.galaxy(int(k)) for k in (near if z is not None else [rng.choice(near)])]
+    galaxy = found[0] if z is None else min(found, key=lambda other: abs(other["z"] - z))
     scale = flux / galaxy["flux_VIS"]
-    for column in (name for name in galaxy.index if name.startswith("flux_")):
-        galaxy[column] *= scale
-    return galaxy
+    return galaxy | {column: galaxy[column] * scale for column in FLUX_COLUMNS}

@@ -1,13 +1,10 @@
-"""The population stage: every scene of a scale, drawn in rounds that do not depend on how many processes draw them."""
+"""The population stage: every scene of a scale, drawn in lots that do not depend on how many processes draw them."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,34 +14,37 @@ from tqdm import tqdm
 
 from lensdream import config, tracking
 from lensdream.config import PopulationConfig, SimulateConfig
+from lensdream.files import write_json
 from lensdream.paths import Paths
-from lensdream.population import lenses, nonlenses
+from lensdream.population import forecast, lenses, nonlenses
 from lensdream.population.draft import Draft, assemble
-from lensdream.population.galaxies import Pools, draw_pools
-from lensdream.scene import Scenes
+from lensdream.population.galaxies import SHARES, Pools, draw_pools
+from lensdream.processes import worker_map
+from lensdream.scene import FAMILIES_LENS, FAMILIES_NON_LENS, FAMILY_UNDETECTABLE, Scenes
 
 DEFLECTORS = 150_000
-ROUND = 200
-"""non-lenses drawn in one round"""
+LOT = 100
+"""scenes of one lot, the partners of paired ones not counted"""
+MOST_BARREN = 200
+"""rounds in a row that may give nothing"""
+(LENS,) = FAMILIES_LENS
+CONTROL = FAMILIES_NON_LENS[0]
 _worker: dict[str, object] = {}
 
 
 @dataclass(frozen=True)
-class Round:
-    """One round of draws: its result is a pure function of these."""
+class Lot:
+    """What one task draws: its scenes are a pure function of this and of the settings."""
 
-    kind: str
+    family: str
     split: str
     number: int
-
-
-@dataclass(frozen=True)
-class Controls:
-    """A block of lenses, counted from `start` of its split, whose paired controls are wanted."""
-
-    split: str
-    start: int
-    drafts: list[Draft]
+    n: int
+    """scenes of the family"""
+    controls: int = 0
+    """paired controls drawn with the lenses"""
+    epoch: int = 0
+    """0 for the store; other epochs have other scenes"""
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -54,118 +54,174 @@ def run(scale: str, root: Path = Path()) -> None:
     paths = Paths(scale, root)
     with tracking.stage_run("population", scale, settings, root=root) as run:
         started = time.perf_counter()
-        scenes = draw_scenes(settings, workers)
+        pools = draw_all_pools(settings)
+        scenes = draw_scenes(settings, workers, pools)
         scenes.save(paths.scenes)
         metrics = summary(scenes) | {"seconds": round(time.perf_counter() - started, 1)}
-        path = paths.metrics("population")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(metrics, indent=2) + "\n")
+        write_json(paths.metrics("population"), metrics)
         run.metrics({"n": len(scenes), "seconds": metrics["seconds"]})
+        for path in draw_figures(scenes, pools, paths.figures / "population"):
+            run.figure(path)
     print(pd.Series(metrics["counts"]).to_string())
 
 
-def draw_scenes(settings: PopulationConfig, workers: int) -> Scenes:
+def draw_scenes(settings: PopulationConfig, workers: int, pools: Pools | None = None) -> Scenes:
     """All scenes of a scale, in the order train, validation, test, undetectable, compound."""
-    pools = draw_pools(settings.seed, settings.sky_area, settings.source_magnitude_limit, DEFLECTORS)
-    # spawned, not forked: a forked torch may hang
-    with get_context("spawn").Pool(workers, _start_worker, (settings, pools)) as pool:
-        drafts: list[Draft] = []
-        for split in ("train", "validation", "test"):
-            drafts += _labelled_split(settings, split, getattr(settings, split), pool.imap, len(drafts))
-        drafts += _gather(pool.imap, "undetectable", "test", settings.undetectable)
-        for family in ("compound_arc", "double_ring"):
-            pairs = _gather(pool.imap, family, "compound", getattr(settings, family))
-            for compound, single in pairs:
-                compound.row["partner"], single.row["partner"] = len(drafts) + 1, len(drafts)
-                drafts += [compound, single]
-    return assemble(drafts)
+    tasks, pools = lots(settings), pools or draw_all_pools(settings)
+    with worker_map(0 if workers == 1 else workers, start_worker, (settings, pools)) as ordered:
+        return joined(tqdm(ordered(draw_lot, tasks), total=len(tasks), desc="lots of scenes", leave=False))
+
+
+def draw_all_pools(settings: PopulationConfig) -> Pools:
+    """The galaxies and deflectors that every scene of a scale is drawn from."""
+    return draw_pools(settings.seed, settings.sky_area, settings.source_magnitude_limit, DEFLECTORS)
 
 
 def summary(scenes: Scenes) -> dict[str, object]:
-    """Counts by split and family, and the percentiles 16, 50, 84 of what the lenses are like."""
-    table = scenes.scenes
-    counts = table.groupby(["split", "family"]).size()
-    found = table[(table["label"] == 1) & (table["family"] == "lens")]
-    columns = ("z_lens", "z_source_1", "theta_E_1", "sigma_lens", "mass_q", "magnification_1", "arc_snr")
+    """Counts by split and family, and the percentiles 16, 50, 84 of what the lenses are like beside the forecast's."""
+    counts = scenes.scenes.groupby(["split", "family"]).size()
+    rows = forecast.compare(scenes).iterrows() if has_lenses(scenes) else ()
     return {
         "counts": {f"{split}/{family}": int(n) for (split, family), n in counts.items()},
-        "lens_percentiles_16_50_84": {
-            name: [round(float(value), 4) for value in np.percentile(found[name], [16, 50, 84])] for name in columns
-        }
-        if len(found)
-        else {},
+        "forecast": {
+            name: {
+                kind: [round(float(row[f"{kind}_{p}"]), 4) for p in forecast.PERCENTILES]
+                for kind in ("forecast", "drawn")
+            }
+            | {"within": row["within"]}
+            for name, row in rows
+        },
     }
 
 
-def _labelled_split(settings: PopulationConfig, split: str, n: int, imap: Callable, first: int) -> list[Draft]:
-    """Lenses and non-lenses of a split; `partner` of the paired controls counts from `first`."""
+def draw_figures(scenes: Scenes, pools: Pools, folder: Path) -> list[Path]:
+    """Write the lenses beside the forecast, where there are some, and the galaxies beside the published counts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {"counts": forecast.counts_figure(pools.galaxies, pools.sky_area)}
+    if has_lenses(scenes):
+        drawn["forecast"] = forecast.figure(scenes)
+    for name, page in drawn.items():
+        page.savefig(folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in drawn]
+
+
+def has_lenses(scenes: Scenes) -> bool:
+    """Whether there is a detectable lens of one source among them."""
+    return bool(((scenes.scenes["family"] == LENS) & (scenes.scenes["label"] == 1)).any())
+
+
+def lots(settings: PopulationConfig) -> list[Lot]:
+    """Everything that a scale consists of."""
+    tasks = [lot for split in ("train", "validation", "test") for lot in labelled_lots(settings, split)]
+    tasks += _cut(FAMILY_UNDETECTABLE, "test", settings.undetectable)
+    for family in lenses.COMPOUND_FAMILIES:
+        tasks += _cut(family, "compound", getattr(settings, family))
+    return tasks
+
+
+def labelled_lots(settings: PopulationConfig, split: str, n: int | None = None, epoch: int = 0) -> list[Lot]:
+    """The lenses and non-lenses of a split, in their shares: `n` scenes, by default as many as the settings say."""
+    n = getattr(settings, split) if n is None else n
     n_lens = round(n * settings.lens_fraction)
-    shares = settings.non_lens_shares
-    counts = {name: int((n - n_lens) * share) for name, share in shares.items()}
+    counts = {name: int((n - n_lens) * share) for name, share in settings.non_lens_shares.items()}
     counts["field"] += n - n_lens - sum(counts.values())
-    drafts = _gather(imap, "lens", split, max(n_lens, counts["elliptical"]))
-    paired = drafts[: counts["elliptical"]]
-    blocks = [Controls(split, k, paired[k : k + ROUND]) for k in range(0, len(paired), ROUND)]
-    controls = [control for block in imap(_draw_controls, blocks) for control in block]
-    drafts = drafts[:n_lens]
-    for k, control in enumerate(controls[:n_lens]):
-        control.row["partner"], drafts[k].row["partner"] = first + k, first + n_lens + k
-    drafts += controls
-    for family in nonlenses.FAMILIES:
-        drafts += _gather(imap, family, split, counts[family])
-    return drafts
+    n_controls = counts.pop(CONTROL)
+    tasks = [
+        Lot(LENS, split, number, _within(n_lens, start), _within(n_controls, start), epoch)
+        for number, start in enumerate(range(0, max(n_lens, n_controls), LOT))
+    ]
+    for family, count in counts.items():
+        tasks += _cut(family, split, count, epoch)
+    return tasks
 
 
-def _gather(imap: Callable, kind: str, split: str, n: int) -> list:
-    """The first n draws of as many rounds as it takes."""
-    found: list = []
-    if n == 0:
-        return found
-
-    rounds = (Round(kind, split, number) for number in itertools.count())
-    with tqdm(total=n, desc=f"{split} {kind}", leave=False) as bar:
-        barren = 0
-        for batch in _ordered(imap, rounds):
-            barren = 0 if batch else barren + 1
-            if barren > 200:
-                raise ValueError(
-                    f"population: 200 rounds gave no {kind}: loosen minimum_arc_snr or minimum_magnification, "
-                    "or widen sky_area"
-                )
-            found += batch
-            bar.update(min(len(batch), n - bar.n))
-            if len(found) >= n:
-                break
-    return found[:n]
+def _cut(family: str, split: str, n: int, epoch: int = 0) -> list[Lot]:
+    return [Lot(family, split, number, _within(n, start), epoch=epoch) for number, start in enumerate(range(0, n, LOT))]
 
 
-def _ordered(imap: Callable, rounds: Iterator[Round]) -> Iterator[list]:
-    """Results in the rounds' order, a few rounds read ahead (`imap` itself would read an endless iterator to its end).
-
-    What is drawn ahead and not needed is dropped, so the result does not depend on the number of processes.
-    """
-    while True:
-        yield from imap(_draw_round, list(itertools.islice(rounds, 4)))
+def _within(n: int, start: int) -> int:
+    """How many of `n` fall into the lot from `start` on."""
+    return min(max(n - start, 0), LOT)
 
 
-def _start_worker(settings: PopulationConfig, pools: Pools) -> None:
+def joined(parts: Iterable[Scenes]) -> Scenes:
+    """Several tables as one, their scenes, each counted from 0, numbered through."""
+    scenes, components, first = [], [], 0
+    for part in parts:
+        table = part.scenes
+        partner = table["partner"].where(table["partner"] < 0, table["partner"] + first)
+        scenes.append(table.assign(index=table["index"] + first, partner=partner))
+        components.append(part.components.assign(scene=part.components["scene"] + first))
+        first += len(part)
+    if not scenes:
+        return assemble([])
+    return Scenes(pd.concat(scenes, ignore_index=True), pd.concat(components, ignore_index=True))
+
+
+def start_worker(settings: PopulationConfig, pools: Pools) -> None:
+    """Prepare this process for `draw_lot`."""
     torch.set_num_threads(1)
     _worker["settings"] = settings
-    _worker["pools"] = {name: pools.split(name) for name in ("train", "validation", "test", "compound")}
+    _worker["pools"] = {name: pools.split(name) for name in SHARES}
 
 
-def _draw_controls(block: Controls) -> list[Draft]:
-    settings = _worker["settings"]
-    rng = np.random.default_rng([settings.seed, *b"controls", *block.split.encode(), block.start])
-    return lenses.controls(settings, block.drafts, rng)
+def draw_lot(lot: Lot) -> Scenes:
+    """The scenes of a lot, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
+    settings, pools = _worker["settings"], _worker["pools"][lot.split]
+    stream = [settings.seed, *lot.family.encode(), 0, *lot.split.encode(), lot.epoch, lot.number]
+    return assemble(DRAWN[lot.family](lot, settings, pools, np.random.default_rng(stream)))
 
 
-def _draw_round(task: Round) -> list:
-    settings, pools = _worker["settings"], _worker["pools"][task.split]
-    stream = [settings.seed, *task.kind.encode(), 0, *task.split.encode(), task.number]
-    rng = np.random.default_rng(stream)
-    if task.kind in ("lens", "undetectable"):
-        return lenses.draw_single(settings, pools, task.split, rng)[task.kind == "undetectable"]
-    if task.kind in ("compound_arc", "double_ring"):
-        return lenses.draw_compound(settings, pools, rng, rings=task.kind == "double_ring")
-    return [nonlenses.draw(task.kind, pools, task.split, rng, settings.magnitude_limit) for _ in range(ROUND)]
+def _lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    """Lenses, then the paired controls of the first of them."""
+    wanted = max(lot.n, lot.controls)
+    found = _gather(LENS, wanted, lambda: lenses.draw_single(settings, pools, lot.split, rng)[0])
+    controls = lenses.controls(settings, found[: lot.controls], rng) if lot.controls else []
+    return _paired(found[: lot.n], controls)
+
+
+def _undetectable(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    return _gather(lot.family, lot.n, lambda: lenses.draw_single(settings, pools, lot.split, rng)[1])
+
+
+def _compound(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    """Compound lenses, then the single lenses matched to them."""
+    family = lenses.COMPOUND_FAMILIES[lot.family]
+    pairs = _gather(lot.family, lot.n, lambda: lenses.draw_compound(settings, pools, rng, family))
+    return _paired([compound for compound, _ in pairs], [single for _, single in pairs])
+
+
+def _non_lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    return [nonlenses.draw(lot.family, pools, lot.split, rng, settings) for _ in range(lot.n)]
+
+
+DRAWN: dict[str, Callable[[Lot, PopulationConfig, Pools, np.random.Generator], list[Draft]]] = {
+    LENS: _lenses,
+    FAMILY_UNDETECTABLE: _undetectable,
+    **dict.fromkeys(lenses.COMPOUND_FAMILIES, _compound),
+    **dict.fromkeys(nonlenses.FAMILIES, _non_lenses),
+}
+"""how the scenes of each family are drawn; the paired controls come with their lenses"""
+
+
+def _paired(drafts: list[Draft], others: list[Draft]) -> list[Draft]:
+    """First the ones, then the others, the k-th of both being partners; `partner` counts from the list's start."""
+    for k, (draft, other) in enumerate(zip(drafts, others, strict=False)):
+        draft.row["partner"], other.row["partner"] = len(drafts) + k, k
+    return drafts + others
+
+
+def _gather(family: str, n: int, draw_round: Callable[[], list]) -> list:
+    """The first n draws of as many rounds as it takes."""
+    found: list = []
+    barren = 0
+    while len(found) < n:
+        batch = draw_round()
+        found += batch
+        barren = 0 if batch else barren + 1
+        if barren == MOST_BARREN:
+            raise ValueError(
+                f"population: {MOST_BARREN} rounds gave no {family}, {n} are wanted: loosen minimum_arc_snr or "
+                "minimum_magnification, or widen sky_area"
+            )
+    return found[:n]

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from lensdream import picture
-from lensdream.dataset import ImageStore
-from lensdream.scene import FAMILIES_COMPOUND, FAMILIES_LENS, FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
+from lensdream.dataset import ImageStore, contact_sheet
+from lensdream.dataset.contact_sheet import FAMILIES, WITH_ARCS, Row, title_of
 from lensdream.survey import EUCLID
 
-FAMILIES = (*FAMILIES_LENS, *FAMILIES_NON_LENS, FAMILY_UNDETECTABLE, *FAMILIES_COMPOUND)
-WITH_ARCS = (*FAMILIES_LENS, FAMILY_UNDETECTABLE, *FAMILIES_COMPOUND)
+__all__ = ["FAMILIES", "WITH_ARCS", "caption_of", "choose", "draw", "title_of"]
+
 TWINS = {"lens": "elliptical", "compound_arc": "matched_single"}
 """families, and those whose scenes are theirs with one thing changed: drawn in the same columns"""
 NOTES = {
     "lens": "arcs are detectable",
     "elliptical": "the lenses above,\nsource moved out",
     "spiral": "bulge, disc, arms",
+    "ring": "Hoag, collisional,\npolar",
+    "merger": "pairs, double nuclei,\nshells",
     "companion": "close companions",
+    "edge_on": "discs from the side",
+    "group": "early types together",
+    "irregular": "clumps without order",
     "field": "small and faint",
-    "star": "",
+    "star": "a point, spikes\nwhere bright",
+    "artefact": "cosmic rays, ghosts,\nedges, lost bands",
     "empty": "sky, neighbours",
     "undetectable": "lenses below\nthe detection rule",
     "compound_arc": "two sources",
     "double_ring": "two rings",
     "matched_single": "the compound arcs,\none source",
+    "faint_second": "two sources, one\ntoo faint to detect",
 }
-
-DPI = 100
-"""and true colour: 66 stamps come to 1.1 MB; a palette of 256 halves that and draws contours around bright galaxies"""
-PANEL, GAP, TITLE, LEFT = 1.6, 0.06, 0.16, 1.3
-"""side of a panel, space between two, room for a title, margin for the names [inch]; 80 pixels are drawn at 160"""
 
 
 def choose(truth: pd.DataFrame, per_family: int) -> dict[str, np.ndarray]:
@@ -69,13 +66,6 @@ def _evenly(places: np.ndarray, n: int) -> np.ndarray:
     return places[np.linspace(0, len(places) - 1, min(n, len(places))).round().astype(int)]
 
 
-def title_of(row: pd.Series) -> str:
-    """Give the Einstein radii [arcsec] and the S/N of the arcs in VIS, of both sources where there are two."""
-    radii = ", ".join(f"{row[name]:.2f}″" for name in ("theta_E_1", "theta_E_2") if row[name] > 0)
-    ratios = ", ".join(f"{row[name]:.0f}" for name in ("arc_snr_1", "arc_snr_2") if row[name] > 0)
-    return f"θ {radii}  S/N {ratios}"
-
-
 def caption_of(store: ImageStore) -> str:
     """Say what `draw` shows."""
     return (
@@ -86,33 +76,14 @@ def caption_of(store: ImageStore) -> str:
 
 
 def draw(store: ImageStore, per_family: int) -> bytes:
-    """Draw a row a family, colours on the one fixed scale, titles where there are arcs; returns the PNG file."""
-    chosen = choose(store.truth, per_family)
-    columns = max(len(places) for places in chosen.values())
-    heights = {name: PANEL + (TITLE if name in WITH_ARCS else 0.0) + GAP for name in chosen}
-    width, height = LEFT + columns * (PANEL + GAP), sum(heights.values()) + GAP
-    figure = Figure(figsize=(width, height), dpi=DPI)
-    bottom = height
-    for name, places in chosen.items():
-        bottom -= heights[name]
-        images = store.images(places)
-        for column, (place, image) in enumerate(zip(places, images, strict=True)):
-            left = LEFT + column * (PANEL + GAP)
-            axes = figure.add_axes((left / width, bottom / height, PANEL / width, PANEL / height))
-            _panel(axes, image, title_of(store.truth.iloc[place]) if name in WITH_ARCS else "")
-        middle = (bottom + PANEL / 2) / height
-        figure.text(
-            0.1 / width, middle + 0.05 / height, name.replace("_", " "), fontsize=9.5, weight="bold", va="bottom"
+    """Draw a row a family, titles where there are arcs; returns the PNG file."""
+    rows = [
+        Row(
+            name.replace("_", " "),
+            NOTES.get(name, ""),
+            store.images(places),
+            contact_sheet.titles_of(name, store.truth.iloc[places]),
         )
-        figure.text(0.1 / width, middle, NOTES[name], fontsize=7.5, color="0.35", va="top")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"optimize": True})
-    return drawn.getvalue()
-
-
-def _panel(axes: Axes, image: np.ndarray, title: str) -> None:
-    picture.draw(axes, image)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    if title:
-        axes.set_title(title, fontsize=7, pad=2)
+        for name, places in choose(store.truth, per_family).items()
+    ]
+    return contact_sheet.draw(rows)

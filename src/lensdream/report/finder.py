@@ -50,13 +50,17 @@ COMPOUND_ORDER = (
     "double_ring",
     "matched_single_of_double_ring",
     "matched_single",
+    "faint_second",
+    "matched_single_of_faint_second",
 )
 COMPOUND_NAMES = {
     "compound_arc": "compound arcs",
     "matched_single_of_compound_arc": "single lenses matched to them",
     "double_ring": "double rings",
     "matched_single_of_double_ring": "single lenses matched to them",
-    "matched_single": "all matched single lenses",
+    "faint_second": "control: second source undetectable",
+    "matched_single_of_faint_second": "single lenses matched to them",
+    "matched_single": "both groups of matched single lenses",
 }
 
 

@@ -12,14 +12,17 @@ from lensdream.report.table import NOTHING, Table, count, decimal, duration, int
 
 SPLITS = ("train", "validation", "test", "compound")
 
-LENS_COLUMNS = {
+LENS_QUANTITIES = {
     "z_lens": "redshift of the deflector",
-    "z_source_1": "redshift of the source",
-    "theta_E_1": "Einstein radius [arcsec]",
-    "sigma_lens": "velocity dispersion [km/s]",
-    "mass_q": "axis ratio of the mass",
-    "magnification_1": "magnification",
-    "arc_snr": "S/N of the arcs in VIS",
+    "z_source": "redshift of the source",
+    "theta_E": "Einstein radius [arcsec]",
+    "sigma": "velocity dispersion [km/s]",
+    "q": "axis ratio of the mass",
+    "lens_VIS": "deflector, VIS [AB mag]",
+    "source_VIS": "source before lensing, VIS [AB mag]",
+    "lensed_VIS": "source as lensed, VIS [AB mag]",
+    "source_r_e": "half-light radius of the source [arcsec]",
+    "magnification": "magnification",
 }
 
 EPOCH_COLUMNS = {
@@ -50,11 +53,21 @@ def counts(population: Mapping) -> Table:
     return Table(("family", *splits), (*((plain(name), *cells(name)) for name in names), ("all", *totals)))
 
 
-def lens_percentiles(population: Mapping) -> Table:
-    """Tell what the lenses are like."""
-    found = population["lens_percentiles_16_50_84"]
-    rows = tuple((LENS_COLUMNS.get(name, plain(name)), *(f"{v:.4g}" for v in values)) for name, values in found.items())
-    return Table(("lenses of all splits", "16 %", "median", "84 %"), rows)
+def forecast(population: Mapping) -> Table:
+    """Put what the lenses are like beside the forecast: percentiles 16, 50 and 84."""
+    rows = tuple(
+        (LENS_QUANTITIES.get(name, plain(name)), *(_percentiles(row[key]) for key in ("forecast", "drawn")), _yes(row))
+        for name, row in population["forecast"].items()
+    )
+    return Table(("detectable lenses: 16 %, median, 84 %", "Collett 2015", "drawn", "within the goal"), rows)
+
+
+def _percentiles(values: Mapping | list) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
+
+
+def _yes(row: Mapping) -> str:
+    return "yes" if row["within"] else "no"
 
 
 def rendering(population: Mapping, simulate: Mapping) -> Table:

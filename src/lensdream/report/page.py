@@ -39,6 +39,10 @@ CURVES = {
 FAMILY_FIGURES = {"scores": "Scores of each family, with its number of images. The dotted lines are the thresholds."}
 SELECTION_FIGURES = {"selection": "Completeness against what a lens is like, with the number of lenses in each bin."}
 COMPOUND_FIGURES = {"scores": "Scores of compound lenses and of the single lenses matched to them."}
+POPULATION_FIGURES = {
+    "forecast": "The detectable lenses that were drawn, beside the percentiles 16, 50 and 84 of the forecast of Collett 2015.",
+    "counts": "The galaxies that scenes are made of, beside the published counts.",
+}
 TRAIN_FIGURES = {
     "losses": "Training and validation loss. The weights of the best epoch are the ones that everything here is about."
 }
@@ -209,7 +213,8 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "cutout_pictures": [Picture.read(file) for file in sorted(paths.observed.glob("*.png"))],
         "credit": ", ".join(origin.value for origin in Origin if origin.value),
         "counts": others.counts(measured.population),
-        "lens_percentiles": others.lens_percentiles(measured.population),
+        "forecast": others.forecast(measured.population),
+        "population_pictures": captioned(paths.figures / "population", POPULATION_FIGURES),
         "rendering": others.rendering(measured.population, measured.simulate),
     }
 

@@ -13,6 +13,9 @@ from lensdream.survey import EUCLID, Band
 FULL_RING_DEGREES = 270.0
 """a source that covers at least this much azimuth above 1 sigma a pixel makes a ring"""
 AZIMUTH_BINS = 72
+CORRELATED_SKY = 1.6
+"""scatter of a sum over an arc's pixels of sky over that of as many independent ones. Neighbours correlate: the depth of
+Euclid Wide, 26.2 at 5 sigma in an aperture 1.3 arcsec wide, is 0.0021 microjansky a pixel; single pixels scatter by 0.0013"""
 
 
 def above_sky(flux: Tensor, sky_sigma: Tensor) -> Tensor:
@@ -21,15 +24,20 @@ def above_sky(flux: Tensor, sky_sigma: Tensor) -> Tensor:
 
 
 def arc_snr(arc: Tensor, light: Tensor, sky_sigma: Tensor) -> Tensor:
-    """Signal-to-noise (B,) of arcs: their flux over the pixels above 1 sigma against sky and shot noise there.
+    """Signal-to-noise (B,) of arcs against sky and shot noise, in those of their pixels above 1 sigma where it is largest.
 
-    arc, light: VIS flux of the arc and of everything else, (B, y, x) [microjansky a pixel]. Collett 2015, section 4.1.
+    Pixels are taken in the order of their own signal-to-noise, as LensPop does (Collett 2015): the arc's pixels on a bright
+    core that would only add noise are left out. arc, light: VIS flux of the arc and of all else, (B, y, x) [microjansky a
+    pixel].
     """
     mask = above_sky(arc, sky_sigma)
     electrons = torch.tensor(EUCLID.bands[Band.VIS].electrons_per_microjansky)
-    variance = sky_sigma[:, None, None] ** 2 + shot_noise_variance(arc + light, electrons)
-    signal, noise = (arc * mask).sum((1, 2)), (variance * mask).sum((1, 2)).sqrt()
-    return torch.where(noise > 0, signal / noise, torch.zeros_like(signal))
+    sky_variance = (CORRELATED_SKY * sky_sigma[:, None, None]) ** 2
+    variance = ((sky_variance + shot_noise_variance(arc + light, electrons)) * mask).flatten(1)
+    signal = (arc * mask).flatten(1)
+    order = (signal / variance.sqrt()).nan_to_num().argsort(1, descending=True)
+    signal, variance = (part.gather(1, order).cumsum(1) for part in (signal, variance))
+    return (signal / variance.sqrt()).nan_to_num().amax(1)
 
 
 def azimuth_covered(arc: Tensor, sky_sigma: Tensor, center_x: Tensor, center_y: Tensor, pixel_scale: float) -> Tensor:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from lensdream.optics.artefacts import ArtefactCounts, apply_artefacts
+from lensdream.optics.cusp import WINDOW_EDGE, nodes, patch, window
+from lensdream.optics.detector import pixel_response, resample, wider_by
 from lensdream.optics.multiplane import Deflectors, trace_to_source_1, trace_to_source_2
 from lensdream.optics.noise import correlated_noise, noise_filter, shot_noise_variance
-from lensdream.optics.psf import convolve, moffat_kernel
+from lensdream.optics.psf import convolve, convolve_and_thin, moffat_kernel
 from lensdream.optics.sampling import Frame
-from lensdream.optics.sersic import elliptical_coordinates, sersic, spiral_arms, surface_brightness_at_r_e
+from lensdream.optics.sersic import (
+    dust_lane,
+    elliptical_coordinates,
+    reach,
+    ring,
+    sersic,
+    spiral_arms,
+    surface_brightness_at_r_e,
+    surface_brightness_of_crest,
+)
 from lensdream.scene import BACKGROUND_COLUMNS, FLUX_COLUMNS, SKY_COLUMNS, Role, Scenes
-from lensdream.survey import EUCLID, N_BANDS, Band, Survey
+from lensdream.survey import DITHERS, EUCLID, N_BANDS, Band, Survey
 
 MASS_COLUMNS = {
     "theta_E_1": "theta_E_1", "theta_E_2": "theta_E_2", "theta_E_12": "theta_E_12",
@@ -24,7 +39,24 @@ MASS_COLUMNS = {
     "q_2": "mass_2_q", "phi_2": "mass_2_phi", "x_2": "mass_2_x", "y_2": "mass_2_y",
     "shear_1": "shear_1", "shear_2": "shear_2",
 }  # fmt: skip
+SERSIC_COLUMNS = ("x", "y", "r_e", "sersic_index", "q", "phi")
+SHAPE_COLUMNS = {"ring_width": (), "arm_contrast": ("arm_number", "arm_pitch", "arm_phase"), "dust_width": ()}
+"""what makes a component more than a Sersic profile where it is above 0, and what comes with it"""
 TRUTH_ROLES = (Role.TARGET, Role.SOURCE_1, Role.SOURCE_2)
+DARKNESS = 19.0
+"""a profile is left out where it is below exp(-19) = 6e-9 of its brightness at r_e"""
+WIDE = 4.0
+"""reach [arcsec] from which a component is evaluated everywhere: finding out where it is needed would cost more"""
+CUSPY, COMPACT = 0.8, 0.1
+"""sersic_index above which, and r_e [arcsec] below which, samples miss light at the centre"""
+FLATTEST_CUSP = 0.15
+"""axis ratio down to which the quadrature around a cusp holds; what is thinner has no cusp to speak of"""
+STEEP = 1.7
+"""sersic_index of a source above which its centre is sampled as finely as that of a compact one"""
+REFINED, SUBSAMPLES = 3.0, 5
+"""radius [r_e] in which compact sources are sampled more finely, and by how many samples an axis"""
+CUSP_SAMPLES = 4
+"""radius of the window around a cusp, in samples"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +73,53 @@ class Rendered:
     """(B, role) VIS flux [microjansky] of the same in the whole frame before the PSF"""
     sky_sigma: Tensor
     """(B, band) scatter of the sky [microjansky a pixel]"""
+
+
+class _Core(NamedTuple):
+    """Light around a cusp, on the frame's fine samples."""
+
+    weights: Tensor
+    """(band + role,) of its brightness in each"""
+    row: int
+    column: int
+    brightness: Tensor
+    """(S, S), which begins at that sample and may reach over the frame's edge"""
+
+    def add_to(self, fine: Tensor, weights: Tensor) -> None:
+        """Add it to maps (K, m, m) with these weights (K,), in place."""
+        size, m = len(self.brightness), fine.shape[-1]
+        top, left = max(self.row, 0), max(self.column, 0)
+        bottom, right = min(self.row + size, m), min(self.column + size, m)
+        part = self.brightness[top - self.row : bottom - self.row, left - self.column : right - self.column]
+        fine[:, top:bottom, left:right] += weights[:, None, None] * part
+
+    def add_to_pixels(self, pixels: Tensor, weights: Tensor, samples: int) -> None:
+        """The same to maps (K, n, n) of pixels `samples` wide."""
+        (used,) = weights.nonzero(as_tuple=True)
+        if len(used) == 0:
+            return
+        size = len(self.brightness)
+        # in a square of whole pixels that holds it
+        top, left = self.row // samples, self.column // samples
+        whole = -(-(size + samples - 1) // samples)
+        square = self.brightness.new_zeros(1, whole * samples, whole * samples)
+        inside = self._replace(row=self.row - top * samples, column=self.column - left * samples)
+        inside.add_to(square, square.new_ones(1))
+        mean = square[0].view(whole, samples, whole, samples).mean((1, 3))
+        padded = self._replace(row=top, column=left, brightness=mean)
+        for k in used.tolist():
+            padded.add_to(pixels[k : k + 1], weights[k : k + 1])
+
+
+class _Sampled(NamedTuple):
+    """What the frame's points see of a batch."""
+
+    samples: Tensor
+    """(B, band + role, P) [microjansky a arcsec^2], without the cores"""
+    roles: Tensor
+    """(B, role) bool: which of them a scene has"""
+    cores: list[list[_Core]]
+    """of each scene"""
 
 
 class Renderer:
@@ -69,75 +148,209 @@ class Renderer:
         scatter = torch.sqrt(sky_sigma[..., None, None] ** 2 + shot_noise_variance(noiseless, self._electrons))
         noise = self.frame.crop(correlated_noise(self._white(table["seed"].to_numpy()), self._noise_filters))
         images = noiseless + background[..., None, None] + scatter * noise
+        self._spoil(images, table, sky_sigma)
         return Rendered(images, noiseless, truth, lensed_flux, sky_sigma)
 
     def light(self, scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
         """Noiseless images (B, band, y, x), truth (B, role, y, x), flux before the PSF (B, role); see `Rendered`."""
-        n, samples = len(scenes), self._samples(scenes)  # (B, band + role, P) [microjansky a arcsec^2]
-        area = self.frame.pixel_scale**2
-        pixels = self.frame.to_pixels(samples)
-        fine = self.frame.to_fine(samples[:, Band.VIS], pixels[:, Band.VIS])
-        scales, which = np.unique(scenes.scenes["psf_scale"].to_numpy(), return_inverse=True)
-        transfers = [self._transfer(float(scale)) for scale in scales]
-        fine_vis, coarse = (torch.stack(part)[torch.as_tensor(which)] for part in zip(*transfers, strict=True))
-        vis = self.frame.bin_fine(convolve(fine, fine_vis))[:, None]
-        # the truth maps tolerate the VIS point spread sampled at the pixel, and cost a ninth of it
-        bands = [Band.VIS] * len(TRUTH_ROLES)
-        rest = convolve(pixels[:, 1:], coarse[:, [*list(Band)[1:], *bands]])
-        noiseless = torch.cat([vis, rest[:, : N_BANDS - 1]], 1)
-        flux = pixels[:, N_BANDS:].reshape(n, len(TRUTH_ROLES), -1).sum(-1) * area
-        return self.frame.crop(noiseless) * area, self.frame.crop(rest[:, N_BANDS - 1 :]) * area, flux
+        sampled = self._sample(scenes, N_BANDS)
+        frame, psf = self.frame, scenes.scenes["psf"].to_numpy()
+        pixels = frame.to_pixels(sampled.samples)
+        mosaic = pixels.new_empty(len(scenes), N_BANDS, frame.width, frame.width)
+        for k in range(len(scenes)):  # one by one, for a scene's fine maps fill a CPU's cache
+            fine = frame.to_fine(sampled.samples[k, :N_BANDS], pixels[k, :N_BANDS])
+            for core in sampled.cores[k]:
+                core.add_to(fine, core.weights[:N_BANDS])
+            mosaic[k] = convolve_and_thin(fine, self._transfer(int(psf[k]))[0], frame.supersampling)
+        mosaic[:, Band.Y :] = self._expose(mosaic[:, Band.Y :], scenes.scenes)
+        truth, flux = self._truth(pixels[:, N_BANDS:], sampled, psf)
+        return frame.crop(mosaic) * frame.pixel_scale**2, truth, flux
 
-    def _samples(self, scenes: Scenes) -> Tensor:
-        """Surface brightness at the frame's points, in the bands and, in VIS, by role: (B, band + role, P)."""
+    def arcs(self, scenes: Scenes) -> tuple[Tensor, Tensor]:
+        """Truth (B, role, y, x) and flux before the PSF (B, role) alone, as `light` gives them, at a fraction of its cost."""
+        sampled = self._sample(scenes, 0)
+        return self._truth(self.frame.to_pixels(sampled.samples), sampled, scenes.scenes["psf"].to_numpy())
+
+    def _truth(self, pixels: Tensor, sampled: _Sampled, psf: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Truth and flux of the maps (B, role, y, x) by role; the point spread sampled at the pixel is enough for them."""
+        area = self.frame.pixel_scale**2
+        for k, cores in enumerate(sampled.cores):
+            for core in cores:
+                core.add_to_pixels(pixels[k], core.weights[-len(TRUTH_ROLES) :], self.frame.supersampling)
+        truth = torch.zeros_like(pixels)
+        scene, role = sampled.roles.nonzero(
+            as_tuple=True
+        )  # most scenes lack a source or two: nothing to convolve there
+        if len(scene):
+            kinds, which = np.unique(psf, return_inverse=True)
+            transfer = torch.stack([self._transfer(int(kind))[1] for kind in kinds])[torch.as_tensor(which)]
+            truth[scene, role] = convolve(pixels[scene, role], transfer.to(self.device)[scene])
+        return self.frame.crop(truth) * area, pixels.flatten(2).sum(-1) * area
+
+    def _expose(self, sky: Tensor, table: pd.DataFrame) -> Tensor:
+        """The near infrared (B, band, y, x) as its dithered exposures make it, each band on its own detector's pixels."""
+        exposed = torch.empty_like(sky)
+        dither = table["dither"].to_numpy()
+        for k, band in enumerate(self.survey.bands[Band.Y :]):
+            for pattern in np.unique(dither):
+                here = torch.as_tensor(np.flatnonzero(dither == pattern))
+                exposed[here, k] = resample(sky[here, k], DITHERS[pattern], band.detector_pixels)
+        return exposed
+
+    def _spoil(self, images: Tensor, table: pd.DataFrame, sky_sigma: Tensor) -> None:
+        """Put artefacts into the images of the scenes that have some, in place."""
+        columns = [field.name for field in fields(ArtefactCounts)]
+        values = table[columns]
+        for k in np.flatnonzero((values != 0).any(axis=1)):
+            generator = torch.Generator().manual_seed((int(table["seed"].iloc[k]) + 1) % 2**63)
+            counts = ArtefactCounts(**values.iloc[k].to_dict())
+            images[k] = apply_artefacts(images[k].cpu(), counts, sky_sigma[k].cpu(), generator).to(images)
+
+    def _sample(self, scenes: Scenes, bands: int) -> _Sampled:
+        """What the frame's points see of a batch, in the first `bands` bands and, in VIS, by role."""
         table, parts = scenes.scenes, scenes.components
-        rows = N_BANDS + len(TRUTH_ROLES)
-        samples = self._x.new_zeros(len(table), rows, len(self._x))
-        if parts.empty:
-            return samples
-        position = {index: k for k, index in enumerate(table["index"])}
-        owner = parts["scene"].map(position).to_numpy()
+        samples = self._x.new_zeros(len(table), bands + len(TRUTH_ROLES), len(self._x))
+        roles = torch.zeros(len(table), len(TRUTH_ROLES), dtype=torch.bool)
+        cores: list[list[_Core]] = [[] for _ in range(len(table))]
+        owner = pd.Index(table["index"]).get_indexer(parts["scene"])
+        weights = self._weights(parts, bands)
+        for k, role in enumerate(TRUTH_ROLES):
+            roles[owner[parts["role"].to_numpy() == role], k] = True
         plane = parts["plane"].to_numpy()
-        maps = self._x.new_empty(len(parts), len(self._x))
         for number, trace in ((0, None), (1, trace_to_source_1), (2, trace_to_source_2)):
             here = np.flatnonzero(plane == number)
+            if bands == 0:  # then only what has a role is wanted
+                here = here[np.isin(parts["role"].to_numpy()[here], TRUTH_ROLES)]
             if len(here) == 0:
                 continue
-            x, y = self._x[None], self._y[None]
+            x, y, rank = self._x[None], self._y[None], np.zeros(len(here), int)
             if trace is not None:
                 lensing, rank = np.unique(owner[here], return_inverse=True)
-                x, y = trace(x, y, self._deflectors(table.iloc[lensing]))
-                x, y = x[torch.as_tensor(rank)], y[torch.as_tensor(rank)]
-            maps[torch.as_tensor(here)] = self._profiles(x, y, parts.iloc[here])
-        weights = self._weights(parts, owner, len(table), rows)
-        return (weights @ maps).view(len(table), rows, -1)
+                mass = self._deflectors(table.iloc[lensing])
+                x, y = trace(x, y, mass)
+            maps = self._maps(x, y, torch.as_tensor(rank), parts.iloc[here], unlensed=trace is None)
+            if trace is not None and self.frame.integrate:
+                self._refine(maps, (x, y), torch.as_tensor(rank), parts.iloc[here], trace, mass)
+            if trace is None and self.frame.integrate:
+                for m, row, column, brightness in self._part_cores(maps, parts.iloc[here]):
+                    cores[owner[here[m]]].append(_Core(weights[here[m]], row, column, brightness))
+            for scene in np.unique(owner[here]):
+                own = owner[here] == scene
+                samples[scene].addmm_(weights[here[own]].T, maps[torch.as_tensor(np.flatnonzero(own))])
+        return _Sampled(samples, roles.to(self.device), cores)
 
-    def _weights(self, parts: pd.DataFrame, owner: np.ndarray, n: int, rows: int) -> Tensor:
-        """Matrix (n rows, components) that sums unit profiles into bands and roles."""
-        flux = parts[list(FLUX_COLUMNS)].to_numpy()
-        amplitude = surface_brightness_at_r_e(flux.T, parts["r_e"].to_numpy(), parts["sersic_index"].to_numpy()).T
-        weights = np.zeros((n, rows, len(parts)))
-        column = np.arange(len(parts))
-        for band in Band:
-            weights[owner, band, column] = amplitude[:, band]
+    def _refine(
+        self, maps: Tensor, rays: tuple[Tensor, Tensor], rank: Tensor, parts: pd.DataFrame,
+        trace: Callable[[Tensor, Tensor, Deflectors], tuple[Tensor, Tensor]], mass: Deflectors,
+    ) -> None:  # fmt: skip
+        """Replace samples of compact or cuspy lensed components near their centres by the means of finer ones, in place.
+
+        maps (M, P), rays (x, y) (R, P), traced through the masses (R, 1), component m along rays rank[m].
+        """
+        fine = (parts["r_e"] < COMPACT) | (parts["sersic_index"] > STEEP)
+        rows = torch.as_tensor(np.flatnonzero(fine & (parts["ring_width"] == 0)))
+        if len(rows) == 0:
+            return
+        value = {name: self._tensor(parts[name])[:, None] for name in SERSIC_COLUMNS}
+        first = len(self._x) - (self.frame.fine_width * self.frame.supersampling) ** 2
+        x, y = (axis[rank[rows], first:] for axis in rays)
+        squared = (x - value["x"][rows]) ** 2 + (y - value["y"][rows]) ** 2
+        radius = REFINED * value["r_e"][rows].clamp(max=COMPACT / 2)
+        m, p = (squared < radius**2).nonzero(as_tuple=True)
+        own, p = rows.to(m.device)[m], p + first
+        line = ((torch.arange(SUBSAMPLES) - (SUBSAMPLES - 1) / 2) / SUBSAMPLES * self.frame.fine_step).to(self._x)
+        dy, dx = torch.meshgrid(line, line, indexing="ij")
+        at = self._x[p, None] + dx.flatten(), self._y[p, None] + dy.flatten()
+        seen = trace(*at, mass.of(rank.to(m.device)[own]))
+        maps[own, p] = _profile(*seen, {name: column[own] for name, column in value.items()}).mean(-1)
+
+    def _part_cores(self, maps: Tensor, parts: pd.DataFrame) -> Iterator[tuple[int, int, int, Tensor]]:
+        """Take the light around the cusps of unlensed components out of their maps (M, P), in place, and give it apart.
+
+        Yields the component, the row and column of the frame's fine sample that the square (S, S) of brightness begins at.
+        In the fine square a small window is enough; outside it a wide one, whose light is then sampled finely, but for the
+        small one's.
+        """
+        q, n, r_e = (parts[name].to_numpy() for name in ("q", "sersic_index", "r_e"))
+        plain = ~(parts[list(SHAPE_COLUMNS)].to_numpy() > 0).any(1)
+        cusped = plain & (q > FLATTEST_CUSP) & ((n > CUSPY) | (r_e < COMPACT))
+        at = np.abs(parts[["x", "y"]].to_numpy()).max(1)
+        small, wide = CUSP_SAMPLES * self.frame.fine_step, CUSP_SAMPLES * self.frame.pixel_scale
+        half = self.frame.fine_width * self.frame.pixel_scale / 2
+        inner = cusped & (at < half - WINDOW_EDGE * small)
+        outer = cusped & ~inner & (at < self.frame.width * self.frame.pixel_scale / 2)
+        for chosen, radius in ((inner, small), (outer, wide)):
+            rows = np.flatnonzero(chosen)
+            if len(rows) == 0:
+                continue
+            value = {name: self._tensor(parts[name].iloc[rows])[:, None] for name in SERSIC_COLUMNS}
+            squared = (self._x - value["x"]) ** 2 + (self._y - value["y"]) ** 2
+            m, p = (squared < (WINDOW_EDGE * radius) ** 2).nonzero(as_tuple=True)
+            maps[torch.as_tensor(rows).to(m.device)[m], p] *= 1 - window(squared[m, p], radius)
+            first, brightness = self._core(value, small, radius)
+            for k, row in enumerate(rows):
+                yield int(row), int(first[1][k]), int(first[0][k]), brightness[k]
+
+    def _core(self, value: dict[str, Tensor], small: float, radius: float) -> tuple[list[Tensor], Tensor]:
+        """The window's light of profiles, and the frame's fine sample (column, row) that each square of it begins at."""
+        step, middle = self.frame.fine_step, (self.frame.width * self.frame.supersampling - 1) / 2
+        cells = 2 * math.ceil(WINDOW_EDGE * radius / step) + 6
+        dx, dy, area = (part.to(self._x) for part in nodes(small))
+        cusp = [value[axis] / step + middle for axis in "xy"]
+        first = [center.floor() - cells // 2 + 1 for center in cusp]
+        near = _profile(value["x"] + dx, value["y"] + dy, value)
+        within = (center - begin + offset / step for center, begin, offset in zip(cusp, first, (dx, dy), strict=True))
+        square = patch(near, *within, area / step**2, cells)
+        if radius > small:
+            line = torch.arange(cells, device=self.device).to(self._x)
+            x, y = (((begin + line) - middle) * step for begin in first)
+            x, y = (axis.reshape(len(axis), -1) for axis in torch.broadcast_tensors(x[:, None, :], y[:, :, None]))
+            squared = (x - value["x"]) ** 2 + (y - value["y"]) ** 2
+            share = window(squared, radius) - window(squared, small)
+            square = square + (_profile(x, y, value) * share).view_as(square)
+        return [begin[:, 0].long() for begin in first], square
+
+    def _weights(self, parts: pd.DataFrame, bands: int) -> Tensor:
+        """What a component's unit profile contributes to each band and role: (components, bands + role)."""
+        r_e, width = parts["r_e"].to_numpy(), parts["ring_width"].to_numpy()
+        per_flux = np.where(
+            width > 0,
+            surface_brightness_of_crest(1.0, r_e, np.where(width > 0, width, 1.0)),
+            surface_brightness_at_r_e(1.0, r_e, parts["sersic_index"].to_numpy()),
+        )
+        flux = parts[list(FLUX_COLUMNS)].to_numpy() * per_flux[:, None]
         role = parts["role"].to_numpy()
-        for k, wanted in enumerate(TRUTH_ROLES):
-            chosen = role == wanted
-            weights[owner[chosen], N_BANDS + k, column[chosen]] = amplitude[chosen, Band.VIS]
-        return torch.as_tensor(weights.reshape(n * rows, -1)).to(self.device, self.dtype)
+        by_role = [np.where(role == wanted, flux[:, Band.VIS], 0.0) for wanted in TRUTH_ROLES]
+        return torch.as_tensor(np.column_stack([flux[:, :bands], *by_role])).to(self.device, self.dtype)
 
-    def _profiles(self, x: Tensor, y: Tensor, parts: pd.DataFrame) -> Tensor:
-        """Unit profiles (1 at r_e) of components at (x, y), (M or 1, P) -> (M, P)."""
-        value = {name: self._tensor(parts[name])[:, None] for name in ("x", "y", "r_e", "sersic_index", "q", "phi")}
-        u, v = elliptical_coordinates(x, y, value["q"], value["phi"], value["x"], value["y"])
-        maps = sersic(u, v, value["r_e"], value["sersic_index"])
-        armed = np.flatnonzero(parts["arm_amplitude"].to_numpy() > 0)
-        if len(armed):
-            rows = torch.as_tensor(armed)
-            arms = [
-                self._tensor(parts[f"arm_{name}"])[rows, None] for name in ("amplitude", "number", "pitch", "phase")
-            ]
-            maps[rows] *= spiral_arms(u[rows], v[rows], value["r_e"][rows], *arms)
+    def _maps(self, x: Tensor, y: Tensor, rank: Tensor, parts: pd.DataFrame, unlensed: bool) -> Tensor:
+        """Unit profiles (M, P) of components seen along the rays (x, y) (R, P), component m along rays rank[m]."""
+        value = {name: self._tensor(parts[name])[:, None] for name in SERSIC_COLUMNS}
+        for column, others in SHAPE_COLUMNS.items():
+            if (parts[column] > 0).any():
+                value |= {name: self._tensor(parts[name])[:, None] for name in (column, *others)}
+        far = reach(
+            parts["r_e"].to_numpy(), parts["sersic_index"].to_numpy(), parts["ring_width"].to_numpy(), DARKNESS
+        ) / np.sqrt(parts["q"].to_numpy())
+        maps = self._x.new_zeros(len(parts), len(self._x))
+
+        def rays(rows: Tensor) -> tuple[Tensor, Tensor]:
+            return (x, y) if unlensed else (x[rank[rows]], y[rank[rows]])
+
+        wide = np.flatnonzero(far > WIDE)
+        if len(wide):
+            rows = torch.as_tensor(wide)
+            maps[rows] = _profile(*rays(rows), {name: column[rows] for name, column in value.items()})
+        compact = np.flatnonzero(far <= WIDE)
+        if len(compact):
+            rows = torch.as_tensor(compact)
+            seen_x, seen_y = rays(rows)
+            dx, dy = seen_x - value["x"][rows], seen_y - value["y"][rows]
+            near = dx.mul_(dx).add_(dy.mul_(dy)) < self._tensor(pd.Series(far[compact] ** 2))[:, None]
+            m, p = near.nonzero(as_tuple=True)
+            own = rows.to(m.device)[m]
+            seen = x[rank.to(m.device)[own], p], y[rank.to(m.device)[own], p]
+            maps[own, p] = _profile(*seen, {name: column[own, 0] for name, column in value.items()})
         return maps
 
     def _deflectors(self, table: pd.DataFrame) -> Deflectors:
@@ -154,20 +367,51 @@ class Renderer:
             noise[k].normal_(generator=generator)
         return noise
 
-    def _transfer_functions(self, psf_scale: float) -> tuple[Tensor, Tensor]:
-        """Spectra of the point spread: VIS at the fine sampling (m, m // 2 + 1), all at the pixel (band, n, n // 2 + 1)."""
-        frame, scale = self.frame, self.frame.pixel_scale
-        radius = frame.padding * scale
+    def _transfer_functions(self, kind: int) -> tuple[Tensor, Tensor]:
+        """Spectra of one of the survey's point spreads.
+
+        At the fine sampling (band, m, m // 2 + 1), with the average over each band's detector pixel; in VIS, at the pixel,
+        without it (n, n // 2 + 1).
+        """
+        frame, scale, spread = self.frame, self.frame.pixel_scale, self.survey.point_spreads[kind]
         s = frame.supersampling
-        vis = self.survey.bands[Band.VIS]
-        fine = moffat_kernel(frame.width * s, scale / s, vis.psf_fwhm * psf_scale, vis.psf_beta, radius)
-        coarse = [
-            moffat_kernel(frame.width, scale, band.psf_fwhm * psf_scale, band.psf_beta, radius)
-            for band in self.survey.bands
-        ]
+
+        def spectrum(band: Band, samples: int) -> Tensor:
+            response = self.survey.bands[band]
+            fwhm, beta = response.psf_fwhm * spread.fwhm[band], response.psf_beta * spread.beta[band]
+            radius = (frame.padding - wider_by(response.detector_pixels)) * scale
+            width = frame.width * samples
+            return torch.fft.rfft2(
+                moffat_kernel(width, scale / samples, fwhm, beta, radius, spread.e_1[band], spread.e_2[band])
+            )
+
+        fine = []
+        for band in Band:
+            line = pixel_response(frame.width * s, s, self.survey.bands[band].detector_pixels, frame.integrate)
+            fine.append(spectrum(band, s) * line[:, None] * line[: frame.width * s // 2 + 1])
         complex_type = torch.complex64 if self.dtype == torch.float32 else torch.complex128
-        spectra = (torch.fft.rfft2(kernel).to(self.device, complex_type) for kernel in (fine, torch.stack(coarse)))
-        return tuple(spectra)
+        return torch.stack(fine).to(self.device, complex_type), spectrum(Band.VIS, 1).to(self.device, complex_type)
 
     def _tensor(self, values: pd.Series | pd.DataFrame, dtype: torch.dtype | None = None) -> Tensor:
         return torch.as_tensor(values.to_numpy(dtype=np.float64, copy=True)).to(self.device, dtype or self.dtype)
+
+
+def _profile(x: Tensor, y: Tensor, value: dict[str, Tensor]) -> Tensor:
+    """Unit profiles at (x, y) of components whose columns broadcast against it; shapes that none has may be left out."""
+    u, v = elliptical_coordinates(x, y, value["q"], value["phi"], value["x"], value["y"])
+    maps = sersic(u, v, value["r_e"], value["sersic_index"])
+
+    def having(column: str) -> Tensor:
+        """The components, along the first axis, in which a column is above 0."""
+        if column not in value:
+            return torch.empty(0, dtype=torch.long, device=maps.device)
+        return (value[column].reshape(len(maps), -1)[:, 0] > 0).nonzero()[:, 0]
+
+    if len(rows := having("ring_width")):
+        maps[rows] = ring(u[rows], v[rows], value["r_e"][rows], value["ring_width"][rows])
+    if len(rows := having("arm_contrast")):
+        arms = (value[f"arm_{name}"][rows] for name in ("contrast", "number", "pitch", "phase"))
+        maps[rows] *= spiral_arms(u[rows], v[rows], value["r_e"][rows], *arms)
+    if len(rows := having("dust_width")):
+        maps[rows] *= dust_lane(v[rows], value["q"][rows], value["dust_width"][rows])
+    return maps

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,23 @@ from tqdm import tqdm
 
 import lensdream
 from lensdream.config import SimulateConfig
-from lensdream.dataset.store import ARC_1, ARC_2, LENS_LIGHT, SCHEMA_VERSION, sha256_of
+from lensdream.dataset.store import ARC_1, ARC_2, LENS_LIGHT, MANIFEST, SCHEMA_VERSION, sha256_of, shard_name
+from lensdream.files import write_json
 from lensdream.optics.sampling import Frame
+from lensdream.processes import worker_map
 from lensdream.scene import Role, Scenes
 from lensdream.simulate.measure import above_sky, arc_snr
 from lensdream.simulate.render import TRUTH_ROLES, Rendered, Renderer
+from lensdream.simulate.renderers import RENDERERS
+from lensdream.simulate.validate import refuse_impossible
 from lensdream.survey import EUCLID, Band
 
 MEASURED = ("arc_snr_1", "arc_snr_2", "flux_target_VIS", "flux_source_1_VIS", "flux_source_2_VIS")
 """columns that rendering adds to a scene's row; fluxes are lensed, in microjansky"""
-RECIPE_PACKAGES = ("optics", "simulate", "survey.py", "scene.py")
+RENDERING = ("optics", "simulate", "survey.py", "scene.py")
+"""packages and modules that determine the images"""
+SHAPE = ("stamp", "padding", "supersampling", "fine_width", "shard_size", "renderer")
+"""settings that determine the store"""
 _worker: dict[str, object] = {}
 
 
@@ -38,19 +44,35 @@ class Shard:
     start: int
     stop: int
 
+    @property
+    def measured(self) -> str:
+        """Name of the file that is written last."""
+        return f"measured-{self.number:05d}.parquet"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all its files."""
+        return shard_name("images", self.number), shard_name("masks", self.number), self.measured
+
 
 def frame_of(settings: SimulateConfig) -> Frame:
     """The frame that these settings render into."""
     return Frame(settings.stamp, settings.padding, settings.supersampling, settings.fine_width, EUCLID.pixel_scale)
 
 
+def renderer_of(settings: SimulateConfig) -> Renderer:
+    """The renderer that these settings ask for."""
+    return RENDERERS[settings.renderer](frame_of(settings))
+
+
 def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path) -> int:
     """Render all scenes into `folder`; returns the bytes written.
 
     Shards there already, of the same recipe, are kept. Each file appears whole or not at all, the manifest last. Raises
-    `OSError` with the remedy when the disk is full.
+    `ValueError` for scenes that cannot be drawn and `OSError` with the remedy when the disk is full.
     """
     frame_of(settings)  # refuses an impossible frame before anything is written
+    refuse_impossible(scenes)
     folder.mkdir(parents=True, exist_ok=True)
     recipe = recipe_of(scenes, settings)
     recipe_file = folder / "recipe.txt"
@@ -58,15 +80,14 @@ def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path) -> int:
         for stale in folder.iterdir():
             stale.unlink()
         recipe_file.write_text(recipe)
-    (folder / "manifest.json").unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     n = len(scenes)
     shards = [
         Shard(k, start, min(start + settings.shard_size, n)) for k, start in enumerate(range(0, n, settings.shard_size))
     ]
-    missing = [shard for shard in shards if not (folder / f"measured-{shard.number:05d}.parquet").is_file()]
+    missing = [shard for shard in shards if not all((folder / name).is_file() for name in shard.files)]
     try:
-        for _ in tqdm(_render_all(missing, scenes, settings, folder), total=len(missing), desc="shards", leave=False):
-            pass
+        _render_all(missing, scenes, settings, folder)
         return _finish(scenes, settings, folder, shards, recipe)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -76,6 +97,9 @@ def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path) -> int:
                 "free some and run again, finished shards are kept",
             ) from error
         raise
+    finally:
+        for part in folder.glob("*.part"):  # of workers that were ended, now or in a run before
+            part.unlink()
 
 
 def recipe_of(scenes: Scenes, settings: SimulateConfig) -> str:
@@ -83,12 +107,16 @@ def recipe_of(scenes: Scenes, settings: SimulateConfig) -> str:
     digest = hashlib.sha256()
     for table in (scenes.scenes, scenes.components):
         digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-    shape = {
-        name: getattr(settings, name) for name in ("stamp", "padding", "supersampling", "fine_width", "shard_size")
-    }
-    digest.update(json.dumps(shape).encode())
+    digest.update(json.dumps({name: getattr(settings, name) for name in SHAPE}).encode())
+    digest.update(code_digest(RENDERING).encode())
+    return digest.hexdigest()
+
+
+def code_digest(names: Iterable[str]) -> str:
+    """Digest of the source of these packages and modules of lensdream."""
+    digest = hashlib.sha256()
     package = Path(lensdream.__file__).parent
-    for name in RECIPE_PACKAGES:
+    for name in names:
         path = package / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(file.read_bytes())
@@ -99,19 +127,17 @@ def _bytes_an_image(settings: SimulateConfig) -> int:
     return settings.stamp**2 * (len(Band) * 2 + 1)
 
 
-def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, folder: Path) -> Iterator[int]:
+def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, folder: Path) -> None:
     tasks = ((shard, scenes.take(slice(shard.start, shard.stop))) for shard in missing)
-    if settings.workers == 1 or len(missing) <= 1:
-        _start_worker(settings, folder)
-        yield from map(_render_shard, tasks)
-        return
-    with get_context("spawn").Pool(settings.workers, _start_worker, (settings, folder)) as pool:
-        yield from pool.imap(_render_shard, tasks)
+    processes = 0 if settings.workers == 1 or len(missing) <= 1 else min(settings.workers, len(missing))
+    with worker_map(processes, _start_worker, (settings, folder)) as ordered:
+        for _ in tqdm(ordered(_render_shard, tasks), total=len(missing), desc="shards", leave=False):
+            pass
 
 
 def _start_worker(settings: SimulateConfig, folder: Path) -> None:
     torch.set_num_threads(1)
-    _worker.update(settings=settings, folder=folder, renderer=Renderer(frame_of(settings)))
+    _worker.update(settings=settings, folder=folder, renderer=renderer_of(settings))
 
 
 def _render_shard(task: tuple[Shard, Scenes]) -> int:
@@ -119,19 +145,28 @@ def _render_shard(task: tuple[Shard, Scenes]) -> int:
     shard, scenes = task
     settings, folder, renderer = _worker["settings"], _worker["folder"], _worker["renderer"]
     images, masks, measured = [], [], []
-    for start in range(0, len(scenes), settings.chunk):
-        part = scenes.take(slice(start, start + settings.chunk))
-        rendered = renderer.render(part)
-        images.append(rendered.images.to(torch.float16).numpy())
+    for rendered in in_chunks(renderer, scenes, settings.chunk):
+        images.append(stored(rendered))
         masks.append(truth_masks(rendered).numpy())
         measured.append(measurements(rendered))
-    _write(folder / f"images-{shard.number:05d}.npy", np.concatenate(images))
-    _write(folder / f"masks-{shard.number:05d}.npy", np.concatenate(masks))
-    table = folder / f"measured-{shard.number:05d}.parquet"
+    _write(folder / shard_name("images", shard.number), np.concatenate(images))
+    _write(folder / shard_name("masks", shard.number), np.concatenate(masks))
+    table = folder / shard.measured
     part_file = table.with_suffix(".part")
     pd.concat(measured, ignore_index=True).to_parquet(part_file, index=False)
     part_file.replace(table)
     return shard.number
+
+
+def in_chunks(renderer: Renderer, scenes: Scenes, chunk: int) -> Iterator[Rendered]:
+    """The scenes rendered `chunk` at a time."""
+    for start in range(0, len(scenes), chunk):
+        yield renderer.render(scenes.take(slice(start, start + chunk)))
+
+
+def stored(rendered: Rendered) -> np.ndarray:
+    """Images as stores and training have them: (B, band, y, x) float16 [microjansky a pixel]."""
+    return rendered.images.to(torch.float16).numpy()
 
 
 def truth_masks(rendered: Rendered) -> torch.Tensor:
@@ -166,20 +201,15 @@ def _write(path: Path, array: np.ndarray) -> None:
 
 
 def _finish(scenes: Scenes, settings: SimulateConfig, folder: Path, shards: list[Shard], recipe: str) -> int:
-    measured = [pd.read_parquet(folder / f"measured-{shard.number:05d}.parquet") for shard in shards]
+    measured = [pd.read_parquet(folder / shard.measured) for shard in shards]
     columns = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=list(MEASURED))
     truth = pd.concat([scenes.scenes.reset_index(drop=True), columns], axis=1)
     truth.to_parquet(folder / "truth.parquet", index=False)
-    files = ["truth.parquet"]
-    for shard in shards:
-        files += [
-            f"images-{shard.number:05d}.npy",
-            f"masks-{shard.number:05d}.npy",
-            f"measured-{shard.number:05d}.parquet",
-        ]
+    files = ["truth.parquet", *(name for shard in shards for name in shard.files)]
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "recipe": recipe,
+        "renderer": settings.renderer,
         "n": len(scenes),
         "bands": [band.name for band in Band],
         "unit": "microjansky a pixel",
@@ -189,7 +219,5 @@ def _finish(scenes: Scenes, settings: SimulateConfig, folder: Path, shards: list
         "mask_bits": {"arc_1": ARC_1, "arc_2": ARC_2, "lens_light": LENS_LIGHT},
         "sha256": {name: sha256_of(folder / name) for name in files},
     }
-    part = folder / "manifest.part"
-    part.write_text(json.dumps(manifest, indent=1) + "\n")
-    part.replace(folder / "manifest.json")
+    write_json(folder / MANIFEST, manifest)
     return sum((folder / name).stat().st_size for name in files)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 from lensdream import config, tracking
 from lensdream.config import SimulateConfig
+from lensdream.files import write_json
 from lensdream.paths import Paths
 from lensdream.scene import Scenes
 from lensdream.simulate.shards import write_store
@@ -28,8 +28,6 @@ def run(scale: str, root: Path = Path()) -> None:
             "images_per_second": round(len(scenes) / seconds, 1),
             "bytes": size,
         }
-        path = paths.metrics("simulate")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(metrics, indent=2) + "\n")
+        write_json(paths.metrics("simulate"), metrics)
         run.metrics(metrics)
     print(f"{metrics['n']} images in {seconds:.0f} s, {metrics['images_per_second']} a second, {size / 1e9:.2f} GB")

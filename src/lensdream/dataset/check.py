@@ -1,0 +1,72 @@
+"""A store against its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lensdream.dataset.store import (
+    AGAIN,
+    MANIFEST,
+    ImageStore,
+    MissingStoreError,
+    StoreError,
+    read_manifest,
+    read_truth,
+    sha256_of,
+    shard_name,
+)
+
+KINDS = ("images", "masks")
+BESIDE = {MANIFEST, "recipe.txt"}
+"""files of a store that its manifest does not list"""
+CHUNK = 64
+
+
+def problems(folder: Path) -> list[str]:
+    """Everything in a store that is not as its manifest says, each with the remedy; empty for a sound store.
+
+    Reads every byte. Raises `MissingStoreError` where there is no finished store.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except MissingStoreError:
+        raise
+    except StoreError as error:
+        return [str(error)]
+    again = AGAIN.format(folder=folder)
+    there = {path.name for path in folder.iterdir()}
+    listed: dict[str, str] = manifest["sha256"]
+    found = [f"{folder / name} is missing: {again}" for name in listed if name not in there]
+    found += [
+        f"{folder / name} differs from its digest in the manifest: {again}"
+        for name, digest in listed.items()
+        if name in there and sha256_of(folder / name) != digest
+    ]
+    found += [f"{folder / name} is no part of this store: remove it" for name in sorted(there - listed.keys() - BESIDE)]
+    try:
+        truth = read_truth(folder, manifest["n"])
+    except StoreError as error:
+        return [*found, str(error)]
+    store = ImageStore(folder, manifest, truth)
+    for number in range(store.n_shards):
+        for kind in KINDS:
+            name = shard_name(kind, number)
+            if name not in listed:
+                found.append(f"{folder / name} is not in the manifest, which speaks of {len(store)} images: {again}")
+            elif name in there:
+                found += _shard_problems(store, kind, number)
+    return found
+
+
+def _shard_problems(store: ImageStore, kind: str, number: int) -> list[str]:
+    try:
+        array = store.shard(kind, number)
+    except StoreError as error:
+        return [str(error)]
+    broken = sum(int((~np.isfinite(array[k : k + CHUNK])).sum()) for k in range(0, len(array), CHUNK))
+    if not broken:
+        return []
+    path, again = store.folder / shard_name(kind, number), AGAIN.format(folder=store.folder)
+    return [f"{path} has {broken} values that are NaN or infinite: {again}"]

@@ -1,0 +1,69 @@
+"""What a network is trained on: images with labels, the same in every epoch or others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lensdream.dataset.store import ImageStore
+
+
+class TrainingImages(Protocol):
+    """Images for every epoch, as many in each."""
+
+    @property
+    def identity(self) -> str:
+        """What tells these images from others, for a training that goes on."""
+
+    def __len__(self) -> int:
+        """Count the images of an epoch."""
+
+    def epoch(self, number: int) -> LabelledImages:
+        """The images of an epoch, counted from 0."""
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images (N, band, y, x) float16 [microjansky a pixel] and labels (N,) float32 of 0 and 1.
+
+    As `TrainingImages` they are the same in every epoch.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def from_store(cls, store: ImageStore, split: str, limit: int | None = None) -> LabelledImages:
+        """The lenses and non-lenses of a split, at most `limit` of them, evenly taken.
+
+        Raises `ValueError` for a split without both labels.
+        """
+        chosen = np.flatnonzero((store.truth["split"] == split) & (store.truth["label"] >= 0))
+        if limit is not None and limit < len(chosen):
+            chosen = chosen[np.linspace(0, len(chosen) - 1, limit).astype(int)]
+        labels = store.truth["label"].to_numpy()[chosen]
+        if len(np.unique(labels)) != 2:
+            raise ValueError(
+                f"the {split} split has {len(labels)} images of labels {np.unique(labels).tolist()}, both 0 and 1 are "
+                f"needed: raise population.{split} or change lens_fraction"
+            )
+        return cls(torch.from_numpy(store.images(chosen)), torch.as_tensor(labels, dtype=torch.float32))
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.images)
+
+    @property
+    def identity(self) -> str:
+        """Their number and the sum over a sample of pixels."""
+        sample = self.images[:: max(len(self) // 16, 1), :, ::16, ::16].float().sum().item()
+        return json.dumps([len(self), sample])
+
+    def epoch(self, number: int) -> LabelledImages:
+        """The same images in every epoch."""
+        return self

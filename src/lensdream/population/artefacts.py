@@ -1,0 +1,91 @@
+"""What spoils an image, as the table of scenes has it: at most one kind a scene.
+
+Flaws of the detector are numbers in the scene's row, and `optics.artefacts` draws them into the finished image; ghosts
+and trails are light, and so they are components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lensdream.scene import Role, Shape
+from lensdream.survey import EUCLID, N_BANDS, Band
+
+if TYPE_CHECKING:
+    from lensdream.population.draft import Draft
+
+NEAR_INFRARED = tuple(band for band in Band if band != Band.VIS)
+PIXEL_AREA = EUCLID.pixel_scale**2
+"""[arcsec^2]"""
+
+
+def add_artefact(draft: Draft, rng: np.random.Generator) -> None:
+    """Spoil a scene with one artefact, of a kind drawn by chance."""
+    kinds, weights = zip(*KINDS.items(), strict=True)
+    kinds[rng.choice(len(kinds), p=weights)](draft, rng)
+
+
+def cosmic_rays(draft: Draft, rng: np.random.Generator) -> None:
+    """A few tracks that the rejection left over."""
+    draft.row["cosmic_rays"] = int(rng.integers(1, 9))
+
+
+def hot_pixels(draft: Draft, rng: np.random.Generator) -> None:
+    """Single pixels that shine by themselves."""
+    draft.row["hot_pixels"] = int(rng.integers(1, 9))
+
+
+def dead_columns(draft: Draft, rng: np.random.Generator) -> None:
+    """One to three columns or rows without data or with an offset."""
+    draft.row["dead_columns"] = int(rng.integers(1, 4))
+
+
+def detector_edge(draft: Draft, rng: np.random.Generator) -> None:
+    """The detector, or the mosaic, ends inside the stamp."""
+    draft.row |= {"edge": rng.uniform(0.05, 0.35), "edge_side": int(rng.integers(4))}
+
+
+def missing_bands(draft: Draft, rng: np.random.Generator) -> None:
+    """One band of the near infrared is missing, or all of them; a target without VIS is not looked at."""
+    missing = NEAR_INFRARED if rng.random() < 0.5 else (rng.choice(NEAR_INFRARED),)
+    draft.row["missing_bands"] = int(sum(2 ** int(band) for band in missing))
+
+
+def ghost(draft: Draft, rng: np.random.Generator) -> None:
+    """The out-of-focus image of a bright star elsewhere: a disc or the ring of the pupil, faint, nearly in one band only."""
+    radius, level = rng.uniform(1.0, 3.5), 10 ** rng.uniform(-0.2, 0.8)
+    width = rng.uniform(0.08, 0.3) if rng.random() < 0.6 else 0.0
+    # a ring's area is that of its band; a profile of index 0.3 is flat to its radius and gone at twice of it
+    area = 2 * np.pi * radius**2 * (width * np.sqrt(2 * np.pi) if width else 1.2)
+    flux = _one_band(rng, leak=0.1) * level * area / PIXEL_AREA
+    (x, y), q, phi = rng.normal(0, 1.2, 2), rng.uniform(0.85, 1.0), rng.uniform(0, np.pi)
+    draft.add(Role.NEIGHBOUR, 0, x, y, radius, 0.3, q, phi, flux, Shape(ring_width=width))
+
+
+def trail(draft: Draft, rng: np.random.Generator) -> None:
+    """The streak of a satellite or asteroid in one band, through the stamp or ending in it."""
+    half_length = 10 ** rng.uniform(0.0, 1.0)
+    half_width = rng.uniform(0.08, 0.2)
+    level = 10 ** rng.uniform(0.5, 1.5)
+    # a Gaussian of these half-light radii: the flux is 2 pi sigma_u sigma_v times its peak
+    area = 2 * np.pi * half_length * half_width / (2 * np.log(2))
+    flux = _one_band(rng, leak=0.0) * level * area / PIXEL_AREA
+    (x, y), phi = rng.uniform(-2.5, 2.5, 2), rng.uniform(0, np.pi)
+    r_e = np.sqrt(half_length * half_width)
+    draft.add(Role.NEIGHBOUR, 0, x, y, r_e, 0.5, half_width / half_length, phi, flux)
+
+
+def _one_band(rng: np.random.Generator, leak: float) -> np.ndarray:
+    """The sky's scatter [microjansky a pixel] of one band, and up to a share `leak` of it in the others."""
+    level = np.where(np.arange(N_BANDS) == rng.integers(N_BANDS), 1.0, rng.uniform(0.0, leak, N_BANDS))
+    return level * np.array(EUCLID.sky_sigma)
+
+
+KINDS: dict[Callable[[Draft, np.random.Generator], None], float] = {
+    cosmic_rays: 0.28, hot_pixels: 0.1, dead_columns: 0.12, detector_edge: 0.12, missing_bands: 0.14, ghost: 0.16,
+    trail: 0.08,
+}  # fmt: skip
+"""every kind and its share"""

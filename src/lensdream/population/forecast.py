@@ -1,0 +1,177 @@
+"""The lenses drawn beside the forecast of the lenses that Euclid can find, and the galaxies drawn beside the counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+from lensdream.population.counts import cumulative_counts
+from lensdream.scene import Role, Scenes
+from lensdream.survey import AB_ZERO_POINT_MICROJANSKY
+
+PERCENTILES = (16, 50, 84)
+GOAL_RELATIVE = (0.20, 0.10, 0.20)
+GOAL_MAGNITUDES = (0.50, 0.25, 0.50)
+"""how far a drawn percentile may lie from the forecast's: a share of it, or [mag]"""
+COUNTS_BINS = np.arange(18.0, 26.01, 0.5)
+FORECAST_COLOR, DRAWN_COLOR = "#d95f02", "#4477aa"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One property of the forecast's lenses."""
+
+    name: str
+    label: str
+    forecast: tuple[float, float, float]
+    """its percentiles 16, 50 and 84"""
+    magnitude: bool = False
+    """compared by difference, not by ratio"""
+    logarithmic: bool = False
+    """drawn so"""
+    decimals: int = 2
+    """that are written"""
+
+    @property
+    def goal(self) -> np.ndarray:
+        """How far the drawn percentiles may be away."""
+        return np.array(GOAL_MAGNITUDES if self.magnitude else GOAL_RELATIVE)
+
+
+FORECAST = (
+    Quantity("z_lens", "redshift of the lens", (0.36, 0.64, 1.08)),
+    Quantity("z_source", "redshift of the source", (1.10, 1.82, 2.79)),
+    Quantity("theta_E", "Einstein radius [arcsec]", (0.37, 0.65, 1.11), logarithmic=True),
+    Quantity("sigma", "velocity dispersion [km/s]", (172.0, 220.0, 272.0), decimals=0),
+    Quantity("q", "axis ratio of the mass", (0.52, 0.71, 0.85)),
+    Quantity("lens_VIS", "lens [VIS mag]", (18.6, 20.9, 23.6), magnitude=True, decimals=1),
+    Quantity("source_VIS", "source, unlensed [VIS mag]", (24.4, 25.5, 26.7), magnitude=True, decimals=1),
+    Quantity("lensed_VIS", "source, lensed [VIS mag]", (22.7, 23.7, 24.4), magnitude=True, decimals=1),
+    Quantity("source_r_e", "half-light radius of the source [arcsec]", (0.04, 0.11, 0.27), logarithmic=True),
+    Quantity("magnification", "magnification", (3.5, 5.4, 11.0), logarithmic=True, decimals=1),
+)
+"""Percentiles of the 15,999 lenses of `lenses_Euclid.txt` in github.com/tcollett/LensPop (Collett 2015, ApJ 811, 20): those
+with S/N > 20, magnification > 3 and images apart in the VIS band of Euclid."""
+
+
+def drawn(scenes: Scenes) -> pd.DataFrame:
+    """The forecast's quantities of the detectable lenses (family `lens`, label 1), one row a lens.
+
+    A magnitude is of the summed components; the source's radius is that of its first one, the disc.
+    """
+    table = scenes.scenes[(scenes.scenes["family"] == "lens") & (scenes.scenes["label"] == 1)]
+    if table.empty:
+        raise ValueError("no scene of family `lens` with label 1: draw the population with lens_fraction above 0")
+    source = _magnitude(scenes, Role.SOURCE_1, table["index"])
+    first = scenes.components[scenes.components["role"] == Role.SOURCE_1].groupby("scene")["r_e"].first()
+    magnification = table["magnification_1"].to_numpy()
+    return pd.DataFrame({
+        "z_lens": table["z_lens"].to_numpy(),
+        "z_source": table["z_source_1"].to_numpy(),
+        "theta_E": table["theta_E_1"].to_numpy(),
+        "sigma": table["sigma_lens"].to_numpy(),
+        "q": table["mass_q"].to_numpy(),
+        "lens_VIS": _magnitude(scenes, Role.TARGET, table["index"]),
+        "source_VIS": source,
+        "lensed_VIS": source - 2.5 * np.log10(magnification),
+        "source_r_e": first.reindex(table["index"]).to_numpy(),
+        "magnification": magnification,
+    })  # fmt: skip
+
+
+def compare(scenes: Scenes) -> pd.DataFrame:
+    """Percentiles 16, 50, 84 of each quantity, forecast and drawn, and whether all three are within the goal.
+
+    `off_<percentile>` is drawn - forecast [mag] of magnitudes, drawn / forecast - 1 of the rest.
+    """
+    table = drawn(scenes)
+    rows = {}
+    for quantity in FORECAST:
+        forecast, here = np.array(quantity.forecast), np.percentile(table[quantity.name], PERCENTILES)
+        off = here - forecast if quantity.magnitude else here / forecast - 1
+        row = {f"forecast_{p}": value for p, value in zip(PERCENTILES, forecast, strict=True)}
+        row |= {f"drawn_{p}": value for p, value in zip(PERCENTILES, here, strict=True)}
+        row |= {f"off_{p}": value for p, value in zip(PERCENTILES, off, strict=True)}
+        rows[quantity.name] = row | {"within": bool((np.abs(off) <= quantity.goal).all())}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+
+
+def figure(scenes: Scenes) -> Figure:
+    """Every quantity's histogram, its percentiles, and those of the forecast."""
+    table, comparison = drawn(scenes), compare(scenes)
+    page = Figure(figsize=(15, 6.4), layout="constrained", dpi=110)
+    page.get_layout_engine().set(wspace=0.06, hspace=0.06)
+    for quantity, axes in zip(FORECAST, page.subplots(2, 5).flat, strict=True):
+        _panel(axes, quantity, table[quantity.name].to_numpy(), comparison.loc[quantity.name])
+    handles, labels = page.axes[0].get_legend_handles_labels()
+    page.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    page.supylabel(f"share of the {len(table):,} detectable lenses drawn", fontsize="medium")
+    return page
+
+
+def _panel(axes: Axes, quantity: Quantity, values: np.ndarray, row: pd.Series) -> None:
+    low, high = np.percentile(values, (0.5, 99.5))
+    low, high = min(low, 0.9 * quantity.forecast[0]), max(high, quantity.forecast[2])
+    bins = np.geomspace(low, high, 33) if quantity.logarithmic else np.linspace(low, high, 33)
+    axes.axvspan(
+        quantity.forecast[0], quantity.forecast[2], color=FORECAST_COLOR, alpha=0.15, lw=0, label="forecast 16-84 %"
+    )
+    axes.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color=DRAWN_COLOR, alpha=0.55, label="drawn")
+    axes.axvline(quantity.forecast[1], color=FORECAST_COLOR, lw=2, label="forecast median")
+    here = [row[f"drawn_{p}"] for p in PERCENTILES]
+    for k, (value, style) in enumerate(zip(here, (":", "-", ":"), strict=True)):
+        axes.axvline(value, color="#1b3a5c", lw=1.3, ls=style, label="drawn 16, 50, 84 %" if k == 1 else None)
+    if quantity.logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlim=(low, high), xlabel=quantity.label, yticks=[])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    lines = (("drawn", here, DRAWN_COLOR), ("forecast", quantity.forecast, FORECAST_COLOR))
+    for height, (name, numbers, color) in zip((1.03, 1.11), lines, strict=True):
+        text = "   ".join(f"{number:.{quantity.decimals}f}" for number in numbers)
+        axes.text(0.0, height, name, transform=axes.transAxes, color=color, fontsize="small")
+        axes.text(1.0, height, text, transform=axes.transAxes, color=color, fontsize="small", ha="right")
+
+
+def counts_per_magnitude(galaxies: pd.DataFrame, sky_area: float) -> pd.DataFrame:
+    """VIS counts [arcmin^-2 mag^-1] of a pool's galaxies on sky_area [arcmin^2], drawn and published, 18 to 26.
+
+    Published: `counts.cumulative_counts`, the law that the pool is thinned to; `galaxies` is the number drawn.
+    """
+    low, high = COUNTS_BINS[:-1], COUNTS_BINS[1:]
+    magnitude = AB_ZERO_POINT_MICROJANSKY - 2.5 * np.log10(galaxies["flux_VIS"].to_numpy())
+    number = np.histogram(magnitude, COUNTS_BINS)[0]
+    return pd.DataFrame({
+        "magnitude": (low + high) / 2,
+        "galaxies": number,
+        "drawn": number / sky_area / (high - low),
+        "published": (cumulative_counts(high) - cumulative_counts(low)) / (high - low),
+    })  # fmt: skip
+
+
+def counts_figure(galaxies: pd.DataFrame, sky_area: float) -> Figure:
+    """The pool's counts, with Poisson errors, on the published law."""
+    table = counts_per_magnitude(galaxies, sky_area)
+    page = Figure(figsize=(5.5, 4), layout="constrained", dpi=110)
+    axes = page.subplots()
+    error = table["drawn"] / np.sqrt(np.maximum(table["galaxies"], 1))
+    axes.plot(table["magnitude"], table["published"], color=FORECAST_COLOR, lw=2, label="published")
+    axes.errorbar(table["magnitude"], table["drawn"], error, fmt="o", ms=4, color=DRAWN_COLOR, label="drawn")
+    axes.set(yscale="log", xlabel="VIS [AB mag]", ylabel=r"galaxies [arcmin$^{-2}$ mag$^{-1}$]")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper left")
+    return page
+
+
+def _magnitude(scenes: Scenes, role: Role, index: pd.Series) -> np.ndarray:
+    """VIS magnitude of what has a role in each scene of an index, before lensing."""
+    own = scenes.components[scenes.components["role"] == role]
+    flux = own.groupby("scene")["flux_VIS"].sum().reindex(index).to_numpy()
+    return AB_ZERO_POINT_MICROJANSKY - 2.5 * np.log10(flux)

@@ -1,0 +1,50 @@
+"""Worker processes: an ordered map over them, and Ctrl-C that only their parent hears."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context, resource_tracker
+
+OrderedMap = Callable[..., Iterator]
+"""(function, tasks) -> results in the tasks' order, as the built-in map"""
+
+
+@contextmanager
+def worker_map(processes: int, start: Callable[..., None], arguments: tuple) -> Iterator[OrderedMap]:
+    """Give a map over processes that `start(*arguments)` has set up; with 0 processes, over this one.
+
+    Worker processes begin with their tasks at once and work ahead of whoever reads the results; this process computes
+    each result when it is asked for. Leaving the context, by an interrupt too, ends the workers where they are. For the
+    main thread only, as it alone hears Ctrl-C.
+    """
+    if processes == 0:
+        start(*arguments)
+        yield map
+        return
+    with ExitStack() as ended:
+        with _deaf_children():
+            # spawned, not forked: a forked torch may hang
+            pool = ended.enter_context(get_context("spawn").Pool(processes, start, arguments))
+        yield pool.imap
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that start in here never hear Ctrl-C; one that comes meanwhile is heard when they have started.
+
+    A terminal sends Ctrl-C to all of its processes. A worker inherits the blocked signal and so is deaf from its first
+    import on, long before it could ignore the signal itself.
+    """
+    resource_tracker.ensure_running()  # the pool would start it, and it unblocks the signal
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        signal.raise_signal(signal.SIGINT)

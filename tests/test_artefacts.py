@@ -1,0 +1,174 @@
+"""Artefacts: what a scene's row says, and what becomes of the image."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lensdream import config
+from lensdream.optics.artefacts import ArtefactCounts, apply_artefacts
+from lensdream.population import artefacts, nonlenses
+from lensdream.population.draft import blank
+from lensdream.population.galaxies import draw_pools
+from lensdream.scene import Role
+from lensdream.survey import EUCLID, Band
+
+SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
+SKY_SIGMA = torch.tensor(EUCLID.sky_sigma)
+STAMP = 80
+FLAWS = ("cosmic_rays", "hot_pixels", "dead_columns", "edge", "missing_bands")
+
+
+def image():
+    noise = torch.randn(4, STAMP, STAMP, generator=torch.Generator().manual_seed(0))
+    return noise * SKY_SIGMA[:, None, None]
+
+
+def spoil(row, seed=1):
+    return apply_artefacts(image(), row, SKY_SIGMA, torch.Generator().manual_seed(seed))
+
+
+def changed(row, seed=1):
+    return spoil(row, seed) != image()
+
+
+def spoilt_draft(kind, seed):
+    rng = np.random.default_rng(seed)
+    draft = blank("empty", 0, "test", rng)
+    kind(draft, rng)
+    return draft
+
+
+def has_flaw(draft):
+    return any(draft.row[name] for name in FLAWS)
+
+
+def test_the_shares_of_the_kinds_add_up_to_one():
+    assert sum(artefacts.KINDS.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", artefacts.KINDS, ids=lambda kind: kind.__name__)
+def test_every_kind_leaves_one_trace_of_sensible_size(kind):
+    for seed in range(20):
+        draft = spoilt_draft(kind, seed)
+        row, parts = draft.row, draft.components
+        assert has_flaw(draft) + len(parts) == 1
+        assert sum(bool(row[name]) for name in FLAWS) <= 1
+        assert row["edge"] == 0 or 0.05 <= row["edge"] <= 0.45
+        assert row["edge_side"] in range(4)
+        assert row["missing_bands"] in (0, 2, 4, 8, 14)
+        for (
+            role,
+            plane,
+            *_,
+        ) in parts:
+            assert role == Role.NEIGHBOUR
+            assert plane == 0
+
+
+@pytest.mark.parametrize("kind", [artefacts.ghost, artefacts.trail], ids=lambda kind: kind.__name__)
+def test_ghosts_and_trails_shine_in_one_band(kind):
+    for seed in range(20):
+        (part,) = spoilt_draft(kind, seed).components
+        in_sky = np.array(part[8:12]) / np.array(EUCLID.sky_sigma)
+        assert np.sort(in_sky)[-2] <= 0.1 * in_sky.max()
+
+
+def test_the_artefact_family_always_has_one_and_others_seldom():
+    pools, rng = draw_pools(3, 0.02, 27.0, 20_000), np.random.default_rng(5)
+    flawed = 0
+    for _ in range(60):
+        draft = nonlenses.draw("artefact", pools, "test", rng, SETTINGS)
+        # a ghost or a trail is the last component, the only one that shines in one band
+        last = np.array(draft.components[-1][8:12]) / EUCLID.sky_sigma if draft.components else np.ones(4)
+        in_one_band = np.sort(last)[-2] <= 0.1 * last.max()
+        assert has_flaw(draft) != in_one_band
+        flawed += has_flaw(draft)
+    assert 30 < flawed < 60
+    spoilt = [has_flaw(nonlenses.draw("field", pools, "test", rng, SETTINGS)) for _ in range(100)]
+    assert sum(spoilt) < 15
+
+
+def test_an_image_without_artefacts_is_the_same_object():
+    whole = image()
+    assert apply_artefacts(whole, ArtefactCounts(edge_side=2), SKY_SIGMA, torch.Generator()) is whole
+
+
+def test_the_image_that_comes_in_is_left_alone():
+    whole = image()
+    row = ArtefactCounts(3, 3, 2, 0.2, 1, 8)
+    assert not torch.equal(apply_artefacts(whole, row, SKY_SIGMA, torch.Generator().manual_seed(2)), whole)
+    assert torch.equal(whole, image())
+
+
+def test_artefacts_follow_from_the_generator_alone():
+    row = ArtefactCounts(4, 3, 2, 0.1, 3, 0)
+    assert torch.equal(spoil(row), spoil(row))
+    assert not torch.equal(spoil(row), spoil(row, seed=2))
+
+
+def test_a_cosmic_ray_is_a_thin_bright_track_in_one_band():
+    in_vis = 0
+    for seed in range(40):
+        excess = spoil(ArtefactCounts(cosmic_rays=1), seed) - image()
+        touched = (excess.flatten(1) > 0).any(1)
+        assert touched.sum() <= 1  # a track may start beyond the stamp
+        assert (excess >= -1e-9).all()
+        assert (excess.amax((1, 2)) <= 501 * SKY_SIGMA).all()
+        if touched[Band.VIS]:
+            in_vis += 1
+            assert (excess[Band.VIS] > 0).sum() <= 2 * 25  # one pixel wide, a step to the side here and there
+    assert 20 <= in_vis < 40
+
+
+def test_a_hot_pixel_is_one_in_vis_and_smeared_in_the_near_infrared():
+    sizes = {"VIS": set(), "near infrared": set()}
+    for seed in range(60):
+        excess = spoil(ArtefactCounts(hot_pixels=1), seed) - image()
+        bands = (excess.flatten(1) > 1e-6).any(1).nonzero().flatten().tolist()
+        if bands:
+            ys, xs = (excess[bands[0]] > 1e-6).nonzero(as_tuple=True)
+            size = int(max(ys.max() - ys.min(), xs.max() - xs.min())) + 1
+            sizes["VIS" if bands[0] == Band.VIS else "near infrared"].add(size)
+    assert sizes["VIS"] == {1}
+    assert max(sizes["near infrared"]) <= 6
+    assert max(sizes["near infrared"]) > 3
+
+
+def test_a_dead_column_changes_whole_lines_of_one_band():
+    for seed in range(20):
+        difference = changed(ArtefactCounts(dead_columns=1), seed)
+        bands = difference.flatten(1).any(1)
+        assert bands.sum() == 1
+        one = difference[bands][0]
+        lines = one if one.any(1).sum() <= 3 else one.T
+        width = int(lines.any(1).sum())
+        assert 1 <= width <= (1 if bands[Band.VIS] else 3)
+        assert lines[lines.any(1)].all()
+
+
+@pytest.mark.parametrize(
+    ("side", "beyond"),
+    [(0, np.s_[:, :, :20]), (1, np.s_[:, :20, :]), (2, np.s_[:, :, -20:]), (3, np.s_[:, -20:, :])],
+)
+def test_beyond_the_edge_there_is_nothing_in_vis_or_in_the_near_infrared(side, beyond):
+    seen = set()
+    for seed in range(10):
+        spoilt = spoil(ArtefactCounts(edge=0.25, edge_side=side), seed)
+        blank_bands = tuple((spoilt[beyond].flatten(1) == 0).all(1).tolist())
+        assert blank_bands in {(True, False, False, False), (False, True, True, True)}
+        difference = spoilt != image()
+        assert difference.sum() == sum(blank_bands) * 20 * STAMP
+        seen.add(blank_bands)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("missing", [2, 4, 8, 14])
+def test_a_missing_band_is_zero_and_the_others_are_untouched(missing):
+    spoilt = spoil(ArtefactCounts(missing_bands=missing))
+    for band in Band:
+        if missing & 2**band:
+            assert (spoilt[band] == 0).all()
+        else:
+            assert torch.equal(spoilt[band], image()[band])

@@ -1,0 +1,215 @@
+"""Scenes drawn in lots, for a store and anew for every epoch of a training."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lensdream import config, train
+from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
+from lensdream.dataset import fresh
+from lensdream.dataset.fresh import FreshScenes, fresh_scenes
+from lensdream.dataset.labelled import LabelledImages
+from lensdream.population import stage
+from lensdream.population.galaxies import draw_pools
+from lensdream.processes import worker_map
+from lensdream.simulate.shards import in_chunks, renderer_of
+from lensdream.train import fit
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+POPULATION = dataclasses.replace(
+    config.load("population", PopulationConfig, "quick", PARAMS),
+    train=30, validation=12, test=12, undetectable=3, compound_arc=2, double_ring=2, faint_second=2,
+)  # fmt: skip
+SIMULATE = SimulateConfig(
+    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=4, workers=2, renderer="lensdream"
+)  # fmt: skip
+TRAIN = TrainConfig(
+    seed=3, width=8, dropout=0.1, learning_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8, shift_pixels=1,
+    band_dropout=0.1, label_smoothing=0.0, averaging=0.8, epochs=3, fresh_scenes=24, threads=1,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pools():
+    return draw_pools(3, 0.02, 27.0, 20_000)
+
+
+@pytest.fixture
+def few_pools(pools, monkeypatch):
+    """Drawing scenes takes these pools and no new ones."""
+    monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
+    return pools
+
+
+@pytest.fixture
+def scenes_an_epoch(pools):
+    """`FreshScenes` in this process, of n scenes for three epochs."""
+
+    def made(n):
+        with worker_map(0, fresh.start_worker, (POPULATION, SIMULATE, pools)) as ordered:
+            return FreshScenes(POPULATION, SIMULATE, n, 3, ordered)
+
+    return made
+
+
+@pytest.mark.parametrize("n", [2, 57, 1000])
+@pytest.mark.parametrize("lens_fraction", [0.0, 0.1, 0.5, 1.0])
+def test_lots_add_up(n, lens_fraction):
+    settings = dataclasses.replace(POPULATION, lens_fraction=lens_fraction)
+    lots = stage.labelled_lots(settings, "train", n)
+    assert sum(lot.n + lot.controls for lot in lots) == n
+    assert sum(lot.n for lot in lots if lot.family == stage.LENS) == round(n * lens_fraction)
+    assert all(max(lot.n, lot.controls) <= stage.LOT for lot in lots)
+    assert len({(lot.family, lot.number) for lot in lots}) == len(lots)
+
+
+def test_a_population_is_what_was_asked_for(few_pools):
+    scenes = stage.draw_scenes(POPULATION, 1)
+    counts = stage.summary(scenes)["counts"]
+    assert {name: sum(n for key, n in counts.items() if key.startswith(name)) for name in ("train", "validation")} == {
+        "train": 30, "validation": 12,
+    }  # fmt: skip
+    assert counts["train/lens"] == 15
+    assert counts["train/elliptical"] == 3
+    assert counts["test/undetectable"] == 3
+    assert counts["compound/matched_single"] == 6
+    assert counts["compound/faint_second"] == 2
+    table = scenes.scenes
+    assert table["index"].tolist() == list(range(len(table)))
+    assert scenes.components["scene"].is_monotonic_increasing
+    assert table["seed"].nunique() == len(table) - counts["compound/matched_single"] - sum(
+        counts.get(f"{split}/elliptical", 0) for split in ("train", "validation", "test")
+    )
+    paired = table[table["partner"] >= 0]
+    partners = table.loc[paired["partner"]]
+    assert partners["partner"].tolist() == paired["index"].tolist()
+    assert (partners["seed"].to_numpy() == paired["seed"].to_numpy()).all()
+    assert (partners["mass_q"].to_numpy() == paired["mass_q"].to_numpy()).all()
+    assert set(zip(paired["family"], partners["family"], strict=True)) == {
+        ("lens", "elliptical"), ("elliptical", "lens"), ("compound_arc", "matched_single"),
+        ("matched_single", "compound_arc"), ("double_ring", "matched_single"), ("matched_single", "double_ring"),
+        ("faint_second", "matched_single"), ("matched_single", "faint_second"),
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_population_does_not_depend_on_the_processes(few_pools):
+    settings = dataclasses.replace(POPULATION, test=0, compound_arc=0, double_ring=0)
+    one, two = (stage.draw_scenes(settings, workers) for workers in (1, 2))
+    pd.testing.assert_frame_equal(one.scenes, two.scenes)
+    pd.testing.assert_frame_equal(one.components, two.components)
+
+
+def test_more_controls_than_lenses_leave_some_without_a_partner(pools):
+    stage.start_worker(POPULATION, pools)
+    table = stage.draw_lot(stage.Lot("lens", "train", 0, n=2, controls=4)).scenes
+    assert table["family"].tolist() == ["lens"] * 2 + ["elliptical"] * 4
+    assert table["partner"].tolist() == [2, 3, 0, 1, -1, -1]
+
+
+def test_nothing_asked_for_is_nothing_drawn(few_pools):
+    numbers = ("train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second")
+    scenes = stage.draw_scenes(dataclasses.replace(POPULATION, **dict.fromkeys(numbers, 0)), 1)
+    assert len(scenes) == len(scenes.components) == 0
+    assert stage.summary(scenes)["counts"] == {}
+
+
+def test_a_family_that_the_settings_allow_none_of_names_the_remedy(pools, monkeypatch):
+    monkeypatch.setattr(stage, "MOST_BARREN", 2)
+    stage.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
+    with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
+        stage.draw_lot(stage.Lot("double_ring", "compound", 0, 5))
+
+
+def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
+    scenes = scenes_an_epoch(24)
+    first, again, other = scenes.epoch(0), scenes.epoch(0), scenes.epoch(1)
+    assert len(scenes) == len(first) == 24
+    assert first.images.dtype == torch.float16
+    assert set(first.labels.tolist()) == {0.0, 1.0}
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.labels, again.labels)
+    assert not (first.images == other.images).all((1, 2, 3)).any()
+
+
+def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
+    scenes = scenes_an_epoch(24)
+    epoch = scenes.epoch(2)
+    table = stage.joined(map(stage.draw_lot, scenes.lots(2)))
+    assert table.scenes["label"].tolist() == epoch.labels.tolist()
+    for k in (0, 13, 23):
+        (alone,) = in_chunks(renderer_of(SIMULATE), table.take([k]), 4)
+        assert torch.allclose(alone.images[0], epoch.images[k].float(), rtol=2e-3, atol=1e-6)  # float16
+
+
+def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_pools):
+    stored = stage.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
+    anew = stage.joined(map(stage.draw_lot, scenes_an_epoch(24).lots(0))).scenes["seed"]
+    assert not set(stored) & set(anew)
+
+
+@pytest.mark.slow
+def test_processes_draw_the_same_and_the_next_epoch_ahead(scenes_an_epoch, few_pools):
+    with fresh_scenes(POPULATION, SIMULATE, 24, 2) as scenes:
+        first = scenes.epoch(0)
+        assert set(scenes._ahead) == {1}
+        second = scenes.epoch(1)
+        assert not scenes._ahead  # it was the last
+    here = scenes_an_epoch(24)
+    assert torch.equal(here.epoch(0).images, first.images)
+    assert torch.equal(here.epoch(1).images, second.images)
+
+
+def test_a_killed_training_on_fresh_scenes_ends_with_the_same_weights(scenes_an_epoch, tmp_path):
+    validation = scenes_an_epoch(16).epoch(7)
+    whole = fit(TRAIN, scenes_an_epoch(24), validation)
+
+    def killed(record, model, best):
+        if record.epoch == 1:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "training.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(TRAIN, scenes_an_epoch(24), validation, checkpoint=path, on_epoch=killed)
+    torch.manual_seed(99)
+    resumed = fit(TRAIN, scenes_an_epoch(24), validation, checkpoint=path)
+    assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_other_scenes_have_another_identity(scenes_an_epoch):
+    scenes = scenes_an_epoch(24)
+    more_workers = dataclasses.replace(scenes, simulate=dataclasses.replace(SIMULATE, workers=5))
+    other = dataclasses.replace(scenes, population=dataclasses.replace(POPULATION, seed=1))
+    assert scenes.identity == more_workers.identity
+    assert len({scenes.identity, other.identity, dataclasses.replace(scenes, n=26).identity}) == 3
+
+
+@pytest.mark.parametrize(("fraction", "words"), [(0.0, "0 lenses"), (1.0, "0 non-lenses")])
+def test_scenes_of_one_label_are_refused(fraction, words):
+    settings = dataclasses.replace(POPULATION, lens_fraction=fraction)
+    with pytest.raises(ValueError, match=rf"train.fresh_scenes = 24 gives .*{words}.*change population.lens_fraction"):
+        FreshScenes(settings, SIMULATE, 24, 3, map)
+
+
+def test_a_store_of_another_stamp_cannot_validate(tmp_path):
+    class Store:
+        stamp = 40
+        folder = tmp_path
+
+    with (
+        pytest.raises(ValueError, match="simulate.stamp = 80 is not the 40 pixels of .* run the simulate stage again"),
+        train.training_images(TRAIN, Store(), "quick", PARAMS.parent),
+    ):
+        pass
+
+
+def test_stored_images_are_the_same_in_every_epoch():
+    images = LabelledImages(torch.zeros(4, 4, 32, 32, dtype=torch.float16), torch.tensor(np.arange(4) % 2))
+    assert images.epoch(0) is images.epoch(5) is images
+    assert len(images) == 4

@@ -1,0 +1,198 @@
+"""Families of non-lenses: what they are made of, and that light is neither made nor lost."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lensdream import config
+from lensdream.population import nonlenses
+from lensdream.population.draft import POINT_R_E, assemble, blank
+from lensdream.population.galaxies import draw_pools
+from lensdream.population.mergers import LARGEST_SHELL, add_double_nucleus, add_pair, add_shells
+from lensdream.population.morphology import Body, add_edge_on, add_irregular, add_spiral, arc, crest
+from lensdream.population.rings import LARGEST_RADIUS, SMALLEST_RADIUS, add_ring_galaxy
+from lensdream.population.stars import SPIKED, add_star
+from lensdream.scene import FAMILIES_NON_LENS, FLUX_COLUMNS, Role, Shape
+from lensdream.survey import N_BANDS, Band, microjansky
+
+SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
+FLUX = np.array([10.0, 15.0, 20.0, 26.0])
+DRAWS = 30
+MOST_PARTS = 12
+"""components of a target and its companions, before the neighbours"""
+
+
+@pytest.fixture(scope="module")
+def pools():
+    return draw_pools(3, 0.02, 27.0, 20_000)
+
+
+def scenes_of(family, pools, seed=4):
+    rng = np.random.default_rng(seed)
+    return assemble([nonlenses.draw(family, pools, "test", rng, SETTINGS) for _ in range(DRAWS)])
+
+
+def some_body(rng, **changes):
+    values = {"x": 0.1, "y": -0.2, "r_e": rng.uniform(0.2, 1.5), "q": rng.uniform(0.3, 1.0), "phi": 1.0, "flux": FLUX}
+    return Body(**(values | changes))
+
+
+def parts_of(*adders):
+    """Components of DRAWS galaxies, one scene each, made by the adders in turn."""
+    drafts = []
+    for seed in range(DRAWS):
+        rng = np.random.default_rng(seed)
+        drafts.append(blank("spiral", 0, "test", rng))
+        adders[seed % len(adders)](drafts[-1], rng)
+    return assemble(drafts).components
+
+
+SHAPES = {
+    "spiral": lambda draft, rng: add_spiral(draft, some_body(rng), rng),
+    "edge_on": lambda draft, rng: add_edge_on(draft, some_body(rng, q=rng.uniform(0.1, 0.25)), rng),
+    "irregular": lambda draft, rng: add_irregular(draft, some_body(rng), rng),
+    "ring": lambda draft, rng: add_ring_galaxy(draft, some_body(rng), FLUX[0] * np.ones(N_BANDS), rng),
+    "double nucleus": lambda draft, rng: add_double_nucleus(draft, some_body(rng), rng),
+    "shells": lambda draft, rng: add_shells(draft, some_body(rng), rng),
+    "pair": lambda draft, rng: add_pair(
+        draft, some_body(rng, flux=0.4 * FLUX), some_body(rng, x=1.0, flux=0.6 * FLUX), rng, (True, False)
+    ),
+    "star": lambda draft, rng: add_star(
+        draft, Role.TARGET, 0.0, 0.0, 23.9 - 2.5 * np.log10(FLUX[0]), 0.3, rng
+    ),
+}  # fmt: skip
+
+
+def test_the_families_are_those_of_the_table_but_the_paired_control():
+    assert tuple(nonlenses.FAMILIES) == tuple(name for name in FAMILIES_NON_LENS if name != "elliptical")
+
+
+@pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
+def test_every_family_makes_scenes_without_mass_that_can_be_drawn(pools, family):
+    scenes = scenes_of(family, pools)
+    table, parts = scenes.scenes, scenes.components
+    assert set(table["family"]) == {family}
+    assert (table["label"] == 0).all()
+    assert (table[["theta_E_1", "theta_E_2", "theta_E_12", "shear_1", "shear_2"]] == 0).all(axis=None)
+    assert (parts["plane"] == 0).all()
+    assert set(parts["role"]) <= {Role.TARGET, Role.NEIGHBOUR}
+    assert np.isfinite(parts.to_numpy(float)).all()
+    assert (parts[["r_e", "sersic_index", "q"]] > 0).all(axis=None)
+    assert (parts["q"] <= 1).all()
+    assert (parts[list(FLUX_COLUMNS)] >= 0).all(axis=None)
+    assert (parts[["ring_width", "arm_contrast", "dust_width"]] >= 0).all(axis=None)
+    assert (parts.loc[parts["arm_contrast"] > 0, "arm_number"] >= 1).all()
+    assert (np.sin(parts["arm_pitch"]) != 0).all()  # arms without pitch would wind for ever
+    with_target = parts.loc[parts["role"] == Role.TARGET, "scene"].nunique()
+    assert with_target == {"empty": 0}.get(family, DRAWS) or family == "artefact"
+
+
+@pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
+def test_a_scene_is_made_of_few_components(pools, family):
+    rng = np.random.default_rng(6)
+    drafts = [nonlenses.FAMILIES[family](pools, "test", rng) for _ in range(DRAWS)]
+    counts = [len(draft.components) for draft in drafts]
+    assert np.mean(counts) <= 8
+    targets = [sum(part[0] == Role.TARGET for part in draft.components) for draft in drafts]
+    assert max(targets) <= MOST_PARTS
+
+
+@pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
+def test_the_same_seed_draws_the_same_scenes(pools, family):
+    one, two = (nonlenses.draw(family, pools, "test", np.random.default_rng(9), SETTINGS) for _ in range(2))
+    assert one.components == two.components
+    assert one.row["seed"] == two.row["seed"]
+
+
+@pytest.mark.parametrize("shape", sorted(SHAPES))
+def test_a_shape_shares_out_the_light_that_there_is(shape):
+    parts = parts_of(SHAPES[shape])
+    assert parts["flux_VIS"].min() >= 0
+    assert parts.groupby("scene")["flux_VIS"].sum().to_numpy() == pytest.approx(np.full(DRAWS, FLUX[Band.VIS]))
+
+
+@pytest.mark.parametrize("family", ["spiral", "ring", "merger", "edge_on", "group"])
+def test_targets_are_as_bright_as_deflectors(pools, family):
+    parts = scenes_of(family, pools).components
+    flux = parts[parts["role"] == Role.TARGET].groupby("scene")["flux_VIS"].sum()
+    assert flux.between(0.999 * nonlenses.FAINTEST, 1.001 * nonlenses.BRIGHTEST).all()
+
+
+def test_ring_galaxies_have_rings_as_large_as_those_of_lenses():
+    parts = parts_of(SHAPES["ring"])
+    rings = parts[parts["ring_width"] > 0]
+    assert rings["scene"].nunique() == DRAWS
+    # those within an outer ring are smaller, and polar ones are foreshortened
+    largest = (rings["r_e"] / np.sqrt(rings["q"])).groupby(rings["scene"]).max()
+    assert (largest >= 0.99 * SMALLEST_RADIUS).all()
+    assert (rings["r_e"] <= LARGEST_RADIUS).all()
+    assert rings["ring_width"].between(0.05, 0.3).all()
+
+
+def test_mergers_have_tails_or_shells_or_two_nuclei():
+    shells, pairs = parts_of(SHAPES["shells"]), parts_of(SHAPES["pair"])
+    assert (shells["ring_width"] > 0).groupby(shells["scene"]).sum().between(2, 4).all()
+    assert shells.loc[shells["ring_width"] > 0, "r_e"].max() <= LARGEST_SHELL
+    tails = pairs[pairs["arm_contrast"] >= 3]
+    assert tails["scene"].nunique() > 0.7 * DRAWS
+    assert (tails["flux_VIS"] < 0.3 * FLUX[0]).all()
+    double = parts_of(SHAPES["double nucleus"])
+    assert (double["arm_contrast"].between(0.2, 0.9).groupby(double["scene"]).sum() >= 1).all()
+
+
+def test_dust_hides_more_of_an_edge_on_disc_in_vis_than_in_h():
+    parts = parts_of(SHAPES["edge_on"])
+    dusty = parts[parts["dust_width"] > 0]
+    assert 0.4 < dusty["scene"].nunique() / DRAWS < 0.9
+    for _, lane in dusty.iterrows():
+        disc = parts[(parts["scene"] == lane["scene"]) & (parts["r_e"] == lane["r_e"])]
+        assert len(disc) == 2
+        share = lane[list(FLUX_COLUMNS)].to_numpy(float) / disc[list(FLUX_COLUMNS)].sum().to_numpy()
+        assert share[Band.VIS] > 0.6 > 0.4 > share[Band.H]
+    assert (parts.groupby("scene")["q"].min() <= 0.25).all()
+
+
+def test_members_of_a_group_have_one_colour(pools):
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        parts = assemble([nonlenses.group(pools, "test", rng)]).components
+        target, members = (parts[parts["role"] == role] for role in (Role.TARGET, Role.NEIGHBOUR))
+        expected = np.log10(target["flux_H"].sum() / target["flux_VIS"].sum())
+        difference = 2.5 * np.abs(np.log10(members["flux_H"] / members["flux_VIS"]) - expected)
+        assert 2 <= (difference < 0.25).sum() <= len(members)
+
+
+def test_only_bright_stars_have_spikes_the_same_in_all_bands():
+    for magnitude in (SPIKED - 2.0, SPIKED + 1.0):
+        draft = blank("star", 0, "test", np.random.default_rng(1))
+        add_star(draft, Role.TARGET, 0.0, 0.0, magnitude, 0.2, np.random.default_rng(2))
+        parts = assemble([draft]).components
+        point, spikes = parts[parts["q"] == 1.0], parts[parts["q"] < 0.1]
+        assert len(point) == 1
+        assert point["r_e"].item() == POINT_R_E
+        assert len(spikes) == (6 if magnitude < SPIKED else 0)
+        assert parts["flux_VIS"].sum() == pytest.approx(microjansky(magnitude))
+        if len(spikes):
+            in_vis = spikes["flux_VIS"] > 0
+            assert sorted(spikes.loc[in_vis, "phi"]) == pytest.approx([0.2, 0.2 + np.pi / 3, 0.2 + 2 * np.pi / 3])
+            assert sorted(spikes.loc[~in_vis, "phi"]) == pytest.approx(sorted(spikes.loc[in_vis, "phi"]))
+            length = spikes["r_e"] / np.sqrt(spikes["q"])
+            assert length[~in_vis].min() > length[in_vis].max()
+
+
+def test_an_arc_is_brightest_where_it_is_meant_to_be():
+    # crest() is the zero of the phase of optics.sersic.spiral_arms
+    assert crest(arc(0.7, 3.0, 0.1), 1.0) == pytest.approx(0.7)
+    assert crest(arc(0.7, 3.0, 0.1, number=2), 1.3, arm=1) == pytest.approx(0.7 + np.pi)
+    spiral = Shape(arm_contrast=1.0, arm_number=2.0, arm_pitch=0.3, arm_phase=0.4)
+    phase = 2 * (crest(spiral, 1.7) - np.log(1.7) / np.tan(0.3)) + 0.4
+    assert np.cos(phase) == pytest.approx(1.0)
+
+
+def test_a_point_of_a_disc_lies_on_its_ellipse():
+    body = Body(1.0, 2.0, 0.5, 0.25, np.pi / 2, FLUX)
+    x, y = body.sky(body.disc_point(0.5, 0.0))  # along the major axis, which points up; 0.5 / sqrt(q) = 1
+    assert (x, y) == pytest.approx((1.0, 3.0))
+    x, y = body.sky(body.disc_point(0.5, np.pi / 2))
+    assert (x, y) == pytest.approx((0.75, 2.0))
