@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-RADII, ANGLES = 20, 40
+RADII, ANGLES = 14, 30
 """nodes along the radius and around the cusp"""
-CONCENTRATION = 4
+CONCENTRATION = 2
 """power that crowds the radii at the cusp"""
 WINDOW_EDGE = 2.0
 """radius, in those of the window, beyond which it is below 2e-7"""
@@ -53,12 +53,13 @@ def spread(position: Tensor, cells: int) -> Tensor:
     """
     first = position.floor()
     nearest = torch.arange(-2, 4, device=position.device)
-    distance = (position - first)[..., None] - nearest
-    weights = torch.ones_like(distance)
+    distance = [position - first - place for place in range(-2, 4)]
+    weights = []
     for k in range(6):
-        for other in range(6):
-            if other != k:
-                weights[..., k] *= distance[..., other] / (k - other)
+        others = [other for other in range(6) if other != k]
+        scale = math.prod(k - other for other in others)
+        weights.append(torch.stack([distance[other] for other in others]).prod(0) / scale)
+    weights = torch.stack(weights, -1)
     index = (first.long()[..., None] + nearest).clamp(0, cells - 1)
     return weights.new_zeros(*position.shape, cells).scatter_add_(-1, index, weights)
 

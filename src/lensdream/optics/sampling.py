@@ -86,13 +86,17 @@ class Frame:
         rows = fine.reshape(*lead, width, s, width * s).sum(-2)
         return rows.reshape(*lead, width, width, s).sum(-1) / s**2
 
-    def to_fine(self, samples: Tensor, pixels: Tensor) -> Tensor:
+    def to_fine(self, samples: Tensor) -> Tensor:
         """The whole frame at the fine sampling, outer pixels repeated: (..., P) -> (..., s width, s width)."""
+        *lead, _ = samples.shape
         s, w = self.supersampling, self.fine_width
+        n_outer = int(self._outer.sum())
+        pixels = samples.new_zeros(*lead, self.width, self.width)
+        pixels[..., self._outer.to(samples.device)] = samples[..., :n_outer]
         repeated = pixels[..., :, None, :, None].expand(*pixels.shape[:-1], s, self.width, s)
-        fine = repeated.reshape(*pixels.shape[:-2], s * self.width, s * self.width)
+        fine = repeated.reshape(*lead, s * self.width, s * self.width)
         inner = slice(self._inner.start * s, self._inner.stop * s)
-        fine[..., inner, inner] = samples[..., -((w * s) ** 2) :].reshape(*samples.shape[:-1], w * s, w * s)
+        fine[..., inner, inner] = samples[..., n_outer:].reshape(*lead, w * s, w * s)
         return fine
 
     def crop(self, frame: Tensor) -> Tensor:

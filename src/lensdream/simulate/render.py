@@ -155,15 +155,14 @@ class Renderer:
         """Noiseless images (B, band, y, x), truth (B, role, y, x), flux before the PSF (B, role); see `Rendered`."""
         sampled = self._sample(scenes, N_BANDS)
         frame, psf = self.frame, scenes.scenes["psf"].to_numpy()
-        pixels = frame.to_pixels(sampled.samples)
-        mosaic = pixels.new_empty(len(scenes), N_BANDS, frame.width, frame.width)
+        mosaic = self._x.new_empty(len(scenes), N_BANDS, frame.width, frame.width)
         for k in range(len(scenes)):  # one by one, for a scene's fine maps fill a CPU's cache
-            fine = frame.to_fine(sampled.samples[k, :N_BANDS], pixels[k, :N_BANDS])
+            fine = frame.to_fine(sampled.samples[k, :N_BANDS])
             for core in sampled.cores[k]:
                 core.add_to(fine, core.weights[:N_BANDS])
             mosaic[k] = convolve_and_thin(fine, self._transfer(int(psf[k]))[0], frame.supersampling)
         mosaic[:, Band.Y :] = self._expose(mosaic[:, Band.Y :], scenes.scenes)
-        truth, flux = self._truth(pixels[:, N_BANDS:], sampled, psf)
+        truth, flux = self._truth(frame.to_pixels(sampled.samples[:, N_BANDS:]), sampled, psf)
         return frame.crop(mosaic) * frame.pixel_scale**2, truth, flux
 
     def arcs(self, scenes: Scenes) -> tuple[Tensor, Tensor]:
