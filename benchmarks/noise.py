@@ -17,6 +17,7 @@ import pandas as pd
 from astropy.io import fits
 from scipy.ndimage import binary_dilation, uniform_filter
 
+from lensdream.observe.cutouts import BAD_RMS
 from lensdream.optics.sampling import Frame
 from lensdream.scene import BACKGROUND_COLUMNS, COMPONENT_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
 from lensdream.simulate.render import Renderer
@@ -31,8 +32,6 @@ FAINTEST = 2.5
 """scatters of the smoothed sky above which a pixel belongs to a source"""
 GROWN = 6
 """by this much around [pixel]"""
-BAD_RMS = 1e8
-"""an RMS from here on marks a bad pixel"""
 LEAST_SKY = 2000
 """pixels of sky that a cutout needs to count"""
 BOUND, LEAST_DIFFERENCE = 0.1, 0.02

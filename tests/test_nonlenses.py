@@ -7,10 +7,11 @@ import pytest
 
 from lensdream import config
 from lensdream.population import nonlenses
+from lensdream.population.body import Body
 from lensdream.population.draft import POINT_R_E, assemble, blank
 from lensdream.population.galaxies import draw_pools
 from lensdream.population.mergers import LARGEST_SHELL, add_double_nucleus, add_pair, add_shells
-from lensdream.population.morphology import Body, add_edge_on, add_irregular, add_spiral, arc, crest
+from lensdream.population.morphology import add_edge_on, add_irregular, add_spiral, arc, crest
 from lensdream.population.rings import LARGEST_RADIUS, SMALLEST_RADIUS, add_ring_galaxy
 from lensdream.population.stars import SPIKED, add_star
 from lensdream.scene import FAMILIES_NON_LENS, FLUX_COLUMNS, Role, Shape

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lensdream.config import PopulationConfig
 from lensdream.population.artefacts import add_artefact
+from lensdream.population.body import TILT, Body, draw_sersic_index
 from lensdream.population.galaxies import Galaxy, Pools
 from lensdream.scene import (
     BACKGROUND_COLUMNS,
@@ -77,7 +78,7 @@ def redden(flux: np.ndarray, share: float, tilt: float) -> tuple[np.ndarray, np.
 
     tilt [mag]: how much redder the first is than the whole in VIS - H. Sums to `flux` in every band.
     """
-    weight = share * 10 ** (0.4 * tilt * np.array([0.0, 0.4, 0.7, 1.0]))
+    weight = share * 10 ** (0.4 * tilt * TILT)
     weight = np.minimum(weight, 0.95)
     return flux * weight, flux * (1 - weight)
 
@@ -107,22 +108,18 @@ def add_galaxy(
     phi = rng.uniform(0, np.pi)
     flux, r_e, q = fluxes(galaxy), float(galaxy["r_e"]), float(galaxy["q"])
     if galaxy["red"]:
-        draft.add(role, plane, x, y, r_e, rng.uniform(2.0, 4.5), q, phi, flux)
+        draft.add(role, plane, x, y, r_e, draw_sersic_index(True, rng), q, phi, flux)
         return
+    body = Body(x, y, r_e, q, phi, flux, role)
     chances = LENSED_CLUMPS if plane > 0 else UNLENSED_CLUMPS
     n_clumps = rng.choice(len(chances), p=chances) if plane > 0 or flux[Band.VIS] > CLUMPY_FLUX else 0
     shares = rng.uniform(0.03, 0.12, n_clumps)
-    draft.add(role, plane, x, y, r_e, rng.uniform(0.7, 1.6), q, phi, flux * (1 - shares.sum()))
+    draft.add(role, plane, x, y, r_e, draw_sersic_index(False, rng), q, phi, flux * (1 - shares.sum()))
     for share in shares:
-        radius, angle = r_e * rng.uniform(0.2, 1.5), rng.uniform(0, 2 * np.pi)
-        u, v = radius * np.cos(angle) / np.sqrt(q), radius * np.sin(angle) * np.sqrt(q)
+        at = body.sky(body.disc_point(r_e * rng.uniform(0.2, 1.5), rng.uniform(0, 2 * np.pi)))
         # star-forming clumps are bluer than their disc
-        tint = 10 ** (-0.4 * rng.uniform(0.0, 0.6) * np.array([0.0, 0.4, 0.7, 1.0]))
-        draft.add(
-            role, plane,
-            x + np.cos(phi) * u - np.sin(phi) * v, y + np.sin(phi) * u + np.cos(phi) * v,
-            max(0.15 * r_e, 0.02), 0.5, 1.0, 0.0, flux * share * tint,
-        )  # fmt: skip
+        tint = 10 ** (-0.4 * rng.uniform(0.0, 0.6) * TILT)
+        draft.add(role, plane, *at, max(0.15 * r_e, 0.02), 0.5, 1.0, 0.0, flux * share * tint)
 
 
 def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:

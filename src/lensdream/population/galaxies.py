@@ -13,6 +13,7 @@ from astropy import units
 from astropy.cosmology import FlatLambdaCDM
 from skypy.pipeline import Pipeline
 
+from lensdream.population.body import TILT
 from lensdream.population.counts import chance_to_keep
 from lensdream.scene import FLUX_COLUMNS
 from lensdream.survey import AB_ZERO_POINT_MICROJANSKY, Band, microjansky
@@ -141,7 +142,7 @@ def _blue_tilt(blue: pd.DataFrame) -> None:
     """
     mean = np.clip(0.45 + 0.2 * (_magnitude(blue) - 24.0), 0.0, 0.95)
     tilt = mean + 0.3 * np.random.standard_normal(len(blue))  # noqa: NPY002 - SkyPy's state
-    for column, share in zip(FLUX_COLUMNS, (0.0, 0.4, 0.7, 1.0), strict=True):
+    for column, share in zip(FLUX_COLUMNS, TILT, strict=True):
         blue[column] *= 10 ** (-0.4 * share * tilt)
 
 

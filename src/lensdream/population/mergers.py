@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from lensdream.population.body import Body
 from lensdream.population.draft import Draft
-from lensdream.population.morphology import Body, add_bulge, add_clump, add_part, add_smooth, arc
+from lensdream.population.morphology import add_bulge, add_clump, add_part, add_smooth, arc
 from lensdream.scene import Shape
 
 LARGEST_SHELL = 3.5

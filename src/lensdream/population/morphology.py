@@ -5,47 +5,18 @@ Every function here adds components that share out the light of one `Body`; thei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from lensdream.population.body import TILT, Body, draw_sersic_index
 from lensdream.population.draft import POINT_R_E, Draft
-from lensdream.scene import PLAIN, Role, Shape
+from lensdream.scene import PLAIN, Shape
 
-TILT = np.array([0.0, 0.4, 0.7, 1.0])
-"""how a change of VIS - H by one magnitude shows in VIS - band"""
 NO_WINDING = np.pi / 2
 """pitch of arms that are straight: a window in azimuth"""
 RESOLVED = 0.3
 """half-light radius [arcsec] above which the clumps of a disc show"""
 LANE_DEPTH = np.array([0.7, 0.55, 0.42, 0.3])
 """share of an edge-on disc's light in each band that its dust lane cuts through; dust reddens"""
-
-
-@dataclass(frozen=True)
-class Body:
-    """A galaxy that has its place, size, flattening and light, and waits for its shape."""
-
-    x: float
-    y: float
-    """centre [arcsec]"""
-    r_e: float
-    """half-light radius [arcsec], of the circle of equal area"""
-    q: float
-    phi: float
-    """axis ratio and position angle [rad]"""
-    flux: np.ndarray
-    """(band,) [microjansky]"""
-    role: Role = Role.TARGET
-
-    def disc_point(self, radius: float, angle: float) -> tuple[float, float]:
-        """Offset (along the major axis, across it) [arcsec] of a point in the plane of the inclined disc."""
-        return radius * np.cos(angle) / np.sqrt(self.q), radius * np.sin(angle) * np.sqrt(self.q)
-
-    def sky(self, offset: tuple[float, float]) -> tuple[float, float]:
-        """Place (x, y) [arcsec] of an offset (along the major axis, across it) [arcsec]."""
-        cos, sin = np.cos(self.phi), np.sin(self.phi)
-        return self.x + cos * offset[0] - sin * offset[1], self.y + sin * offset[0] + cos * offset[1]
 
 
 def add_part(
@@ -79,8 +50,7 @@ def crest(pattern: Shape, radius: float, arm: int = 0) -> float:
 
 def add_smooth(draft: Draft, body: Body, rng: np.random.Generator, red: bool, share: float = 1.0) -> None:
     """One Sersic profile: de Vaucouleurs-like if red, else a disc."""
-    n = rng.uniform(2.0, 4.5) if red else rng.uniform(0.7, 1.6)
-    add_part(draft, body, share, body.r_e, n)
+    add_part(draft, body, share, body.r_e, draw_sersic_index(red, rng))
 
 
 def add_bulge(draft: Draft, body: Body, rng: np.random.Generator, share: float) -> None:

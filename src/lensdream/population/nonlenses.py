@@ -8,21 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from lensdream.config import PopulationConfig
+from lensdream.population.body import TILT, Body
 from lensdream.population.distances import distance_ratio
 from lensdream.population.draft import Draft, add_galaxy, blank, fluxes, surround
 from lensdream.population.galaxies import Galaxy, Pools
 from lensdream.population.lenses import add_early_type
 from lensdream.population.mergers import add_double_nucleus, add_pair, add_shells
-from lensdream.population.morphology import (
-    TILT,
-    Body,
-    add_bulge,
-    add_edge_on,
-    add_irregular,
-    add_part,
-    add_smooth,
-    add_spiral,
-)
+from lensdream.population.morphology import add_bulge, add_edge_on, add_irregular, add_part, add_smooth, add_spiral
 from lensdream.population.rings import add_ring_galaxy
 from lensdream.population.stars import add_star
 from lensdream.scene import FLUX_COLUMNS, Role

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from lensdream.population.body import Body
 from lensdream.population.draft import Draft
-from lensdream.population.morphology import Body, add_bar, add_bulge, add_clump, add_part, add_smooth, arc
+from lensdream.population.morphology import add_bar, add_bulge, add_clump, add_part, add_smooth, arc
 from lensdream.survey import Band, microjansky
 
 SMALLEST_RADIUS, LARGEST_RADIUS = 0.5, 2.5

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from lensdream.population.forecast import FORECAST
 from lensdream.report.families import FAMILIES
 from lensdream.report.table import NOTHING, Table, count, decimal, duration, interval, pairs, plain, size, word
 
 SPLITS = ("train", "validation", "test", "compound")
 
-LENS_QUANTITIES = {
-    "z_lens": "redshift of the deflector",
-    "z_source": "redshift of the source",
-    "theta_E": "Einstein radius [arcsec]",
-    "sigma": "velocity dispersion [km/s]",
-    "q": "axis ratio of the mass",
-    "lens_VIS": "deflector, VIS [AB mag]",
-    "source_VIS": "source before lensing, VIS [AB mag]",
-    "lensed_VIS": "source as lensed, VIS [AB mag]",
-    "source_r_e": "half-light radius of the source [arcsec]",
-    "magnification": "magnification",
-}
+LENS_QUANTITIES = {quantity.name: quantity.label for quantity in FORECAST}
 
 EPOCH_COLUMNS = {
     "train_loss": ("training loss", 4),
@@ -56,18 +46,18 @@ def counts(population: Mapping) -> Table:
 def forecast(population: Mapping) -> Table:
     """Put what the lenses are like beside the forecast: percentiles 16, 50 and 84."""
     rows = tuple(
-        (LENS_QUANTITIES.get(name, plain(name)), *(_percentiles(row[key]) for key in ("forecast", "drawn")), _yes(row))
+        (
+            LENS_QUANTITIES.get(name, plain(name)),
+            *(_percentiles(row[key]) for key in ("forecast", "drawn")),
+            word(row["within"]),
+        )
         for name, row in population["forecast"].items()
     )
     return Table(("detectable lenses: 16 %, median, 84 %", "Collett 2015", "drawn", "within the goal"), rows)
 
 
-def _percentiles(values: Mapping | list) -> str:
+def _percentiles(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.3g}" for value in values)
-
-
-def _yes(row: Mapping) -> str:
-    return "yes" if row["within"] else "no"
 
 
 def rendering(population: Mapping, simulate: Mapping) -> Table:
