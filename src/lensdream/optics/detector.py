@@ -32,31 +32,30 @@ def wider_by(pixels: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def interpolation(width: int, pixels: int, place: int) -> Tensor:
-    """Matrix (width, samples) float64 of linear interpolation from samples at place, place + pixels, ... to all pixels.
+def sampled(width: int, places: tuple[tuple[int, int], ...], pixels: int) -> Tensor:
+    """Share of the exposures (width, width) float64 that record each mosaic pixel.
 
-    Beyond the outermost samples their values go on.
+    Each has a sample at its place (y, x) and every `pixels` pixels from there.
     """
-    at = torch.arange(place, width, pixels, dtype=torch.float64)
-    position = ((torch.arange(width, dtype=torch.float64) - place) / pixels).clamp(0, len(at) - 1)
-    low = position.floor().long().clamp(max=len(at) - 2)
-    weight = position - low
-    matrix = torch.zeros(width, len(at), dtype=torch.float64)
-    rows = torch.arange(width)
-    matrix[rows, low] = 1 - weight
-    matrix[rows, low + 1] += weight
-    return matrix
+    share = torch.zeros(width, width, dtype=torch.float64)
+    for y, x in places:
+        share[y::pixels, x::pixels] += 1 / len(places)
+    return share
 
 
-def resample(sky: Tensor, places: tuple[tuple[int, int], ...], pixels: int) -> Tensor:
+@lru_cache(maxsize=16)
+def interpolation(width: int, pixels: int) -> Tensor:
+    """Matrix (width, width) float64 that spreads samples `pixels` apart linearly over all pixels: a triangle's weights."""
+    at = torch.arange(width, dtype=torch.float64)
+    return (1 - (at[:, None] - at).abs() / pixels).clamp(min=0)
+
+
+def resample(sky: Tensor, share: Tensor, pixels: int) -> Tensor:
     """What dithered exposures make of a sky (..., n, n) already averaged over the detector's pixel.
 
-    Each exposure records every `pixels`-th sample from its place (y, x) on, is interpolated linearly onto all n pixels as
-    the mosaics are (SWarp, BILINEAR), and the exposures are averaged.
+    Each exposure is interpolated linearly onto all n pixels as the mosaics are (SWarp, BILINEAR), and the exposures are
+    averaged; share: what `sampled` gives, broadcast against the sky. Nothing comes in over the edges, so the outermost
+    `pixels` - 1 pixels lack light.
     """
-    n = sky.shape[-1]
-    total = torch.zeros_like(sky)
-    for y, x in places:
-        up, across = (interpolation(n, pixels, place).to(sky) for place in (y, x))
-        total += up @ sky[..., y::pixels, x::pixels] @ across.T
-    return total / len(places)
+    across = interpolation(sky.shape[-1], pixels).to(sky)
+    return across @ (sky * share) @ across

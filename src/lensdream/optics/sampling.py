@@ -64,6 +64,11 @@ class Frame:
         outer[self._inner, self._inner] = False
         return outer
 
+    @cached_property
+    def _outer_places(self) -> Tensor:
+        """Where the outer pixels are among all (width^2)."""
+        return self._outer.flatten().nonzero()[:, 0]
+
     @property
     def _inner(self) -> slice:
         edge = (self.width - self.fine_width) // 2
@@ -71,12 +76,16 @@ class Frame:
 
     def to_pixels(self, samples: Tensor) -> Tensor:
         """Mean over the samples of each pixel: (..., P) -> (..., width, width)."""
-        *lead, _ = samples.shape
-        n_outer = int(self._outer.sum())
-        pixels = samples.new_empty(*lead, self.width, self.width)
-        pixels[..., self._outer.to(samples.device)] = samples[..., :n_outer]
-        pixels[..., self._inner, self._inner] = self._bin(samples[..., n_outer:], self.fine_width)
+        pixels, fine = self._parted(samples)
+        pixels[..., self._inner, self._inner] = self._bin(fine, self.fine_width)
         return pixels
+
+    def _parted(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """The outer pixels in their places (..., width, width), zero inside, and the inner square's samples (..., rest)."""
+        *lead, _ = samples.shape
+        places = self._outer_places.to(samples.device)
+        pixels = samples.new_zeros(*lead, self.width**2).index_copy_(-1, places, samples[..., : len(places)])
+        return pixels.view(*lead, self.width, self.width), samples[..., len(places) :]
 
     def _bin(self, fine: Tensor, width: int) -> Tensor:
         """Mean over each pixel of (..., (s width)^2) samples, however shaped: (..., width, width)."""
@@ -90,13 +99,11 @@ class Frame:
         """The whole frame at the fine sampling, outer pixels repeated: (..., P) -> (..., s width, s width)."""
         *lead, _ = samples.shape
         s, w = self.supersampling, self.fine_width
-        n_outer = int(self._outer.sum())
-        pixels = samples.new_zeros(*lead, self.width, self.width)
-        pixels[..., self._outer.to(samples.device)] = samples[..., :n_outer]
-        repeated = pixels[..., :, None, :, None].expand(*pixels.shape[:-1], s, self.width, s)
-        fine = repeated.reshape(*lead, s * self.width, s * self.width)
-        inner = slice(self._inner.start * s, self._inner.stop * s)
-        fine[..., inner, inner] = samples[..., n_outer:].reshape(*lead, w * s, w * s)
+        pixels, inner = self._parted(samples)
+        fine = samples.new_empty(*lead, self.width, s, self.width, s).copy_(pixels[..., :, None, :, None])
+        fine = fine.view(*lead, s * self.width, s * self.width)
+        square = slice(self._inner.start * s, self._inner.stop * s)
+        fine[..., square, square] = inner.reshape(*lead, w * s, w * s)
         return fine
 
     def crop(self, frame: Tensor) -> Tensor:

@@ -33,14 +33,18 @@ def elliptical_coordinates(
     cos, sin = torch.cos(phi), torch.sin(phi)
     dx, dy = x - center_x, y - center_y
     root = torch.sqrt(q)
-    return (cos * dx + sin * dy) * root, (cos * dy - sin * dx) / root
+    u = (dx * (cos * root)).addcmul_(dy, sin * root)
+    # fused and in place: these are passes over memory
+    return u, dy.mul_(cos / root).addcmul_(dx, -sin / root)
 
 
 def sersic(u: Tensor, v: Tensor, r_e: Tensor, sersic_index: Tensor) -> Tensor:
     """Surface brightness, 1 at r_e, at elliptical coordinates (u, v) [arcsec]; all arguments broadcast."""
-    squared = torch.clamp(u * u + v * v, min=RADIUS_FLOOR**2) / (r_e * r_e)
-    exponent = squared.log_().mul_(0.5 / sersic_index).exp_()
-    return exponent.sub_(1.0).mul_(-b_n(sersic_index)).exp_()
+    squared = (u * u).addcmul_(v, v).clamp_(min=RADIUS_FLOOR**2)
+    # (r / r_e)^(1 / n), and exp(-b (that - 1))
+    exponent = squared.log_().mul_(0.5 / sersic_index).sub_(torch.log(r_e) / sersic_index).exp_()
+    b = b_n(sersic_index)
+    return exponent.mul_(-b).add_(b).exp_()
 
 
 def spiral_arms(

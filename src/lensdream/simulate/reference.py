@@ -22,7 +22,7 @@ from scipy.integrate import quad
 from scipy.ndimage import uniform_filter
 from scipy.special import i0
 
-from lensdream.optics.detector import resample, wider_by
+from lensdream.optics.detector import resample, sampled, wider_by
 from lensdream.optics.psf import moffat_kernel
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sersic import surface_brightness_at_r_e
@@ -62,7 +62,8 @@ def lenstronomy_image(
     response = survey.bands[band]
     if response.detector_pixels > 1:
         image = uniform_filter(image, response.detector_pixels)
-        image = resample(torch.as_tensor(image), DITHERS[row["dither"]], response.detector_pixels).numpy()
+        share = sampled(len(image), DITHERS[row["dither"]], response.detector_pixels)
+        image = resample(torch.as_tensor(image), share, response.detector_pixels).numpy()
     inside = slice(frame.padding, frame.padding + frame.stamp)
     return image[inside, inside]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,23 +13,15 @@ import torch
 from torch import Tensor
 
 from lensdream.optics.artefacts import ArtefactCounts, apply_artefacts
-from lensdream.optics.cusp import WINDOW_EDGE, nodes, patch, window
-from lensdream.optics.detector import pixel_response, resample, wider_by
+from lensdream.optics.detector import pixel_response, resample, sampled, wider_by
 from lensdream.optics.multiplane import Deflectors, trace_to_source_1, trace_to_source_2
 from lensdream.optics.noise import correlated_noise, noise_filter, shot_noise_variance
 from lensdream.optics.psf import convolve, convolve_and_thin, moffat_kernel
 from lensdream.optics.sampling import Frame
-from lensdream.optics.sersic import (
-    dust_lane,
-    elliptical_coordinates,
-    reach,
-    ring,
-    sersic,
-    spiral_arms,
-    surface_brightness_at_r_e,
-    surface_brightness_of_crest,
-)
+from lensdream.optics.sersic import reach, surface_brightness_at_r_e, surface_brightness_of_crest
 from lensdream.scene import BACKGROUND_COLUMNS, FLUX_COLUMNS, SKY_COLUMNS, Role, Scenes
+from lensdream.simulate.cores import COMPACT, Core, near, part_cores
+from lensdream.simulate.profiles import SERSIC_COLUMNS, columns_of, profile, taken
 from lensdream.survey import DITHERS, EUCLID, N_BANDS, Band, Survey
 
 MASS_COLUMNS = {
@@ -39,24 +30,15 @@ MASS_COLUMNS = {
     "q_2": "mass_2_q", "phi_2": "mass_2_phi", "x_2": "mass_2_x", "y_2": "mass_2_y",
     "shear_1": "shear_1", "shear_2": "shear_2",
 }  # fmt: skip
-SERSIC_COLUMNS = ("x", "y", "r_e", "sersic_index", "q", "phi")
-SHAPE_COLUMNS = {"ring_width": (), "arm_contrast": ("arm_number", "arm_pitch", "arm_phase"), "dust_width": ()}
-"""what makes a component more than a Sersic profile where it is above 0, and what comes with it"""
 TRUTH_ROLES = (Role.TARGET, Role.SOURCE_1, Role.SOURCE_2)
 DARKNESS = 19.0
 """a profile is left out where it is below exp(-19) = 6e-9 of its brightness at r_e"""
 WIDE = 4.0
 """reach [arcsec] from which a component is evaluated everywhere: finding out where it is needed would cost more"""
-CUSPY, COMPACT = 0.8, 0.1
-"""sersic_index above which, and r_e [arcsec] below which, samples miss light at the centre"""
-FLATTEST_CUSP = 0.15
-"""axis ratio down to which the quadrature around a cusp holds; what is thinner has no cusp to speak of"""
 STEEP = 1.7
 """sersic_index of a source above which its centre is sampled as finely as that of a compact one"""
 REFINED, SUBSAMPLES = 3.0, 5
 """radius [r_e] in which compact sources are sampled more finely, and by how many samples an axis"""
-CUSP_SAMPLES = 4
-"""radius of the window around a cusp, in samples"""
 
 
 @dataclass(frozen=True)
@@ -75,42 +57,6 @@ class Rendered:
     """(B, band) scatter of the sky [microjansky a pixel]"""
 
 
-class _Core(NamedTuple):
-    """Light around a cusp, on the frame's fine samples."""
-
-    weights: Tensor
-    """(band + role,) of its brightness in each"""
-    row: int
-    column: int
-    brightness: Tensor
-    """(S, S), which begins at that sample and may reach over the frame's edge"""
-
-    def add_to(self, fine: Tensor, weights: Tensor) -> None:
-        """Add it to maps (K, m, m) with these weights (K,), in place."""
-        size, m = len(self.brightness), fine.shape[-1]
-        top, left = max(self.row, 0), max(self.column, 0)
-        bottom, right = min(self.row + size, m), min(self.column + size, m)
-        part = self.brightness[top - self.row : bottom - self.row, left - self.column : right - self.column]
-        fine[:, top:bottom, left:right] += weights[:, None, None] * part
-
-    def add_to_pixels(self, pixels: Tensor, weights: Tensor, samples: int) -> None:
-        """The same to maps (K, n, n) of pixels `samples` wide."""
-        (used,) = weights.nonzero(as_tuple=True)
-        if len(used) == 0:
-            return
-        size = len(self.brightness)
-        # in a square of whole pixels that holds it
-        top, left = self.row // samples, self.column // samples
-        whole = -(-(size + samples - 1) // samples)
-        square = self.brightness.new_zeros(1, whole * samples, whole * samples)
-        inside = self._replace(row=self.row - top * samples, column=self.column - left * samples)
-        inside.add_to(square, square.new_ones(1))
-        mean = square[0].view(whole, samples, whole, samples).mean((1, 3))
-        padded = self._replace(row=top, column=left, brightness=mean)
-        for k in used.tolist():
-            padded.add_to(pixels[k : k + 1], weights[k : k + 1])
-
-
 class _Sampled(NamedTuple):
     """What the frame's points see of a batch."""
 
@@ -118,7 +64,7 @@ class _Sampled(NamedTuple):
     """(B, band + role, P) [microjansky a arcsec^2], without the cores"""
     roles: Tensor
     """(B, role) bool: which of them a scene has"""
-    cores: list[list[_Core]]
+    cores: list[list[Core]]
     """of each scene"""
 
 
@@ -137,6 +83,10 @@ class Renderer:
         self._electrons = torch.tensor(
             [band.electrons_per_microjansky for band in survey.bands], dtype=torch.float32, device=self.device
         ).view(1, N_BANDS, 1, 1)
+        self._shares = {
+            pixels: torch.stack([sampled(frame.width, places, pixels) for places in DITHERS]).to(self.device, dtype)
+            for pixels in {band.detector_pixels for band in survey.bands[Band.Y :]}
+        }
         self._transfer = lru_cache(maxsize=64)(self._transfer_functions)
 
     def render(self, scenes: Scenes) -> Rendered:
@@ -189,11 +139,10 @@ class Renderer:
     def _expose(self, sky: Tensor, table: pd.DataFrame) -> Tensor:
         """The near infrared (B, band, y, x) as its dithered exposures make it, each band on its own detector's pixels."""
         exposed = torch.empty_like(sky)
-        dither = table["dither"].to_numpy()
+        dither = torch.as_tensor(table["dither"].to_numpy(np.int64), device=self.device)
         for k, band in enumerate(self.survey.bands[Band.Y :]):
-            for pattern in np.unique(dither):
-                here = torch.as_tensor(np.flatnonzero(dither == pattern))
-                exposed[here, k] = resample(sky[here, k], DITHERS[pattern], band.detector_pixels)
+            pixels = band.detector_pixels
+            exposed[:, k] = resample(sky[:, k], self._shares[pixels][dither], pixels)
         return exposed
 
     def _spoil(self, images: Tensor, table: pd.DataFrame, sky_sigma: Tensor) -> None:
@@ -210,7 +159,7 @@ class Renderer:
         table, parts = scenes.scenes, scenes.components
         samples = self._x.new_zeros(len(table), bands + len(TRUTH_ROLES), len(self._x))
         roles = torch.zeros(len(table), len(TRUTH_ROLES), dtype=torch.bool)
-        cores: list[list[_Core]] = [[] for _ in range(len(table))]
+        cores: list[list[Core]] = [[] for _ in range(len(table))]
         owner = pd.Index(table["index"]).get_indexer(parts["scene"])
         weights = self._weights(parts, bands)
         for k, role in enumerate(TRUTH_ROLES):
@@ -231,8 +180,8 @@ class Renderer:
             if trace is not None and self.frame.integrate:
                 self._refine(maps, (x, y), torch.as_tensor(rank), parts.iloc[here], trace, mass)
             if trace is None and self.frame.integrate:
-                for m, row, column, brightness in self._part_cores(maps, parts.iloc[here]):
-                    cores[owner[here[m]]].append(_Core(weights[here[m]], row, column, brightness))
+                for m, core in part_cores(maps, parts.iloc[here], weights[here], self.frame, (self._x, self._y)):
+                    cores[owner[here[m]]].append(core)
             for scene in np.unique(owner[here]):
                 own = owner[here] == scene
                 samples[scene].addmm_(weights[here[own]].T, maps[torch.as_tensor(np.flatnonzero(own))])
@@ -250,7 +199,7 @@ class Renderer:
         rows = torch.as_tensor(np.flatnonzero(fine & (parts["ring_width"] == 0)))
         if len(rows) == 0:
             return
-        value = {name: self._tensor(parts[name])[:, None] for name in SERSIC_COLUMNS}
+        value = columns_of(parts, self._x)
         first = len(self._x) - (self.frame.fine_width * self.frame.supersampling) ** 2
         x, y = (axis[rank[rows], first:] for axis in rays)
         squared = (x - value["x"][rows]) ** 2 + (y - value["y"][rows]) ** 2
@@ -261,53 +210,8 @@ class Renderer:
         dy, dx = torch.meshgrid(line, line, indexing="ij")
         at = self._x[p, None] + dx.flatten(), self._y[p, None] + dy.flatten()
         seen = trace(*at, mass.of(rank.to(m.device)[own]))
-        maps[own, p] = _profile(*seen, {name: column[own] for name, column in value.items()}).mean(-1)
-
-    def _part_cores(self, maps: Tensor, parts: pd.DataFrame) -> Iterator[tuple[int, int, int, Tensor]]:
-        """Take the light around the cusps of unlensed components out of their maps (M, P), in place, and give it apart.
-
-        Yields the component, the row and column of the frame's fine sample that the square (S, S) of brightness begins at.
-        In the fine square a small window is enough; outside it a wide one, whose light is then sampled finely, but for the
-        small one's.
-        """
-        q, n, r_e = (parts[name].to_numpy() for name in ("q", "sersic_index", "r_e"))
-        plain = ~(parts[list(SHAPE_COLUMNS)].to_numpy() > 0).any(1)
-        cusped = plain & (q > FLATTEST_CUSP) & ((n > CUSPY) | (r_e < COMPACT))
-        at = np.abs(parts[["x", "y"]].to_numpy()).max(1)
-        small, wide = CUSP_SAMPLES * self.frame.fine_step, CUSP_SAMPLES * self.frame.pixel_scale
-        half = self.frame.fine_width * self.frame.pixel_scale / 2
-        inner = cusped & (at < half - WINDOW_EDGE * small)
-        outer = cusped & ~inner & (at < self.frame.width * self.frame.pixel_scale / 2)
-        for chosen, radius in ((inner, small), (outer, wide)):
-            rows = np.flatnonzero(chosen)
-            if len(rows) == 0:
-                continue
-            value = {name: self._tensor(parts[name].iloc[rows])[:, None] for name in SERSIC_COLUMNS}
-            squared = (self._x - value["x"]) ** 2 + (self._y - value["y"]) ** 2
-            m, p = (squared < (WINDOW_EDGE * radius) ** 2).nonzero(as_tuple=True)
-            maps[torch.as_tensor(rows).to(m.device)[m], p] *= 1 - window(squared[m, p], radius)
-            first, brightness = self._core(value, small, radius)
-            for k, row in enumerate(rows):
-                yield int(row), int(first[1][k]), int(first[0][k]), brightness[k]
-
-    def _core(self, value: dict[str, Tensor], small: float, radius: float) -> tuple[list[Tensor], Tensor]:
-        """The window's light of profiles, and the frame's fine sample (column, row) that each square of it begins at."""
-        step, middle = self.frame.fine_step, (self.frame.width * self.frame.supersampling - 1) / 2
-        cells = 2 * math.ceil(WINDOW_EDGE * radius / step) + 6
-        dx, dy, area = (part.to(self._x) for part in nodes(small))
-        cusp = [value[axis] / step + middle for axis in "xy"]
-        first = [center.floor() - cells // 2 + 1 for center in cusp]
-        near = _profile(value["x"] + dx, value["y"] + dy, value)
-        within = (center - begin + offset / step for center, begin, offset in zip(cusp, first, (dx, dy), strict=True))
-        square = patch(near, *within, area / step**2, cells)
-        if radius > small:
-            line = torch.arange(cells, device=self.device).to(self._x)
-            x, y = (((begin + line) - middle) * step for begin in first)
-            x, y = (axis.reshape(len(axis), -1) for axis in torch.broadcast_tensors(x[:, None, :], y[:, :, None]))
-            squared = (x - value["x"]) ** 2 + (y - value["y"]) ** 2
-            share = window(squared, radius) - window(squared, small)
-            square = square + (_profile(x, y, value) * share).view_as(square)
-        return [begin[:, 0].long() for begin in first], square
+        plain = {name: value[name] for name in SERSIC_COLUMNS}  # a ring is not refined, arms are finer than any sample
+        maps[own, p] = profile(*seen, taken(plain, own)).mean(-1)
 
     def _weights(self, parts: pd.DataFrame, bands: int) -> Tensor:
         """What a component's unit profile contributes to each band and role: (components, bands + role)."""
@@ -324,32 +228,29 @@ class Renderer:
 
     def _maps(self, x: Tensor, y: Tensor, rank: Tensor, parts: pd.DataFrame, unlensed: bool) -> Tensor:
         """Unit profiles (M, P) of components seen along the rays (x, y) (R, P), component m along rays rank[m]."""
-        value = {name: self._tensor(parts[name])[:, None] for name in SERSIC_COLUMNS}
-        for column, others in SHAPE_COLUMNS.items():
-            if (parts[column] > 0).any():
-                value |= {name: self._tensor(parts[name])[:, None] for name in (column, *others)}
+        value = columns_of(parts, self._x)
         far = reach(
             parts["r_e"].to_numpy(), parts["sersic_index"].to_numpy(), parts["ring_width"].to_numpy(), DARKNESS
         ) / np.sqrt(parts["q"].to_numpy())
         maps = self._x.new_zeros(len(parts), len(self._x))
-
-        def rays(rows: Tensor) -> tuple[Tensor, Tensor]:
-            return (x, y) if unlensed else (x[rank[rows]], y[rank[rows]])
-
         wide = np.flatnonzero(far > WIDE)
         if len(wide):
             rows = torch.as_tensor(wide)
-            maps[rows] = _profile(*rays(rows), {name: column[rows] for name, column in value.items()})
+            rays = (x, y) if unlensed else (x[rank[rows]], y[rank[rows]])
+            maps[rows] = profile(*rays, taken(value, rows))
         compact = np.flatnonzero(far <= WIDE)
         if len(compact):
             rows = torch.as_tensor(compact)
-            seen_x, seen_y = rays(rows)
-            dx, dy = seen_x - value["x"][rows], seen_y - value["y"][rows]
-            near = dx.mul_(dx).add_(dy.mul_(dy)) < self._tensor(pd.Series(far[compact] ** 2))[:, None]
-            m, p = near.nonzero(as_tuple=True)
+            some, bound = taken(value, rows), self._tensor(pd.Series(far[compact]))[:, None]
+            if unlensed:
+                inside = near((x[0], y[0]), some, bound)
+            else:
+                dx, dy = x[rank[rows]] - some["x"], y[rank[rows]] - some["y"]
+                inside = dx.mul_(dx).addcmul_(dy, dy) < bound**2
+            m, p = inside.nonzero(as_tuple=True)
             own = rows.to(m.device)[m]
-            seen = x[rank.to(m.device)[own], p], y[rank.to(m.device)[own], p]
-            maps[own, p] = _profile(*seen, {name: column[own, 0] for name, column in value.items()})
+            seen = (x[0, p], y[0, p]) if unlensed else (x[rank.to(m.device)[own], p], y[rank.to(m.device)[own], p])
+            maps[own, p] = profile(*seen, {name: column[:, 0] for name, column in taken(value, own).items()})
         return maps
 
     def _deflectors(self, table: pd.DataFrame) -> Deflectors:
@@ -393,24 +294,3 @@ class Renderer:
 
     def _tensor(self, values: pd.Series | pd.DataFrame, dtype: torch.dtype | None = None) -> Tensor:
         return torch.as_tensor(values.to_numpy(dtype=np.float64, copy=True)).to(self.device, dtype or self.dtype)
-
-
-def _profile(x: Tensor, y: Tensor, value: dict[str, Tensor]) -> Tensor:
-    """Unit profiles at (x, y) of components whose columns broadcast against it; shapes that none has may be left out."""
-    u, v = elliptical_coordinates(x, y, value["q"], value["phi"], value["x"], value["y"])
-    maps = sersic(u, v, value["r_e"], value["sersic_index"])
-
-    def having(column: str) -> Tensor:
-        """The components, along the first axis, in which a column is above 0."""
-        if column not in value:
-            return torch.empty(0, dtype=torch.long, device=maps.device)
-        return (value[column].reshape(len(maps), -1)[:, 0] > 0).nonzero()[:, 0]
-
-    if len(rows := having("ring_width")):
-        maps[rows] = ring(u[rows], v[rows], value["r_e"][rows], value["ring_width"][rows])
-    if len(rows := having("arm_contrast")):
-        arms = (value[f"arm_{name}"][rows] for name in ("contrast", "number", "pitch", "phase"))
-        maps[rows] *= spiral_arms(u[rows], v[rows], value["r_e"][rows], *arms)
-    if len(rows := having("dust_width")):
-        maps[rows] *= dust_lane(v[rows], value["q"][rows], value["dust_width"][rows])
-    return maps

@@ -1,0 +1,57 @@
+"""Unit profiles of the components of a table: what the optics' formulas make of its columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lensdream.optics.sersic import dust_lane, elliptical_coordinates, ring, sersic, spiral_arms
+
+SERSIC_COLUMNS = ("x", "y", "r_e", "sersic_index", "q", "phi")
+SHAPE_COLUMNS = {"ring_width": (), "arm_contrast": ("arm_number", "arm_pitch", "arm_phase"), "dust_width": ()}
+"""what makes a component more than a Sersic profile where it is above 0, and what comes with it"""
+
+Columns = dict[str, Tensor]
+"""columns of the table of components, each along the first axis of what it is used with"""
+
+
+def columns_of(parts: pd.DataFrame, like: Tensor) -> Columns:
+    """The columns (M, 1) that the profiles of these components need, on the device and of the type of `like`.
+
+    Shapes that none has are left out.
+    """
+    names = list(SERSIC_COLUMNS)
+    for column, others in SHAPE_COLUMNS.items():
+        if (parts[column] > 0).any():
+            names += [column, *others]
+    table = torch.as_tensor(parts[names].to_numpy(np.float64, copy=True).T.copy()).to(like)
+    return dict(zip(names, table[..., None].unbind(), strict=True))
+
+
+def taken(value: Columns, rows: Tensor) -> Columns:
+    """The columns of these components, each as often as it is asked for."""
+    table = torch.stack(list(value.values())).index_select(1, rows)
+    return dict(zip(value, table.unbind(), strict=True))
+
+
+def profile(x: Tensor, y: Tensor, value: Columns) -> Tensor:
+    """Unit profiles at (x, y) [arcsec] of components whose columns broadcast against it."""
+    u, v = elliptical_coordinates(x, y, value["q"], value["phi"], value["x"], value["y"])
+    maps = sersic(u, v, value["r_e"], value["sersic_index"])
+
+    def having(column: str) -> Tensor:
+        """The components, along the first axis, in which a column is above 0."""
+        if column not in value:
+            return torch.empty(0, dtype=torch.long, device=maps.device)
+        return (value[column].reshape(len(maps), -1)[:, 0] > 0).nonzero()[:, 0]
+
+    if len(rows := having("ring_width")):
+        maps[rows] = ring(u[rows], v[rows], value["r_e"][rows], value["ring_width"][rows])
+    if len(rows := having("arm_contrast")):
+        arms = (value[f"arm_{name}"][rows] for name in ("contrast", "number", "pitch", "phase"))
+        maps[rows] *= spiral_arms(u[rows], v[rows], value["r_e"][rows], *arms)
+    if len(rows := having("dust_width")):
+        maps[rows] *= dust_lane(v[rows], value["q"][rows], value["dust_width"][rows])
+    return maps
