@@ -14,7 +14,7 @@ from lensdream.population.distances import distance_ratio
 from lensdream.population.draft import assemble, blank, redden
 from lensdream.population.galaxies import SHARES, draw_pools
 from lensdream.scene import FAMILIES_NON_LENS, Role, Scenes
-from lensdream.survey import microjansky
+from lensdream.survey import EUCLID, microjansky
 
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
 
@@ -92,6 +92,21 @@ def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(pools):
         assert draft.row["seed"] == partner.row["seed"]
         unlensed = [part for part in draft.components if part[1] == 0]
         assert unlensed == [part for part in partner.components if part[1] == 0]
+
+
+def test_a_narrow_frame_sees_what_a_wide_one_sees(pools, monkeypatch):
+    scenes = assemble(
+        [draft for drafts in lenses.draw_single(SETTINGS, pools, "test", np.random.default_rng(4)) for draft in drafts]
+    )
+    narrow = lenses._reach(scenes) < lenses.NARROW_FRAME.stamp * EUCLID.pixel_scale / 2
+    assert 0.2 < narrow.mean() < 0.8
+    mixed, _ = lenses.detect(scenes)
+    monkeypatch.setattr(lenses, "_reach", lambda scenes: np.full(len(scenes), np.inf))
+    wide, _ = lenses.detect(scenes)
+    np.testing.assert_allclose(mixed.magnification[narrow], wide.magnification[narrow], rtol=0.02)
+    np.testing.assert_allclose(mixed.snr[narrow], wide.snr[narrow], rtol=1e-3)
+    np.testing.assert_array_equal(mixed.degrees, wide.degrees)
+    np.testing.assert_array_equal(mixed.magnification[~narrow], wide.magnification[~narrow])
 
 
 @pytest.mark.slow
