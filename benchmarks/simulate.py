@@ -5,7 +5,7 @@ stamp as its users do, an `ImageModel` for each band. Times are the processor's,
 Accuracy: against the same scenes in float64, sampled 9 times an axis all over the frame, with the deflector made VIS 19.5;
 the error is that of a scene's worst pixel, in scatters of the sky. Agreement: with lenstronomy where both sample alike.
 Throughput: scenes drawn, rendered and written by as many processes as the settings say, with the memory that all of them
-held; on idle cores they would take the processor's time shared among them.
+held, where pages that they share count once; on idle cores they would take the processor's time shared among them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import tempfile
 import threading
 import time
@@ -30,7 +29,7 @@ from scipy.ndimage import uniform_filter
 from lensdream import config
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.memory import keep_freed_memory
-from lensdream.optics.detector import resample
+from lensdream.optics.detector import resample, sampled
 from lensdream.optics.sampling import Frame
 from lensdream.population.galaxies import COSMOLOGY
 from lensdream.population.stage import draw_scenes
@@ -273,21 +272,21 @@ def _lenstronomy(
     scene: Scenes, frame: Frame, band: Band, supersampling: int, fine: bool, margin: bool = True
 ) -> np.ndarray:
     """The stamp of a scene as lenstronomy draws it, convolved on the fine grid or at the pixel."""
-    sampled = dataclasses.replace(frame, supersampling=supersampling)
+    denser = dataclasses.replace(frame, supersampling=supersampling)
     if fine and margin:
-        uniform = dataclasses.replace(sampled, fine_width=sampled.width, integrate=False)
+        uniform = dataclasses.replace(denser, fine_width=denser.width, integrate=False)
         return lenstronomy_image(scene, uniform, COSMOLOGY, band)
-    spread = point_spread(scene.scenes.iloc[0], sampled, band) if fine else _native_spread(scene, frame, band)
+    spread = point_spread(scene.scenes.iloc[0], denser, band) if fine else _native_spread(scene, frame, band)
     numerics = {
         "supersampling_factor": supersampling, "supersampling_convolution": fine, "supersampling_kernel_size": None,
     }  # fmt: skip
-    image = draw(scene, sampled if margin else _bare(frame, supersampling), COSMOLOGY, band, spread, numerics)
+    image = draw(scene, denser if margin else _bare(frame, supersampling), COSMOLOGY, band, spread, numerics)
     if not margin:
         return image
     pixels = EUCLID.bands[band].detector_pixels
     if pixels > 1:
-        places = DITHERS[scene.scenes["dither"].iloc[0]]
-        image = resample(torch.as_tensor(uniform_filter(image, pixels)), places, pixels).numpy()
+        share = sampled(len(image), DITHERS[scene.scenes["dither"].iloc[0]], pixels)
+        image = resample(torch.as_tensor(uniform_filter(image, pixels)), share, pixels).numpy()
     inside = slice(frame.padding, frame.padding + frame.stamp)
     return image[inside, inside]
 
@@ -321,20 +320,20 @@ def _throughput(population: PopulationConfig, settings: SimulateConfig, n: int) 
     found: Figures = {"throughput_images": n, "workers": settings.workers}
     clock, processor = {}, {}
     for key, images in (("quarter", n // 4), ("all", n)):
-        with tempfile.TemporaryDirectory() as folder, _memory() as peak:
-            before, started = sum(os.times()[:4]), time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder, _watched() as use:
+            started = time.perf_counter()
             scenes = draw_scenes(_mix(population, images), settings.workers)
             drawn = time.perf_counter()
             size = write_store(scenes, settings, Path(folder))
             done = time.perf_counter()
-        clock[key], processor[key] = done - started, sum(os.times()[:4]) - before
+        clock[key], processor[key] = done - started, use.processor_seconds
         found[f"seconds_to_draw_{key}"] = drawn - started
         found[f"seconds_to_render_and_write_{key}"] = done - drawn
         found[f"ms_an_image_{key}"] = clock[key] / images * 1e3
         found[f"processor_ms_an_image_{key}"] = processor[key] / images * 1e3
     found["images_per_second"] = n / clock["all"]
     found["bytes_an_image"] = size // n
-    found["peak_memory_gb"] = max(peak) / 1e9
+    found["peak_memory_gb"] = use.peak_memory / 1e9
 
     def at_poster(seconds: dict[str, float]) -> float:
         """On a line through both sizes, so that what does not grow with them counts once."""
@@ -346,30 +345,46 @@ def _throughput(population: PopulationConfig, settings: SimulateConfig, n: int) 
     return found
 
 
+@dataclasses.dataclass
+class _Use:
+    """What this process and all that it started have used."""
+
+    peak_memory: int = 0
+    """[byte]; a page that several processes share counts once in all"""
+    processor_seconds: float = 0.0
+
+
 @contextmanager
-def _memory() -> Iterator[list[int]]:
-    """Resident memory [byte] of this process and all its children, ten times a second; shared pages count for each."""
-    seen: list[int] = [0]
-    done = threading.Event()
+def _watched() -> Iterator[_Use]:
+    """Watch this process and its descendants ten times a second; whole when the context is left."""
+    use, spent, done = _Use(), {}, threading.Event()
+    me = psutil.Process()
+    before = sum(me.cpu_times()[:2])
+
+    def look() -> None:
+        memory = 0
+        for process in (me, *me.children(recursive=True)):
+            try:
+                spent[process.pid] = sum(process.cpu_times()[:2])
+                held = process.memory_full_info()
+                memory += getattr(held, "pss", held.rss)  # only Linux knows shares
+            except psutil.NoSuchProcess:
+                continue
+        use.peak_memory = max(use.peak_memory, memory)
 
     def watch() -> None:
-        me = psutil.Process()
         while not done.wait(0.1):
-            total = 0
-            for process in (me, *me.children(recursive=True)):
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            seen.append(total)
+            look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield seen
+        yield use
     finally:
         done.set()
         thread.join()
+        look()
+        use.processor_seconds = sum(spent.values()) - before
 
 
 if __name__ == "__main__":

@@ -104,12 +104,14 @@ def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
         )  # fmt: skip
 
     def workers():
-        return [c for c in psutil.Process(process.pid).children() if any("spawn_main" in part for part in c.cmdline())]
+        """The server and what it forked."""
+        children = psutil.Process(process.pid).children(recursive=True)
+        return [c for c in children if any("forkserver" in part for part in c.cmdline())]
 
     def drawing():
         return re.search(r" [1-9]\d*/\d+ \[", (repository / "errors").read_text())
 
-    wait_for(drawing if ready else lambda: len(workers()) >= 2)
+    wait_for(drawing if ready else lambda: len(workers()) >= 3)
     children = workers()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(timeout=60) == 130

@@ -25,8 +25,11 @@ def worker_map(processes: int, start: Callable[..., None], arguments: tuple) -> 
         return
     with ExitStack() as ended:
         with _deaf_children():
-            # spawned, not forked: a forked torch may hang
-            pool = ended.enter_context(get_context("spawn").Pool(processes, start, arguments))
+            # forked, but from a server that has only imported: a forked torch that has computed may hang. Its half a
+            # gigabyte of code and tables is then in memory once, not once a worker
+            context = get_context("forkserver")
+            context.set_forkserver_preload([start.__module__])
+            pool = ended.enter_context(context.Pool(processes, start, arguments))
         yield pool.imap
 
 
@@ -37,7 +40,7 @@ def _deaf_children() -> Iterator[None]:
     A terminal sends Ctrl-C to all of its processes. A worker inherits the blocked signal and so is deaf from its first
     import on, long before it could ignore the signal itself.
     """
-    resource_tracker.ensure_running()  # the pool would start it, and it unblocks the signal
+    resource_tracker.ensure_running()  # the pool or its server would start it, and it unblocks the signal
     came: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
