@@ -124,19 +124,25 @@ def add_galaxy(
 
 def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:
     """Number drafts from `first_index` and turn them into tables. `partner`, where set, counts from the list's start."""
-    rows, parts = [], []
-    for k, draft in enumerate(drafts):
-        index = first_index + k
-        partner = draft.row["partner"]
-        rows.append({**draft.row, "index": index, "partner": partner + first_index if partner >= 0 else -1})
-        parts += [(index, *component) for component in draft.components]
-    components = pd.DataFrame(parts, columns=list(COMPONENT_COLUMNS))
+    parts = [(first_index + k, *component) for k, draft in enumerate(drafts) for component in draft.components]
+    values = np.array(parts, dtype=np.float64).reshape(-1, len(COMPONENT_COLUMNS))
     kinds = {"scene": np.int64, "role": np.int8, "plane": np.int8}
-    components = components.astype({name: kinds.get(name, np.float64) for name in COMPONENT_COLUMNS})
-    scenes = pd.DataFrame(rows, columns=list(SCENE_COLUMNS))
-    whole = {"index": np.int64, "label": np.int8, "seed": np.int64, "partner": np.int64}
-    whole |= dict.fromkeys(("psf", "dither", "edge_side", "missing_bands"), np.int16)
-    whole |= dict.fromkeys(("cosmic_rays", "hot_pixels", "dead_columns"), np.int16)
-    text = ("split", "family")
-    scenes = scenes.astype({name: whole.get(name, np.float64) for name in SCENE_COLUMNS if name not in text})
-    return Scenes(scenes, components)
+    components = {
+        name: column.astype(kinds.get(name, np.float64))
+        for name, column in zip(COMPONENT_COLUMNS, values.T, strict=True)
+    }
+    kinds = {
+        "index": np.int64,
+        "label": np.int8,
+        "seed": np.int64,
+        "partner": np.int64,
+        "split": object,
+        "family": object,
+    }
+    kinds |= dict.fromkeys(("psf", "dither", "edge_side", "missing_bands"), np.int16)
+    kinds |= dict.fromkeys(("cosmic_rays", "hot_pixels", "dead_columns"), np.int16)
+    rows = [draft.row | {"index": first_index + k} for k, draft in enumerate(drafts)]
+    # column by column: from rows pandas takes ten times as long
+    scenes = {name: np.array([row[name] for row in rows], kinds.get(name, np.float64)) for name in SCENE_COLUMNS}
+    scenes["partner"][scenes["partner"] >= 0] += first_index
+    return Scenes(pd.DataFrame(scenes), pd.DataFrame(components))

@@ -86,9 +86,8 @@ def part_cores(
         p += first
         squared = (x[p] - value["x"][m, 0]) ** 2 + (y[p] - value["y"][m, 0]) ** 2
         maps[torch.as_tensor(rows).to(m.device)[m], p] *= 1 - window(squared, radius)
-        begin, brightness = _core(value, small, radius, frame)
-        for k, row in enumerate(rows):
-            yield int(row), Core(weights[row], int(begin[1][k]), int(begin[0][k]), brightness[k])
+        (column, row), brightness = _core(value, small, radius, frame)
+        yield from zip(rows.tolist(), map(Core, weights[rows], row.tolist(), column.tolist(), brightness), strict=True)
 
 
 def near(points: tuple[Tensor, Tensor], value: Columns, radius: float | Tensor) -> Tensor:
