@@ -42,6 +42,7 @@ def random_scene(rng, sources, index=0):
     row |= {"z_lens": z[0], "z_source_1": z[1] if sources else np.nan, "z_source_2": z[2] if sources == 2 else np.nan}
     row |= {"mass_q": rng.uniform(0.4, 0.95), "mass_phi": rng.uniform(0, np.pi)}
     row |= dict(zip(("mass_x", "mass_y", "mass_2_x", "mass_2_y"), rng.normal(0, 0.15, 4), strict=True))
+    row["mass_b_q"] = 1.0
     row |= {"mass_2_q": rng.uniform(0.5, 0.95), "mass_2_phi": rng.uniform(0, np.pi)}
     sigma, sigma_1 = rng.uniform(200, 320), rng.uniform(80, 180)
     if sources:

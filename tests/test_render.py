@@ -72,6 +72,28 @@ def test_agrees_with_lenstronomy(sources, shape):
 
 
 @pytest.mark.filterwarnings("ignore:Cosmology is provided")
+@pytest.mark.parametrize("sources", [1, 2], ids=["single", "two-plane"])
+def test_two_deflectors_agree_with_lenstronomy(sources):
+    scene = random_scene(np.random.default_rng(20 + sources), sources)
+    alone = Renderer(UNIFORM, dtype=torch.float64).light(scene)[0]
+    scene.scenes.loc[:, ["theta_E_b", "mass_b_q", "mass_b_phi", "mass_b_x", "mass_b_y"]] = 0.6, 0.7, 0.4, 0.8, -0.5
+    for dtype, bound in ((torch.float64, 1e-8), (torch.float32, 5e-6)):
+        ours = Renderer(UNIFORM, dtype=dtype).light(scene)[0]
+        for band in (Band.VIS, Band.H):
+            truth = lenstronomy_image(scene, UNIFORM, COSMOLOGY, band)
+            assert np.abs(ours[0, band].numpy() - truth).max() <= bound * truth.max()
+    assert float((ours - alone).abs().max()) > 0.01 * float(alone.max())
+    # beside scenes with one deflector it is the same
+    other = random_scene(np.random.default_rng(7), 1, 1)
+    batch = Renderer(UNIFORM).light(join([other, *_renumbered(scene, 2)]))[0]
+    assert torch.allclose(batch[1], ours[0], rtol=1e-4, atol=1e-6)
+
+
+def _renumbered(scene, index):
+    return [type(scene)(scene.scenes.assign(index=index), scene.components.assign(scene=index))]
+
+
+@pytest.mark.filterwarnings("ignore:Cosmology is provided")
 def test_the_reference_draws_batches():
     scenes = join([random_scene(np.random.default_rng(k), k, k) for k in range(3)])
     images = reference_noiseless(scenes, UNIFORM, COSMOLOGY)

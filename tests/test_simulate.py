@@ -121,13 +121,13 @@ def test_a_store_that_cannot_be_trusted_is_refused(scenes, tmp_path):
     ):
         ImageStore.open(tmp_path)
     change(manifest, schema_version=1)
-    with pytest.raises(StoreError, match="is of schema 1, this version reads 2: remove"):
+    with pytest.raises(StoreError, match="is of schema 1, this version reads 3: remove"):
         ImageStore.open(tmp_path)
     manifest.write_text(whole)
     change(manifest, stamp="wide", shard_size=0)
     with pytest.raises(StoreError, match="it has stamp = 'wide', shard_size = 0: remove"):
         ImageStore.open(tmp_path)
-    manifest.write_text('{"schema_version": 2}')
+    manifest.write_text('{"schema_version": 3}')
     with pytest.raises(StoreError, match="it has no bands, no n, no stamp, no shard_size, no sha256: remove"):
         ImageStore.open(tmp_path)
     for text, words in (("[1, 2]", "holds a list"), ('{"n": 1', "is not JSON")):

@@ -66,6 +66,8 @@ class PopulationConfig:
     artefact: float = bounded(0.0, 1.0)
     empty: float = bounded(0.0, 1.0)
     artefact_rate: float = bounded(0.0, 1.0)
+    second_deflector: float = bounded(0.0, 1.0)
+    group_members: float = bounded(0.0, 1.0)
     minimum_arc_snr: float = bounded(0.0, 1000.0)
     minimum_magnification: float = bounded(1.0, 100.0)
     train: int = bounded(0, 10**8)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from lensdream.survey import Band
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 ARC_1 = 1
 """mask bit: lensed, PSF-convolved VIS flux of source 1 above 1 sigma of the sky"""

@@ -14,7 +14,8 @@ class Deflectors:
     """The mass of a batch of scenes; every field is (B, 1).
 
     theta_E_1 and theta_E_2 are the deflector's Einstein radii for sources at planes 1 and 2, theta_E_12 is that of source
-    1's own mass for source 2: the distances are in them, so tracing needs no cosmology. The shear is that for source 1.
+    1's own mass for source 2: the distances are in them, so tracing needs no cosmology. The shear is that for source 1, and
+    so is theta_E_b, of a second deflector (b) in the first one's plane; 0 where there is none.
     """
 
     theta_E_1: Tensor
@@ -30,6 +31,11 @@ class Deflectors:
     y_2: Tensor
     shear_1: Tensor
     shear_2: Tensor
+    theta_E_b: Tensor
+    q_b: Tensor
+    phi_b: Tensor
+    x_b: Tensor
+    y_b: Tensor
 
     def of(self, scenes: Tensor) -> Deflectors:
         """Those of these scenes (K,), each as often as it is asked for."""
@@ -55,9 +61,15 @@ def trace_to_source_2(x: Tensor, y: Tensor, mass: Deflectors) -> tuple[Tensor, T
 
 
 def _first_deflection(x: Tensor, y: Tensor, mass: Deflectors) -> tuple[Tensor, Tensor]:
-    """Deflection by the lens plane for an Einstein radius of one; SIE and shear scale alike with the source's distance."""
+    """Deflection by the lens plane for an Einstein radius of one; SIEs and shear scale alike with the source's distance."""
     one = mass.theta_E_1.new_ones(())
     alpha_x, alpha_y = deflection_sie(x, y, one, mass.q, mass.phi, mass.x, mass.y)
+    pairs = (mass.theta_E_b[:, 0] > 0).nonzero()[:, 0]
+    if len(pairs):  # few scenes have a second deflector
+        x_b, y_b = (axis if len(axis) == 1 else axis[pairs] for axis in (x, y))
+        b = mass.of(pairs)
+        b_x, b_y = deflection_sie(x_b, y_b, b.theta_E_b / b.theta_E_1, b.q_b, b.phi_b, b.x_b, b.y_b)
+        alpha_x, alpha_y = alpha_x.index_add(0, pairs, b_x), alpha_y.index_add(0, pairs, b_y)
     scale = 1 / mass.theta_E_1  # the shear is that of the surroundings: centred on the stamp
     return (
         alpha_x + scale * (mass.shear_1 * x + mass.shear_2 * y),

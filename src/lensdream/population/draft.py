@@ -55,7 +55,7 @@ def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draf
     row |= {"family": family, "label": label, "split": split, "partner": -1}
     row |= dict.fromkeys(("z_lens", "z_source_1", "z_source_2", "sigma_lens", "sigma_source_1"), NAN)
     row |= dict.fromkeys(("magnification_1", "magnification_2", "arc_snr"), NAN)
-    row |= {"mass_q": 1.0, "mass_2_q": 1.0}
+    row |= {"mass_q": 1.0, "mass_b_q": 1.0, "mass_2_q": 1.0}
     row |= {"psf": int(rng.integers(len(EUCLID.point_spreads))), "dither": int(rng.integers(len(DITHERS)))}
     row["seed"] = int(rng.integers(2**63 - 1))
     # one field in ten is shallower, up to twice the scatter; bands scatter by 8 % around it (Q1 cutouts: 5 to 10 %)

@@ -111,7 +111,8 @@ def draw_pools(seed: int, sky_area: float, magnitude_limit: float, n_deflectors:
     # late types at a luminosity shrink as in Collett 2015, early types as in van der Wel et al. 2014, ApJ 788, 28
     blue["r_e"] = _angular_size(pipeline["blue"]["size"], blue["z"], -1.2)
     red["r_e"] = _angular_size(pipeline["red"]["size"], red["z"], -1.48)
-    deflectors["r_e"] = _angular_size(pipeline["deflectors"]["size"], deflectors["z"], 0.0)
+    # a deflector is drawn by its velocity dispersion, at which sizes evolve less than at a mass or a luminosity
+    deflectors["r_e"] = _angular_size(pipeline["deflectors"]["size"], deflectors["z"], -0.65)
     blue["q"], deflectors["q"] = (np.asarray(pipeline[name]["q"]) for name in ("blue", "deflectors"))
     e = np.asarray(pipeline["red"]["ellipticity"])
     red["q"] = np.maximum((1 - e) / (1 + e), SMALLEST_AXIS_RATIO)

@@ -25,6 +25,7 @@ from lensdream.population.deflectors import velocity_dispersion_of_source
 from lensdream.population.distances import distance_ratio
 from lensdream.population.draft import NAN, Draft, add_galaxy, assemble, blank, fluxes, redden, surround
 from lensdream.population.galaxies import Galaxy, Pools
+from lensdream.population.satellites import add_group, add_second_deflector, draw_pair
 from lensdream.scene import Role, Scenes
 from lensdream.simulate.measure import FULL_RING_DEGREES, arc_snr, azimuth_covered, resolved
 from lensdream.simulate.render import Renderer
@@ -70,7 +71,7 @@ class Detection:
 def draw_single(config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator) -> tuple[list, list]:
     """One round of proposals: (detectable lenses, undetectable ones) as drafts."""
     chosen = _propose(pools, rng, 1, config.minimum_arc_snr, LARGEST_OFFSET)
-    drafts = [_lens(pools, split, rng, *pair) for pair in chosen]
+    drafts = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
     if not drafts:
         return [], []
     detection, _ = detect(assemble(drafts))
@@ -115,7 +116,7 @@ def draw_compound(
     """One round of proposals: (compound lens, its matched single lens)."""
     dimmest = config.minimum_arc_snr * np.array([[1.0], [family.dimmest_second]])
     chosen = _propose(pools, rng, 2, dimmest, family.offset, family.in_arcsec)
-    drafts = [_lens(pools, "compound", rng, *pair) for pair in chosen]
+    drafts = [_lens(config, pools, "compound", rng, *proposal) for proposal in chosen]
     if not drafts:
         return []
     scenes = assemble(drafts)
@@ -155,7 +156,7 @@ def _reach(scenes: Scenes) -> np.ndarray:
     """How far from the stamp's centre a scene's arcs may shine [arcsec]."""
     sources = scenes.components[scenes.components["plane"] > 0]
     farthest = (np.hypot(sources["x"], sources["y"]) + 3 * sources["r_e"]).groupby(sources["scene"]).max()
-    theta_E = scenes.scenes[["theta_E_1", "theta_E_2"]].max(axis=1).to_numpy()
+    theta_E = (scenes.scenes[["theta_E_1", "theta_E_2"]].max(axis=1) + scenes.scenes["theta_E_b"]).to_numpy()
     # flat deflectors and shear stretch the images' circle
     return farthest.reindex(scenes.scenes["index"]).to_numpy() + 1.4 * theta_E
 
@@ -216,9 +217,11 @@ def _move_source_out(draft: Draft, einstein_radii: float, rng: np.random.Generat
     return control
 
 
-def add_early_type(draft: Draft, galaxy: Galaxy, rng: np.random.Generator, q: float, phi: float) -> tuple[float, float]:
-    """The light of an early-type galaxy a little off the stamp's centre, with an outer disc in one of four; its (x, y)."""
-    x, y = rng.normal(0, 0.1, 2)
+def add_early_type(
+    draft: Draft, galaxy: Galaxy, rng: np.random.Generator, q: float, phi: float, at: np.ndarray | float = 0.0
+) -> tuple[float, float]:
+    """The light of an early-type galaxy a little off the point `at` (x, y), with an outer disc in one of four; its (x, y)."""
+    x, y = at + rng.normal(0, 0.1, 2)
     flux, r_e = fluxes(galaxy), float(galaxy["r_e"])
     n = float(np.clip(rng.normal(4.0, 0.7), 2.0, 6.0))
     if rng.random() < 0.25:
@@ -266,25 +269,32 @@ def _propose(
 
 
 def _lens(
-    pools: Pools, split: str, rng: np.random.Generator, d: int, sources: np.ndarray, theta_E: np.ndarray,
-    offset_x: np.ndarray, offset_y: np.ndarray,
+    config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, d: int, sources: np.ndarray,
+    theta_E: np.ndarray, offset_x: np.ndarray, offset_y: np.ndarray,
 ) -> Draft:  # fmt: skip
-    """The draft of a proposed lens, without neighbours."""
+    """The draft of a proposed lens, without neighbours but for those of the deflector's own redshift."""
     deflector = pools.deflector(d)
     behind = [pools.galaxy(int(k)) for k in sources]
     draft = blank("lens", 1, split, rng)
     q, phi = float(deflector["q"]), float(rng.uniform(0, np.pi))
     # light follows mass with a scatter in flattening and of 10 degrees in angle
     q_light = float(np.clip(q + rng.normal(0, 0.08), 0.25, 0.99))
-    x, y = add_early_type(draft, deflector, rng, q_light, phi + rng.normal(0, np.radians(10)))
+    pair = draw_pair(rng) if rng.random() < config.second_deflector else None
+    centre = pair.point(-pair.middle) if pair else 0.0
+    x, y = add_early_type(draft, deflector, rng, q_light, phi + rng.normal(0, np.radians(10)), centre)
     shear, direction = rng.rayleigh(0.03), rng.uniform(0, np.pi)
     row = draft.row
     row |= {
         "z_lens": deflector["z"], "sigma_lens": deflector["sigma"], "mass_q": q, "mass_phi": phi, "mass_x": x, "mass_y": y,
         "shear_1": shear * np.cos(2 * direction), "shear_2": shear * np.sin(2 * direction),
     }  # fmt: skip
+    if pair:
+        add_second_deflector(draft, deflector, pair, x, y, theta_E[0], rng)
+    if rng.random() < config.group_members:
+        add_group(draft, deflector, x, y, rng)
     for plane, galaxy in enumerate(behind, start=1):
-        at_x, at_y = x + offset_x[plane - 1], y + offset_y[plane - 1]
+        moved_x, moved_y = pair.point(pair.towards(theta_E[plane - 1])) if pair else (0.0, 0.0)
+        at_x, at_y = x + offset_x[plane - 1] + moved_x, y + offset_y[plane - 1] + moved_y
         row |= {f"z_source_{plane}": galaxy["z"], f"theta_E_{plane}": theta_E[plane - 1]}
         add_galaxy(draft, Role.SOURCE_1 if plane == 1 else Role.SOURCE_2, galaxy, at_x, at_y, rng, plane)
         if plane == 1:

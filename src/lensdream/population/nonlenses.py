@@ -8,17 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from lensdream.config import PopulationConfig
-from lensdream.population.body import TILT, Body
+from lensdream.population.body import Body
 from lensdream.population.distances import distance_ratio
 from lensdream.population.draft import Draft, add_galaxy, blank, fluxes, surround
 from lensdream.population.galaxies import Galaxy, Pools
 from lensdream.population.lenses import add_early_type
 from lensdream.population.mergers import add_double_nucleus, add_pair, add_shells
-from lensdream.population.morphology import add_bulge, add_edge_on, add_irregular, add_part, add_smooth, add_spiral
+from lensdream.population.morphology import add_bulge, add_edge_on, add_irregular, add_part, add_spiral
 from lensdream.population.rings import add_ring_galaxy
+from lensdream.population.satellites import add_member
 from lensdream.population.stars import add_star
 from lensdream.scene import FLUX_COLUMNS, Role
-from lensdream.survey import Band, microjansky
+from lensdream.survey import microjansky
 
 TYPICAL_SOURCE_REDSHIFT = 2.0
 BRIGHTEST, FAINTEST = microjansky(18.0), microjansky(23.5)
@@ -112,21 +113,17 @@ def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     draft = blank("group", 0, split, rng)
     galaxy = _ordinary_deflector(pools, rng)
     x, y = add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
-    flux, circle = fluxes(galaxy), rng.uniform(0.9, 2.5)
+    circle = rng.uniform(0.9, 2.5)
     # members at one distance from the brightest look like images of one source
     around = rng.random() < 0.4
     for _ in range(rng.integers(2, 5)):
         radius, angle = circle * rng.normal(1.0, 0.1) if around else rng.uniform(0.8, 3.5), rng.uniform(0, 2 * np.pi)
         faintness = 10 ** (-0.4 * rng.uniform(0.3, 3.0))
-        # one red sequence: a few hundredths of a magnitude wide
-        member = Body(
-            x + radius * np.cos(angle), y + radius * np.sin(angle),
-            float(galaxy["r_e"]) * faintness**0.5 * rng.lognormal(0, 0.2), float(rng.beta(5, 2.5)), rng.uniform(0, np.pi),
-            flux * faintness * 10 ** (0.4 * rng.normal(0, 0.06) * TILT), Role.NEIGHBOUR,
-        )  # fmt: skip
-        add_smooth(draft, member, rng, red=True)
+        add_member(draft, galaxy, faintness, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
     for _ in range(rng.choice(3, p=[0.5, 0.35, 0.15])):
-        other = _with_flux(pools, flux[Band.VIS] * 10 ** (-0.4 * rng.uniform(0.5, 3.0)), rng, red=False, z=galaxy["z"])
+        other = _with_flux(
+            pools, galaxy["flux_VIS"] * 10 ** (-0.4 * rng.uniform(0.5, 3.0)), rng, red=False, z=galaxy["z"]
+        )
         radius, angle = rng.uniform(0.8, 3.5), rng.uniform(0, 2 * np.pi)
         disc = replace(
             _body(other, rng), x=x + radius * np.cos(angle), y=y + radius * np.sin(angle), role=Role.NEIGHBOUR

@@ -30,6 +30,7 @@ MASS_COLUMNS = {
     "q": "mass_q", "phi": "mass_phi", "x": "mass_x", "y": "mass_y",
     "q_2": "mass_2_q", "phi_2": "mass_2_phi", "x_2": "mass_2_x", "y_2": "mass_2_y",
     "shear_1": "shear_1", "shear_2": "shear_2",
+    "theta_E_b": "theta_E_b", "q_b": "mass_b_q", "phi_b": "mass_b_phi", "x_b": "mass_b_x", "y_b": "mass_b_y",
 }  # fmt: skip
 TRUTH_ROLES = (Role.TARGET, Role.SOURCE_1, Role.SOURCE_2)
 DARKNESS = 19.0

@@ -49,14 +49,15 @@ AXIS_RATIO = Bound(0, 1, above=True)
 
 SCENES = {
     "label": Bound(-1, 1), "seed": Bound(0, 2**63 - 1), "partner": Bound(-1),
-    "theta_E_1": NOT_NEGATIVE, "theta_E_2": NOT_NEGATIVE, "theta_E_12": NOT_NEGATIVE,
+    "theta_E_1": NOT_NEGATIVE, "theta_E_2": NOT_NEGATIVE, "theta_E_12": NOT_NEGATIVE, "theta_E_b": NOT_NEGATIVE,
     "mass_phi": ANY, "mass_x": ANY, "mass_y": ANY, "mass_2_phi": ANY, "mass_2_x": ANY, "mass_2_y": ANY,
+    "mass_b_phi": ANY, "mass_b_x": ANY, "mass_b_y": ANY,
     "shear_1": Bound(-1, 1), "shear_2": Bound(-1, 1), "dither": Bound(0, len(DITHERS) - 1),
     **dict.fromkeys(SKY_COLUMNS, POSITIVE),
     "cosmic_rays": NOT_NEGATIVE, "hot_pixels": NOT_NEGATIVE, "dead_columns": NOT_NEGATIVE, "edge": SHARE,
     "edge_side": Bound(0, 3), "missing_bands": Bound(0, 2**N_BANDS - 1),
 }  # fmt: skip
-MASSES = {"theta_E_1": "mass_q", "theta_E_12": "mass_2_q"}
+MASSES = {"theta_E_1": "mass_q", "theta_E_b": "mass_b_q", "theta_E_12": "mass_2_q"}
 """axis ratios that matter where there is a mass"""
 COMPONENTS = {
     "role": Bound(min(Role), max(Role)), "plane": Bound(0, 2), "x": ANY, "y": ANY, "r_e": POSITIVE, "sersic_index": POSITIVE,

@@ -1,0 +1,95 @@
+"""Galaxies that belong to a deflector: a second one that lenses with it, and the members of their group.
+
+A quarter of lenses lie in groups (Keeton, Christlein & Zabludoff 2000, ApJ 537, 697), and as many of the radio lenses have a
+luminous satellite within 5 kpc / h, while models give a tenth to a sixth (Bryan, Mao & Kay 2008, MNRAS 391, 959).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lensdream.population.body import TILT, draw_sersic_index
+from lensdream.population.draft import Draft, fluxes
+from lensdream.population.galaxies import Galaxy
+from lensdream.scene import Role
+
+FLATTEST = 0.4
+"""axis ratio of a second deflector's mass, which is rounder than its light may be"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A second deflector, as it lies to the first."""
+
+    separation: float
+    angle: float
+    """where it is, from the first [arcsec, rad]"""
+    faintness: float
+    """its flux over the first one's"""
+    middle: float
+    """distance [arcsec] from the first towards it at which the stamp is centred"""
+
+    @property
+    def einstein_radius(self) -> float:
+        """Its Einstein radius over the first one's: theta_E goes as sigma^2, sigma^4 as light (Faber & Jackson 1976)."""
+        return self.faintness**0.5
+
+    def point(self, distance: float) -> np.ndarray:
+        """Offset (x, y) [arcsec] of a point at this distance from the first towards the second."""
+        return distance * np.array([np.cos(self.angle), np.sin(self.angle)])
+
+    def towards(self, theta_E: float) -> float:
+        """How far from the first [arcsec] a source lies that it images into a ring, theta_E being the first one's.
+
+        An isothermal sphere bends light by its Einstein radius at any distance, so the second moves the source that lies
+        behind the first by that much towards itself. Where both rings have grown into one, the middle of the masses is it.
+        """
+        second = theta_E * self.einstein_radius
+        return second * min(self.separation / (theta_E + second), 1.0)
+
+
+def draw_pair(rng: np.random.Generator) -> Pair:
+    """A second deflector up to two magnitudes fainter, 0.4 to 2 arcsec away."""
+    separation, angle = rng.uniform(0.4, 2.0), rng.uniform(0, 2 * np.pi)
+    faintness = 10 ** (-0.4 * rng.uniform(0.0, 2.0))
+    # a survey's list of targets has the pair's middle, or the brighter one of it
+    middle = separation * faintness / (1 + faintness) if rng.random() < 0.5 else 0.0
+    return Pair(separation, angle, faintness, middle)
+
+
+def add_second_deflector(
+    draft: Draft, galaxy: Galaxy, pair: Pair, x: float, y: float, theta_E: float, rng: np.random.Generator
+) -> None:
+    """The light and the mass of the second deflector of a pair whose first, `galaxy`, is at (x, y) with this theta_E."""
+    x, y = np.array([x, y]) + pair.point(pair.separation)
+    q, phi = add_member(draft, galaxy, pair.faintness, x, y, rng, Role.TARGET)
+    draft.row |= {
+        "theta_E_b": theta_E * pair.einstein_radius, "mass_b_q": max(q, FLATTEST), "mass_b_phi": phi,
+        "mass_b_x": x, "mass_b_y": y,
+    }  # fmt: skip
+
+
+def add_group(draft: Draft, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator) -> None:
+    """One or two early types up to 2.5 mag fainter, 1.3 to 4 arcsec from the deflector `galaxy` at (x, y).
+
+    They have light alone: the shear that every lens has stands for their mass.
+    """
+    for _ in range(rng.integers(1, 3)):
+        radius, angle = rng.uniform(1.3, 4.0), rng.uniform(0, 2 * np.pi)
+        faintness = 10 ** (-0.4 * rng.uniform(0.0, 2.5))
+        add_member(draft, galaxy, faintness, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
+
+
+def add_member(
+    draft: Draft, galaxy: Galaxy, faintness: float, x: float, y: float, rng: np.random.Generator,
+    role: Role = Role.NEIGHBOUR,
+) -> tuple[float, float]:  # fmt: skip
+    """An early type of the redshift of `galaxy`, with `faintness` times its flux; its axis ratio and position angle."""
+    q, phi = float(rng.beta(5, 2.5)), rng.uniform(0, np.pi)
+    # one red sequence: a few hundredths of a magnitude wide
+    flux = fluxes(galaxy) * faintness * 10 ** (0.4 * rng.normal(0, 0.06) * TILT)
+    r_e = float(galaxy["r_e"]) * faintness**0.5 * rng.lognormal(0, 0.2)
+    draft.add(role, 0, x, y, r_e, draw_sersic_index(True, rng), q, phi, flux)
+    return q, phi
