@@ -7,16 +7,25 @@ import json
 from pathlib import Path
 
 import safetensors.torch
+from torch import nn
 
 from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.ou import OU66, OU200, OUConfig
 from lensdream.survey import Band
+
+NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
+    LensNet.__name__: (LensNet, LensNetConfig),
+    OU66.__name__: (OU66, OUConfig),
+    OU200.__name__: (OU200, OUConfig),
+}
+"""the classes that a `model.json` may name, each with that of its settings"""
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "model.json"
 
 
-def save_model(folder: Path, model: LensNet, stamp: int) -> None:
-    """Write weights and settings; each file appears whole or not at all."""
+def save_model(folder: Path, model: nn.Module, stamp: int, images_trained_on: int | None = None) -> None:
+    """Write weights and settings of a model of `NETWORKS`; each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "network": type(model).__name__,
@@ -25,6 +34,7 @@ def save_model(folder: Path, model: LensNet, stamp: int) -> None:
         "unit": "microjansky a pixel",
         "pixel_scale_arcsec": 0.1,
         "stamp": stamp,
+        "images_trained_on": images_trained_on,
     }
     part = folder / f"{WEIGHTS}.part"
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -35,23 +45,34 @@ def save_model(folder: Path, model: LensNet, stamp: int) -> None:
     part.replace(folder / SETTINGS)
 
 
-def load_model(folder: Path) -> LensNet:
+def load_model(folder: Path) -> nn.Module:
     """Read what `save_model` wrote, in evaluation mode.
 
-    Raises `FileNotFoundError` without a model there, `ValueError` for another network or band order.
+    Raises `FileNotFoundError` without a model there, `ValueError` for an unknown network or another band order.
     """
-    if not (folder / SETTINGS).is_file() or not (folder / WEIGHTS).is_file():
+    if not is_model(folder):
         raise FileNotFoundError(f"no model in {folder}: run the train stage first")
     settings = json.loads((folder / SETTINGS).read_text())
     expected = [band.name for band in Band]
-    if settings["network"] != LensNet.__name__ or settings["bands"] != expected:
+    if settings["network"] not in NETWORKS or settings["bands"] != expected:
         raise ValueError(
             f"{folder / SETTINGS} holds a {settings['network']} for bands {settings['bands']}, "
-            f"this version reads a {LensNet.__name__} for {expected}: train it again"
+            f"this version reads a {', '.join(NETWORKS)} for {expected}: train it again"
         )
-    model = LensNet(LensNetConfig(**settings["config"]))
+    network, config = NETWORKS[settings["network"]]
+    model = network(config(**settings["config"]))
     model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     return model.eval()
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a trained network lies in `folder`."""
+    return (folder / SETTINGS).is_file() and (folder / WEIGHTS).is_file()
+
+
+def images_trained_on(folder: Path) -> int | None:
+    """How many different images the model in `folder` was trained on; None where an older version wrote it."""
+    return json.loads((folder / SETTINGS).read_text()).get("images_trained_on")
 
 
 def stamp_of(folder: Path) -> int:

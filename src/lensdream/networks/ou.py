@@ -1,0 +1,84 @@
+"""OU-66 and OU-200 of Wilde et al. 2022 (MNRAS 512, 3464), layer by layer as in their public code.
+
+They end in two classes. We return the difference of the two: softmax of two is the sigmoid of their difference, so that their
+cross-entropy is the binary one of ours. The input is not theirs: they scaled every band of every image to [0, 1], which loses
+flux and colour to one hot pixel. Here they get what LensNet gets, asinh of the flux over a fixed constant a band.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lensdream.survey import EUCLID, N_BANDS
+
+SOFTENING = 3.0
+"""noise scatters where the response turns logarithmic, as in LensNet"""
+
+
+@dataclass(frozen=True)
+class OUConfig:
+    """What can be set of these networks."""
+
+    dropout: float = 0.2
+    """after every convolution"""
+
+
+class OUNetwork(nn.Module):
+    """Images of any size to lens logits; the resize and the transform of the flux are its first layers."""
+
+    side: ClassVar[int]
+    """of what the convolutions see [pixel]"""
+    convolutions: ClassVar[tuple[tuple[int, int, bool], ...]]
+    """channels, side of the kernel [pixel], whether a 2x2 maximum follows; none is padded"""
+    hidden: ClassVar[tuple[int, int]]
+    """features that the convolutions leave, and the hidden layer behind them"""
+
+    def __init__(self, config: OUConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("sky_sigma", torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1))
+        layers, channels_in = [], N_BANDS
+        for channels, kernel, pooled in self.convolutions:
+            layers += [nn.Conv2d(channels_in, channels, kernel), nn.ReLU()]
+            layers += [nn.MaxPool2d(2), nn.Dropout(config.dropout)] if pooled else [nn.Dropout(config.dropout)]
+            channels_in = channels
+        self.features = nn.Sequential(*layers)
+        features, hidden = self.hidden
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 2))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def classes(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> the published outputs (B, 2): non-lens, lens."""
+        resized = nn.functional.interpolate(images, (self.side, self.side), mode="bilinear", antialias=True)
+        return self.head(self.features(torch.asinh(resized / self.sky_sigma / SOFTENING)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
+        non_lens, lens = self.classes(images).unbind(1)
+        return lens - non_lens
+
+
+class OU66(OUNetwork):
+    """Nine 3x3 convolutions on 66 pixels; 203,192 weights."""
+
+    side = 66
+    convolutions = (
+        (50, 3, True), (50, 3, False), (50, 3, False), (50, 3, False),
+        (40, 3, True), (40, 3, False), (40, 3, False), (40, 3, False), (30, 3, True),
+    )  # fmt: skip
+    hidden = (120, 500)
+
+
+class OU200(OUNetwork):
+    """Six convolutions on 200 pixels; 331,632 weights."""
+
+    side = 200
+    convolutions = ((50, 5, True), (40, 5, True), (30, 3, True), (20, 3, True), (20, 3, False), (20, 3, False))
+    hidden = (720, 350)

@@ -1,0 +1,106 @@
+"""The networks of Wilde et al. 2022: as published, and as ours to the rest of the package."""
+
+import json
+
+import pytest
+import torch
+
+from lensdream.networks import OU66, OU200, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
+from lensdream.networks.lensnet import InputTransform
+from lensdream.networks.model_file import SETTINGS, images_trained_on
+from lensdream.survey import EUCLID
+
+BOTH = pytest.mark.parametrize("network", [OU66, OU200])
+
+
+def sky(n, side):
+    """Images of noise [microjansky a pixel]."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(n, 4, side, side, generator=generator) * torch.tensor(EUCLID.sky_sigma).view(1, 4, 1, 1)
+
+
+@pytest.mark.parametrize(("network", "published"), [(OU66, 203_192), (OU200, 331_632)])
+def test_as_many_weights_as_published(network, published):
+    assert sum(weights.numel() for weights in network(OUConfig()).parameters()) == published
+
+
+@BOTH
+@pytest.mark.parametrize("side", [32, 66, 80, 200])
+def test_any_stamp_gives_a_logit_an_image(network, side):
+    model = network(OUConfig()).eval()
+    assert model(sky(2, side)).shape == (2,)
+    assert model(sky(1, side)).shape == (1,)
+
+
+@BOTH
+def test_the_logit_is_the_softmax_of_the_two_classes(network):
+    model, images = network(OUConfig()).eval(), sky(2, 66)
+    by_hand = torch.exp(model.classes(images))
+    by_hand = by_hand[:, 1] / by_hand.sum(1)
+    assert torch.allclose(torch.sigmoid(model(images)), by_hand, atol=1e-6)
+
+
+@BOTH
+def test_the_binary_loss_is_the_cross_entropy_of_the_two_classes(network):
+    model, images, labels = network(OUConfig()).eval(), sky(2, 66), torch.tensor([1.0, 0.0])
+    ours = torch.nn.functional.binary_cross_entropy_with_logits(model(images), labels)
+    theirs = torch.nn.functional.cross_entropy(model.classes(images), labels.long())
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+@BOTH
+def test_every_weight_learns(network):
+    model = network(OUConfig(dropout=0.0))
+    model(sky(2, 80)).sum().backward()
+    assert all(weights.grad.abs().sum() > 0 for weights in model.parameters() if weights.dim() > 1)
+
+
+@BOTH
+def test_there_are_only_relu_modules_and_dropout_follows_every_convolution(network):
+    layers = [type(layer).__name__ for layer in network(OUConfig()).features]
+    assert layers.count("Dropout") == layers.count("Conv2d") == layers.count("ReLU") == len(network.convolutions)
+    assert not {"GELU", "SiLU"} & set(layers)
+
+
+def test_their_input_is_the_flux_that_lensnet_sees():
+    seen = []
+    model = OU66(OUConfig()).eval()
+    model.features.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    images = sky(2, 66)
+    model(images)
+    assert torch.allclose(seen[0], InputTransform()(images)[:, :4], atol=1e-6)
+
+
+def test_shrinking_averages_and_does_not_pick():
+    seen = []
+    model = OU66(OUConfig()).eval()
+    model.features.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    model(sky(4, 264))  # four times their side: averaged noise has a fraction of the scatter
+    assert seen[0].std() < 0.5 * InputTransform()(sky(4, 66))[:, :4].std()
+
+
+@pytest.mark.parametrize("model", [OU66(OUConfig(0.3)), OU200(OUConfig()), LensNet(LensNetConfig(4))])
+def test_every_network_survives_the_disk(model, tmp_path):
+    save_model(tmp_path, model.eval(), 80, 1234)
+    read = load_model(tmp_path)
+    assert type(read) is type(model)
+    assert read.config == model.config
+    assert torch.equal(predict(read, sky(2, 80)), predict(model, sky(2, 80)))
+    assert images_trained_on(tmp_path) == 1234
+
+
+def test_a_file_from_before_the_peers_is_read(tmp_path):
+    save_model(tmp_path, LensNet(LensNetConfig(4)), 80)
+    settings = json.loads((tmp_path / SETTINGS).read_text())
+    del settings["images_trained_on"]
+    (tmp_path / SETTINGS).write_text(json.dumps(settings))
+    assert isinstance(load_model(tmp_path), LensNet)
+    assert images_trained_on(tmp_path) is None
+
+
+def test_an_unknown_network_is_refused_with_the_remedy(tmp_path):
+    save_model(tmp_path, OU66(OUConfig()), 80)
+    settings = tmp_path / SETTINGS
+    settings.write_text(settings.read_text().replace("OU66", "OU67"))
+    with pytest.raises(ValueError, match="holds a OU67.*reads a LensNet, OU66, OU200.*train it again"):
+        load_model(tmp_path)
