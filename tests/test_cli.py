@@ -76,7 +76,7 @@ def test_a_broken_store_has_its_own_code(repository, capsys):
 
 
 def test_ctrl_c_ends_with_its_own_code(monkeypatch, capsys):
-    def interrupted(scale):
+    def interrupted(scale, network):
         raise KeyboardInterrupt
 
     monkeypatch.setitem(STAGES, "train", (interrupted, ""))

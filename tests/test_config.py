@@ -1,5 +1,6 @@
 """Settings: the shipped file loads, everything else is refused with all problems at once."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ STAGES = {
     "population": config.PopulationConfig,
     "simulate": config.SimulateConfig,
     "train": config.TrainConfig,
+    "ou66": config.RecipeConfig,
+    "ou200": config.RecipeConfig,
     "evaluate": config.EvaluateConfig,
     "compound": config.CompoundConfig,
     "explain": config.ExplainConfig,
@@ -67,6 +70,31 @@ def test_a_value_set_twice_is_refused(params):
     path = params(lambda document: document["train"]["quick"].update(seed=3))
     with pytest.raises(config.ConfigError, match="already set under train.shared"):
         config.load("train", config.TrainConfig, "quick", path)
+
+
+def test_few_images_are_learnt_from_as_all_are():
+    few, every = (
+        config.load(block, config.TrainConfig, "poster", ROOT / "params.yaml", shared="train")
+        for block in ("lensnet-few", "train")
+    )
+    assert dataclasses.replace(few, images=every.images, epochs=every.epochs) == every
+    assert few.images == config.load("ou200", config.RecipeConfig, "poster", ROOT / "params.yaml").images
+
+
+def test_the_paper_s_recipe_is_the_paper_s():
+    found = config.load("ou66", config.RecipeConfig, "poster", ROOT / "params.yaml")
+    assert (found.learning_rate, found.batch_size, found.epochs, found.dropout) == (3e-4, 500, 150, 0.2)
+    assert (found.weight_decay, found.averaging, found.shift_pixels, found.band_dropout) == (0, 0, 0, 0)
+    assert found.balanced
+    assert not found.dihedral
+
+
+def test_yes_and_no_are_no_numbers(params):
+    path = params(lambda document: document["train"]["shared"].update(balanced=1, seed=True))
+    with pytest.raises(config.ConfigError) as error:
+        config.load("train", config.TrainConfig, "quick", path)
+    assert "train.balanced: 1 is not of type bool" in str(error.value)
+    assert "train.seed: True is not of type int" in str(error.value)
 
 
 def test_an_unknown_stage_block_is_refused(params):

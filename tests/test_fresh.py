@@ -18,6 +18,7 @@ from lensdream.population.galaxies import draw_pools
 from lensdream.processes import worker_map
 from lensdream.simulate.shards import in_chunks, renderer_of
 from lensdream.train import fit
+from lensdream.trainees import lensnet
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 POPULATION = dataclasses.replace(
@@ -28,8 +29,9 @@ SIMULATE = SimulateConfig(
     stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=4, workers=2, renderer="lensdream"
 )  # fmt: skip
 TRAIN = TrainConfig(
-    seed=3, width=8, dropout=0.1, learning_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8, shift_pixels=1,
-    band_dropout=0.1, label_smoothing=0.0, averaging=0.8, epochs=3, fresh_scenes=24, threads=1,
+    seed=3, width=8, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, label_smoothing=0.0, averaging=0.8,
+    patience=0, images=0, epochs=3, fresh_scenes=24, threads=1,
 )  # fmt: skip
 
 
@@ -166,7 +168,7 @@ def test_processes_draw_the_same_and_the_next_epoch_ahead(scenes_an_epoch, few_p
 
 def test_a_killed_training_on_fresh_scenes_ends_with_the_same_weights(scenes_an_epoch, tmp_path):
     validation = scenes_an_epoch(16).epoch(7)
-    whole = fit(TRAIN, scenes_an_epoch(24), validation)
+    whole = fit(lensnet, TRAIN, scenes_an_epoch(24), validation)
 
     def killed(record, model, best):
         if record.epoch == 1:
@@ -174,9 +176,9 @@ def test_a_killed_training_on_fresh_scenes_ends_with_the_same_weights(scenes_an_
 
     path = tmp_path / "training.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit(TRAIN, scenes_an_epoch(24), validation, checkpoint=path, on_epoch=killed)
+        fit(lensnet, TRAIN, scenes_an_epoch(24), validation, checkpoint=path, on_epoch=killed)
     torch.manual_seed(99)
-    resumed = fit(TRAIN, scenes_an_epoch(24), validation, checkpoint=path)
+    resumed = fit(lensnet, TRAIN, scenes_an_epoch(24), validation, checkpoint=path)
     assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name

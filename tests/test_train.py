@@ -1,23 +1,32 @@
 """Training: learns, keeps the best epoch, resumes to the same result."""
 
 import dataclasses
+import json
+import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
+from mlflow import MlflowClient
 from torch.optim.swa_utils import AveragedModel
 
-from lensdream import train
+from lensdream import tracking, train
 from lensdream.config import TrainConfig
 from lensdream.dataset.augment import augment
-from lensdream.networks import LensNet, LensNetConfig, load_model, predict, save_model
+from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
+from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
 from lensdream.networks.lensnet import InputTransform
-from lensdream.survey import EUCLID
-from lensdream.train import LabelledImages, fit, one_cycle, running_mean
+from lensdream.networks.model_file import images_trained_on
+from lensdream.survey import EUCLID, Band
+from lensdream.train import LabelledImages, fit, image_weights, one_cycle, running_mean
+from lensdream.trainees import lensnet, ou66
 
 SETTINGS = TrainConfig(
-    seed=3, width=8, dropout=0.1, learning_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16, shift_pixels=1,
-    band_dropout=0.1, label_smoothing=0.0, averaging=0.8, epochs=4, fresh_scenes=0, threads=1,
+    seed=3, width=8, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, label_smoothing=0.0, averaging=0.8,
+    patience=0, images=0, epochs=4, fresh_scenes=0, threads=1,
 )  # fmt: skip
 
 
@@ -36,7 +45,7 @@ def data():
 
 
 def test_it_learns(data):
-    result = fit(SETTINGS, *data)
+    result = fit(lensnet, SETTINGS, *data)
     assert result.records[result.best_epoch].validation_auroc > 0.95
     assert result.best_epoch == min(result.records, key=lambda r: (r.validation_loss, -r.epoch)).epoch
 
@@ -48,12 +57,12 @@ def test_the_kept_weights_are_those_of_the_best_epoch(data):
         if best:
             seen[record.epoch] = predict(model, data[1].images).clone()
 
-    result = fit(SETTINGS, *data, on_epoch=remember)
+    result = fit(lensnet, SETTINGS, *data, on_epoch=remember)
     assert torch.equal(predict(result.model, data[1].images), seen[result.best_epoch])
 
 
 def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
-    whole = fit(SETTINGS, *data)
+    whole = fit(lensnet, SETTINGS, *data)
 
     def killed(record, model, best):
         if record.epoch == 1:
@@ -61,9 +70,9 @@ def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
 
     path = tmp_path / "training.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit(SETTINGS, *data, checkpoint=path, on_epoch=killed)
+        fit(lensnet, SETTINGS, *data, checkpoint=path, on_epoch=killed)
     torch.manual_seed(99)  # the rest must not hang on what ran in between
-    resumed = fit(SETTINGS, *data, checkpoint=path)
+    resumed = fit(lensnet, SETTINGS, *data, checkpoint=path)
     assert len(resumed.records) == SETTINGS.epochs
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
@@ -71,16 +80,16 @@ def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
 
 def test_a_checkpoint_of_other_settings_is_not_used(data, tmp_path, capsys):
     path = tmp_path / "training.pt"
-    fit(dataclasses.replace(SETTINGS, epochs=1), *data, checkpoint=path)
-    fit(dataclasses.replace(SETTINGS, epochs=2), *data, checkpoint=path)
+    fit(lensnet, dataclasses.replace(SETTINGS, epochs=1), *data, checkpoint=path)
+    fit(lensnet, dataclasses.replace(SETTINGS, epochs=2), *data, checkpoint=path)
     assert "going on" not in capsys.readouterr().out
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_remedy(data):
     broken = LabelledImages(data[0].images.clone(), data[0].labels)
     broken.images[5, 0, 3, 3] = float("nan")
-    with pytest.raises(FloatingPointError, match=r"lower train\.learning_rate"):
-        fit(SETTINGS, broken, data[1])
+    with pytest.raises(FloatingPointError, match=r"lower learning_rate"):
+        fit(lensnet, SETTINGS, broken, data[1])
 
 
 def test_the_running_mean_follows_the_weights_from_the_start():
@@ -125,7 +134,7 @@ def test_images_may_change_with_the_epoch(data, tmp_path):
             seen.append(number)
             return super().epoch(number)
 
-    whole = fit(SETTINGS, Watched(), data[1])
+    whole = fit(lensnet, SETTINGS, Watched(), data[1])
     assert seen == [0, 1, 2, 3]
     assert whole.records[whole.best_epoch].validation_auroc > 0.95
 
@@ -135,15 +144,15 @@ def test_images_may_change_with_the_epoch(data, tmp_path):
 
     path = tmp_path / "training.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit(SETTINGS, Changing(), data[1], checkpoint=path, on_epoch=killed)
+        fit(lensnet, SETTINGS, Changing(), data[1], checkpoint=path, on_epoch=killed)
     seen.clear()
-    resumed = fit(SETTINGS, Watched(), data[1], checkpoint=path)
+    resumed = fit(lensnet, SETTINGS, Watched(), data[1], checkpoint=path)
     assert seen == [2, 3]
     assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
 
 
 def test_one_cycle_rises_and_falls():
-    rates = [one_cycle(step, 10, 100) for step in range(101)]
+    rates = [one_cycle(step, 10, 100, 0.01) for step in range(101)]
     assert np.argmax(rates) == 10
     assert rates[0] < 0.2
     assert rates[100] == pytest.approx(0.01)
@@ -197,3 +206,110 @@ def test_a_split_without_lenses_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="both 0 and 1 are needed"):
         train.LabelledImages.from_store(Store(), "train")
+
+
+WILDE = dataclasses.replace(
+    SETTINGS, dropout=0.0, learning_rate=3e-4, final_rate=1.0, weight_decay=0.0, warmup_epochs=0.0, clip_norm=math.inf,
+    balanced=True, dihedral=False, shift_pixels=0, band_dropout=0.0, averaging=0.0, epochs=2,
+)  # fmt: skip
+
+
+def test_the_paper_s_recipe_is_plain_adam_on_weighted_cross_entropy(data):
+    more_lenses = LabelledImages(data[0].images[:40], (torch.arange(40) % 4 > 0).float())
+    torch.manual_seed(WILDE.seed)
+    model = OU66(OUConfig(0.0))
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
+    criterion = torch.nn.CrossEntropyLoss(torch.tensor([40 / 10, 40 / 30]))
+    for epoch in range(2):
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(WILDE.seed * 100_003 + epoch))
+        for batch in order.split(16):
+            optimizer.zero_grad()
+            criterion(model.classes(more_lenses.images[batch].float()), more_lenses.labels[batch].long()).backward()
+            optimizer.step()
+    records = []
+    fit(ou66, WILDE, more_lenses, data[1], on_epoch=lambda record, kept, best: records.append((record, kept)))
+    assert [record.learning_rate for record, _ in records] == [3e-4] * 2
+    images = data[1].images
+    assert torch.allclose(predict(records[-1][1], images), predict(model, images), atol=2e-3)
+
+
+def test_each_class_weighs_the_same_or_each_image():
+    labels = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    assert image_weights(labels, balanced=True).tolist() == pytest.approx([2, 2 / 3, 2 / 3, 2 / 3])
+    assert image_weights(labels, balanced=False).tolist() == [1] * 4
+
+
+def test_a_training_that_gets_no_better_ends(data, tmp_path):
+    """At a learning rate this high the loss soon rises."""
+    settings = dataclasses.replace(WILDE, learning_rate=0.5, epochs=30, patience=3)
+    result = fit(ou66, settings, *data)
+    assert len(result.records) == result.best_epoch + 1 + settings.patience < settings.epochs
+
+    def killed(record, model, best):
+        if record.epoch == len(result.records) - 1:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "training.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(ou66, settings, *data, checkpoint=path, on_epoch=killed)
+    resumed = fit(ou66, settings, *data, checkpoint=path)  # ends where it would have
+    assert [r.validation_loss for r in resumed.records] == [r.validation_loss for r in result.records]
+
+
+def test_a_checkpoint_of_another_network_is_not_used(data, tmp_path, capsys):
+    path, settings = tmp_path / "training.pt", dataclasses.replace(SETTINGS, epochs=1)
+    fit(lensnet, settings, *data, checkpoint=path)
+    fit(ou66, settings, *data, checkpoint=path)
+    assert "going on" not in capsys.readouterr().out
+
+
+def test_without_augmentation_images_stay_as_they_are():
+    images = torch.rand(5, 4, 9, 9)
+    assert torch.equal(augment(images, torch.Generator().manual_seed(1), 0, 0.0, dihedral=False), images)
+
+
+@pytest.mark.parametrize(("network", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66"), ("lensnet-few", "LensNet")])
+def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
+    write_store(tmp_path)
+    settings = {name: value for name, value in dataclasses.asdict(SETTINGS).items() if name not in ("epochs", "images")}
+    plain = {name: value for name, value in settings.items() if name != "width"}
+    document = {
+        "train": {"shared": settings, "tiny": {"epochs": 1, "images": 0}},
+        "ou66": {"shared": plain, "tiny": {"epochs": 1, "images": 0}},
+        "lensnet-few": {"tiny": {"epochs": 2, "images": 12}},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    train.run("tiny", network, tmp_path)
+    name = "" if network == "lensnet" else f"-{network}"
+    folder = tmp_path / "models" / "tiny" / ("" if network == "lensnet" else f"peers/{network}")
+    assert json.loads((folder / "model.json").read_text())["network"] == kind
+    assert images_trained_on(folder) == (12 if network == "lensnet-few" else 40)
+    measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())
+    assert {"best_epoch", "epochs", "images_per_second", "seconds", "parameters"} <= set(measured)
+    assert (tmp_path / "metrics" / "tiny" / f"epochs{name}.csv").is_file()
+    assert (tmp_path / "figures" / "tiny" / f"train{name}" / "losses.png").is_file()
+    assert not list((tmp_path / "artifacts" / "tiny").glob("*.pt"))
+    (run,) = MlflowClient(tracking.tracking_uri(tmp_path), tracking.tracking_uri(tmp_path)).search_runs(
+        ["1"], f"tags.network = '{network}'"
+    )
+    assert run.data.tags["stage"] == f"train{name}"
+
+
+def write_store(root):
+    """A store of 40 training and 16 validation images."""
+    folder = root / "artifacts" / "tiny" / "images"
+    folder.mkdir(parents=True)
+    data = blobs(56, 3)
+    np.save(folder / "images-00000.npy", data.images.numpy())
+    truth = {"label": data.labels.numpy().astype(int), "split": np.repeat(["train", "validation"], [40, 16])}
+    pd.DataFrame(truth).to_parquet(folder / "truth.parquet")
+    manifest = {
+        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": 56, "stamp": 32, "shard_size": 56,
+        "sha256": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_an_unknown_network_is_refused_with_those_that_are_known():
+    with pytest.raises(ValueError, match="no network 'ou100'; networks are lensnet, ou66, ou200, lensnet-few"):
+        train.run("quick", "ou100")

@@ -29,7 +29,13 @@ train:
     width: 16             # channels of the first block [4, 512]
     dropout: 0.2          # before the last layer [0, 0.9]
     learning_rate: 0.002  # peak [1e-6, 1]
+    final_rate: 0.01
     weight_decay: 0.02
+    clip_norm: 1.0
+    balanced: false
+    dihedral: true
+    patience: 0
+    images: 0
     warmup_epochs: 0.5    # [epoch]
     batch_size: 32        # [2, 65536]
     shift_pixels: 2       # [pixel; 0, 16]
@@ -108,7 +114,7 @@ def pretend(curve):
     """A training whose validation AUROC in each epoch is `curve(call)[epoch]`."""
     calls = []
 
-    def fit(config, train, validation, *, checkpoint=None, on_epoch):
+    def fit(build, config, train, validation, *, checkpoint=None, on_epoch):
         calls.append(config)
         records = []
         for epoch, auroc in enumerate(curve(len(calls) - 1)):

@@ -49,10 +49,10 @@ def _simulate(scale: str) -> None:
     stage.run(scale)
 
 
-def _train(scale: str) -> None:
+def _train(scale: str, network: str = "lensnet") -> None:
     from lensdream import train
 
-    train.run(scale)
+    train.run(scale, network)
 
 
 def _evaluate(scale: str) -> None:
@@ -85,10 +85,10 @@ def _report(scale: str) -> None:
     stage.run(scale)
 
 
-STAGES: dict[str, tuple[Callable[[str], None], str]] = {
+STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "population": (_population, "draw galaxies with SkyPy and put scenes together"),
     "simulate": (_simulate, "render the scenes"),
-    "train": (_train, "train LensNet, keep the best validation epoch"),
+    "train": (_train, "train a network, keep the best validation epoch"),
     "evaluate": (_evaluate, "measure it on the test set"),
     "compound": (_compound, "measure it on compound lenses it never saw"),
     "explain": (_explain, "occlusion maps and Deep Dream, scored against the true arcs"),
@@ -170,7 +170,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, (function, text) in STAGES.items():
         command = commands.add_parser(name, help=text, description=text)
         _add_scale(command)
-        command.set_defaults(run=lambda arguments, function=function: function(arguments.scale))
+        command.set_defaults(run=lambda arguments, function=function: function(**_values(arguments)))
+    commands.choices["train"].add_argument(
+        "--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-few (default: lensnet)"
+    )
 
     score = commands.add_parser("score", help="score FITS cutouts: one row a file")
     score.add_argument("paths", nargs="+", help="folders, globs and files")
@@ -221,6 +224,10 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000)
     ui.set_defaults(run=_ui)
     return parser
+
+
+def _values(arguments: argparse.Namespace) -> dict[str, str]:
+    return {name: value for name, value in vars(arguments).items() if name != "run"}
 
 
 def _add_scale(command: argparse.ArgumentParser) -> None:

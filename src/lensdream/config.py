@@ -7,6 +7,7 @@ differs. An unknown key, a missing one, a wrong type or a value out of range is 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -21,6 +22,9 @@ STAGES_WITH_SETTINGS = (
     "population",
     "simulate",
     "train",
+    "ou66",
+    "ou200",
+    "lensnet-few",
     "evaluate",
     "compound",
     "explain",
@@ -129,23 +133,35 @@ class SimulateConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """How the network learns."""
+class RecipeConfig:
+    """How a network learns."""
 
     seed: int = bounded(0, 2**31 - 1)
-    width: int = bounded(4, 512)
     dropout: float = bounded(0.0, 0.9)
     learning_rate: float = bounded(1e-6, 1.0)
+    final_rate: float = bounded(0.0, 1.0)
     weight_decay: float = bounded(0.0, 1.0)
     warmup_epochs: float = bounded(0.0, 100.0)
     batch_size: int = bounded(2, 65536)
+    clip_norm: float = bounded(1e-6, math.inf)
+    balanced: bool
+    dihedral: bool
     shift_pixels: int = bounded(0, 16)
     band_dropout: float = bounded(0.0, 0.9)
     label_smoothing: float = bounded(0.0, 0.4)
     averaging: float = bounded(0.0, 0.99999)
+    patience: int = bounded(0, 10**4)
+    images: int = bounded(0, 10**8)
     epochs: int = bounded(1, 10**4)
     fresh_scenes: int = bounded(0, 10**8)
     threads: int = bounded(1, 1024)
+
+
+@dataclass(frozen=True)
+class TrainConfig(RecipeConfig):
+    """How LensNet learns, and its width."""
+
+    width: int = bounded(4, 512)
 
 
 @dataclass(frozen=True)
@@ -209,8 +225,10 @@ class TuneConfig:
     seed: int = bounded(0, 2**31 - 1)
 
 
-def load(stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml")) -> Config:
-    """Settings of a stage at a scale, out of `params.yaml`.
+def load(
+    stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml"), *, shared: str | None = None
+) -> Config:
+    """Settings of a stage at a scale, out of `params.yaml`; with `shared`, its shared part is that of another stage.
 
     Raises `ConfigError` that lists every problem found: unknown and missing keys, wrong types, values out of bounds.
     """
@@ -224,15 +242,16 @@ def load(stage: str, config: type[Config], scale: str, params: Path = Path("para
         raise ConfigError(f"{params} must hold one block a stage, found {type(document).__name__}")
     unknown_stages = sorted(set(document) - set(STAGES_WITH_SETTINGS))
     problems = [f"{name}: no such stage; stages are {', '.join(STAGES_WITH_SETTINGS)}" for name in unknown_stages]
-    block = document.get(stage) or {}
     scales = sorted(set().union(*(part or {} for part in document.values() if isinstance(part, dict))) - {"shared"})
     if scale not in scales:
         raise ConfigError(f"scale {scale!r} is not in {params}; scales are {', '.join(scales)}")
     values: dict[str, Any] = {}
-    for part in ("shared", scale):
-        for key, value in (block.get(part) or {}).items():
+    for block, part in ((shared or stage, "shared"), (stage, scale)):
+        for key, value in ((document.get(block) or {}).get(part) or {}).items():
             if key in values:
-                problems.append(f"{stage}.{part}.{key}: already set under {stage}.shared; keep one of the two")
+                problems.append(
+                    f"{block}.{part}.{key}: already set under {shared or stage}.shared; keep one of the two"
+                )
             values[key] = value
     problems += _problems(stage, config, values)
     try:
@@ -252,7 +271,7 @@ def _problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:
             found.append(f"{stage}.{name}: missing")
             continue
         value, kind = values[name], types[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+        if isinstance(value, bool) != (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
             found.append(f"{stage}.{name}: {value!r} is not of type {kind.__name__}")
         elif "low" in field.metadata and not field.metadata["low"] <= value <= field.metadata["high"]:
             found.append(f"{stage}.{name}: {value!r} is not in [{field.metadata['low']:g}, {field.metadata['high']:g}]")

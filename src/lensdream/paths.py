@@ -23,10 +23,9 @@ class Paths:
         """Folder of the image store."""
         return self.root / "artifacts" / self.scale / "images"
 
-    @property
-    def checkpoint(self) -> Path:
-        """Unfinished training, to resume from; removed when training ends."""
-        return self.root / "artifacts" / self.scale / "training.pt"
+    def checkpoint(self, stage: str) -> Path:
+        """Unfinished training of a stage, to resume from; removed when training ends."""
+        return self.root / "artifacts" / self.scale / f"{stage}.pt"
 
     @property
     def observed(self) -> Path:
@@ -42,6 +41,11 @@ class Paths:
     def model(self) -> Path:
         """Folder of the best epoch's weights, its settings and its operating points."""
         return self.root / "models" / self.scale
+
+    @property
+    def peers(self) -> Path:
+        """Folder of the models that stand beside it in the tables, a subfolder each."""
+        return self.model / "peers"
 
     @property
     def figures(self) -> Path:

@@ -20,13 +20,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lensdream import config, tracking
-from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
+from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.files import write_json
-from lensdream.networks import LensNet, LensNetConfig, predict, save_model
+from lensdream.networks import predict, save_model
 from lensdream.paths import Paths
+from lensdream.trainees import Trainee, trainee_of
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,18 @@ class EpochRecord:
 class FitResult:
     """The model of the best validation epoch, and the history."""
 
-    model: LensNet
+    model: nn.Module
     best_epoch: int
     records: list[EpochRecord]
 
 
-def run(scale: str, root: Path = Path()) -> None:
-    """Train LensNet at a scale; writes the model, the curves and `metrics/<scale>/train.json`.
+def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
+    """Train a network of `trainees` at a scale; writes its model, its curves and `metrics/<scale>/train[-network].json`.
 
-    Trains on the store's images or on `train.fresh_scenes` new ones an epoch, and validates on the store's.
+    Trains on the store's images (`images` of them) or on `fresh_scenes` new ones an epoch, and validates on the store's.
     """
-    settings = config.load("train", TrainConfig, scale, root / "params.yaml")
+    trainee = trainee_of(network)
+    settings = trainee.read_settings(scale, root / "params.yaml")
     paths = Paths(scale, root)
     store = ImageStore.open(paths.images)
     validation = LabelledImages.from_store(store, "validation")
@@ -64,21 +66,26 @@ def run(scale: str, root: Path = Path()) -> None:
     started = time.perf_counter()
     with (
         training_images(settings, store, scale, root) as train,
-        tracking.stage_run("train", scale, settings, root=root, datasets={"images": paths.images}) as run,
+        tracking.stage_run(trainee.stage, scale, settings, root=root, datasets={"images": paths.images}) as run,
     ):
+        run.tags({"network": network})
+        folder, checkpoint = trainee.model(paths), paths.checkpoint(trainee.stage)
 
-        def on_epoch(record: EpochRecord, model: LensNet, best: bool) -> None:
+        def save(model: nn.Module, epochs: int) -> None:
+            save_model(folder, model, store.stamp, len(train) * (epochs if settings.fresh_scenes else 1))
+
+        def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
             values = dataclasses.asdict(record)
             run.metrics(values, step=record.epoch)
             if best:
-                save_model(paths.model, model, store.stamp)
+                save(model, record.epoch + 1)
             print(
                 f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
                 f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}"
             )
 
-        result = fit(settings, train, validation, checkpoint=paths.checkpoint, on_epoch=on_epoch)
-        save_model(paths.model, result.model, store.stamp)
+        result = fit(trainee.build, settings, train, validation, checkpoint=checkpoint, on_epoch=on_epoch)
+        save(result.model, result.best_epoch + 1)
         best = result.records[result.best_epoch]
         metrics = {
             "best_epoch": result.best_epoch,
@@ -88,25 +95,26 @@ def run(scale: str, root: Path = Path()) -> None:
             "images_per_second": round(float(np.median([r.images_per_second for r in result.records])), 1),
             "seconds": round(sum(r.seconds for r in result.records), 1),
             "parameters": sum(p.numel() for p in result.model.parameters()),
+            "images_an_epoch": len(train),
         }
-        write_curves(result, paths)
-        write_json(paths.metrics("train"), metrics)
+        write_curves(result, trainee, paths)
+        write_json(paths.metrics(trainee.stage), metrics)
         # under other names than the curves', which these values would overwrite at step 0
         run.metrics(
             {f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()}
         )
-        run.figure(paths.figures / "train" / "losses.png")
+        run.figure(paths.figures / trainee.stage / "losses.png")
         kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
-        run.checkpoint(paths.model, best.epoch, kept)
-        paths.checkpoint.unlink(missing_ok=True)
+        run.checkpoint(folder, best.epoch, kept)
+        checkpoint.unlink(missing_ok=True)
     print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
 
 
 @contextmanager
-def training_images(settings: TrainConfig, store: ImageStore, scale: str, root: Path) -> Iterator[TrainingImages]:
+def training_images(settings: RecipeConfig, store: ImageStore, scale: str, root: Path) -> Iterator[TrainingImages]:
     """The images that these settings train on; raises `ValueError` for fresh ones of another size than the store's."""
     if settings.fresh_scenes == 0:
-        yield LabelledImages.from_store(store, "train")
+        yield LabelledImages.from_store(store, "train", settings.images or None)
         return
     from lensdream.dataset.fresh import fresh_scenes  # brings SkyPy and the renderer
 
@@ -123,31 +131,33 @@ def training_images(settings: TrainConfig, store: ImageStore, scale: str, root: 
 
 
 def fit(
-    config: TrainConfig,
+    build: Callable[[RecipeConfig], nn.Module],
+    config: RecipeConfig,
     train: TrainingImages,
     validation: LabelledImages,
     *,
     checkpoint: Path | None = None,
-    on_epoch: Callable[[EpochRecord, LensNet, bool], None] = lambda record, model, best: None,
+    on_epoch: Callable[[EpochRecord, nn.Module, bool], None] = lambda record, model, best: None,
 ) -> FitResult:
-    """Train a LensNet and keep the epoch of the lowest validation loss.
+    """Train the network that `build` makes of the settings, and keep the epoch of the lowest validation loss.
 
-    With `checkpoint`, every epoch's end is saved there and an interrupted run goes on from it with the same result; a
-    checkpoint of other settings or images is not used.
+    Ends early after `patience` epochs without a lower one. With `checkpoint`, every epoch's end is saved there and an
+    interrupted run goes on from it with the same result; a checkpoint of other settings or images is not used.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
-    model = LensNet(LensNetConfig(config.width, config.dropout)).to(device, memory_format=torch.channels_last)
+    model = build(config).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = math.ceil(len(train) / config.batch_size)
     # the validated and kept weights are a running mean: it generalises better than any one step
     average = AveragedModel(model, multi_avg_fn=running_mean(config.averaging), use_buffers=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps)
+        optimizer,
+        lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps, config.final_rate),
     )
     records: list[EpochRecord] = []
     best_state, best_epoch = None, -1
-    identity = json.dumps([dataclasses.asdict(config), train.identity])
+    identity = json.dumps([type(model).__name__, dataclasses.asdict(config), train.identity])
     saved = _load_checkpoint(checkpoint, identity)
     if saved is not None:
         model.load_state_dict(saved["model"])
@@ -160,23 +170,28 @@ def fit(
         print(f"going on after epoch {len(records) - 1} of {config.epochs}")
 
     for epoch in range(len(records), config.epochs):
+        if 0 < config.patience < epoch - best_epoch:
+            break
         started = time.perf_counter()
         data = train.epoch(epoch)
         generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
         order = torch.randperm(len(data), generator=generator)
+        weights = image_weights(data.labels, config.balanced)
         model.train()
         total = torch.zeros((), device=device)
         for batch in tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False):
             if len(batch) == 1:  # batch normalisation needs two
                 continue
-            images = augment(data.images[batch].float(), generator, config.shift_pixels, config.band_dropout)
+            images = data.images[batch].float()
+            images = augment(images, generator, config.shift_pixels, config.band_dropout, dihedral=config.dihedral)
             images = images.to(device, memory_format=torch.channels_last)
             labels = data.labels[batch].to(device)
             smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
-            loss = nn.functional.binary_cross_entropy_with_logits(model(images), smooth)
+            weight = (weights[batch] / weights[batch].mean()).to(device)
+            loss = nn.functional.binary_cross_entropy_with_logits(model(images), smooth, weight)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
             schedule.step()
             average.update_parameters(model)
@@ -184,7 +199,7 @@ def fit(
         trained = time.perf_counter() - started
         train_loss = float(total) / len(order)
         if not math.isfinite(train_loss):
-            raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower train.learning_rate")
+            raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower learning_rate")
         logits = predict(average.module, validation.images, device=device)
         validation_loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
         auroc = float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
@@ -223,30 +238,41 @@ def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor |
     return update
 
 
-def one_cycle(step: int, warmup: int, total: int) -> float:
-    """Share of the peak learning rate at a step: a linear rise, then half a cosine down to a hundredth."""
+def image_weights(labels: Tensor, balanced: bool) -> Tensor:
+    """Weight of each image in the loss, 1 in the mean; `balanced` ones go by the inverse frequency of the class."""
+    if not balanced:
+        return torch.ones_like(labels)
+    lenses = labels.mean()
+    return 0.5 / torch.where(labels == 1, lenses, 1 - lenses)
+
+
+def one_cycle(step: int, warmup: int, total: int, final: float) -> float:
+    """Share of the peak learning rate at a step: a linear rise, then half a cosine down to `final`.
+
+    Without a warm-up and with a `final` of 1 the rate is constant.
+    """
     if step < warmup:
         return (step + 1) / (warmup + 1)
     progress = min((step - warmup) / max(total - warmup, 1), 1.0)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def write_curves(result: FitResult, paths: Paths) -> None:
-    """Both losses against the epoch, as `metrics/<scale>/epochs.csv` and a figure."""
+def write_curves(result: FitResult, trainee: Trainee, paths: Paths) -> None:
+    """Both losses against the epoch, as `metrics/<scale>/epochs[-network].csv` and a figure."""
     import matplotlib.pyplot as plt
     import pandas as pd
 
     table = pd.DataFrame([dataclasses.asdict(record) for record in result.records])
-    path = paths.metrics("train").with_name("epochs.csv")
+    path = trainee.epochs(paths)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.drop(columns=["seconds", "images_per_second"]).to_csv(path, index=False, float_format="%.6g")
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    axes.plot(table["epoch"], table["train_loss"], label="training (augmented, with dropout)")
+    axes.plot(table["epoch"], table["train_loss"], label="training (as trained, with dropout)")
     axes.plot(table["epoch"], table["validation_loss"], label="validation")
     axes.axvline(result.best_epoch, color="0.6", ls=":", label=f"best epoch, {result.best_epoch}")
-    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"LensNet, {paths.scale} scale")
+    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"{trainee.title}, {paths.scale} scale")
     axes.legend()
-    target = paths.figures / "train" / "losses.png"
+    target = paths.figures / trainee.stage / "losses.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     plt.close(figure)

@@ -21,15 +21,16 @@ from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
+from torch import nn
 
 from lensdream.config import ConfigError, TrainConfig, TuneConfig, load
 from lensdream.dataset import ImageStore
 from lensdream.dataset.store import sha256_of
-from lensdream.networks import LensNet
 from lensdream.paths import Paths
 from lensdream.provenance import Worker, repository_root
 from lensdream.tracking import StageRun, stage_run
 from lensdream.train import EpochRecord, LabelledImages, fit
+from lensdream.trainees import lensnet
 
 SPACE: dict[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(3e-4, 2e-2, log=True),
@@ -189,7 +190,7 @@ def _judge(study: optuna.Study, trial: Trial, task: Task, record: StageRun) -> N
 def _train(trial: Trial, config: TrainConfig, task: Task, run: StageRun) -> float:
     """Return the validation AUROC of the best epoch; raises `TrialPruned` for a trial that is behind or diverged."""
 
-    def on_epoch(epoch: EpochRecord, _network: LensNet, _is_best: bool) -> None:
+    def on_epoch(epoch: EpochRecord, _network: nn.Module, _is_best: bool) -> None:
         curves = {
             "train_loss": epoch.train_loss,
             "validation_loss": epoch.validation_loss,
@@ -203,7 +204,7 @@ def _train(trial: Trial, config: TrainConfig, task: Task, run: StageRun) -> floa
             raise optuna.TrialPruned(f"behind the median in epoch {epoch.epoch}")
 
     try:
-        result = fit(config, task.images, task.validation, on_epoch=on_epoch)
+        result = fit(lensnet, config, task.images, task.validation, on_epoch=on_epoch)
     except FloatingPointError as error:
         run.tags({"optuna_state": "diverged"})
         raise optuna.TrialPruned(str(error)) from error

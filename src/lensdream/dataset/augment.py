@@ -8,15 +8,18 @@ from torch import Tensor
 from lensdream.survey import Band
 
 
-def augment(images: Tensor, generator: torch.Generator, shift_pixels: int, band_dropout: float) -> Tensor:
-    """Turn, mirror and shift a batch (B, band, y, x), and drop bands of some of its images.
+def augment(
+    images: Tensor, generator: torch.Generator, shift_pixels: int, band_dropout: float, *, dihedral: bool = True
+) -> Tensor:
+    """Turn and mirror (`dihedral`) and shift a batch (B, band, y, x), and drop bands of some of its images.
 
     One symmetry of the square and one shift serve the whole batch: batches are many, and a copy an image is slow. A dropped
     band is all zeros, as in an observation that lacks it; half of the images that lose bands lose the whole near infrared.
     """
-    images = torch.rot90(images, int(torch.randint(4, (), generator=generator)), (2, 3))
-    if torch.randint(2, (), generator=generator):
-        images = images.flip(3)
+    if dihedral:
+        images = torch.rot90(images, int(torch.randint(4, (), generator=generator)), (2, 3))
+        if torch.randint(2, (), generator=generator):
+            images = images.flip(3)
     if shift_pixels:
         dy, dx = (int(d) for d in torch.randint(-shift_pixels, shift_pixels + 1, (2,), generator=generator))
         images = torch.roll(images, (dy, dx), (2, 3))

@@ -1,0 +1,78 @@
+"""The networks that the train command knows: where their settings stand, how each is made of them, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from lensdream import config
+from lensdream.config import RecipeConfig, TrainConfig
+from lensdream.networks import OU66, OU200, LensNet, LensNetConfig, OUConfig
+from lensdream.paths import Paths
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A network and its training."""
+
+    title: str
+    """in figures"""
+    stage: str
+    """name of its stage, and so of its metrics, figures, checkpoint and run"""
+    folder: str
+    """of its model, within `models/<scale>`"""
+    block: str
+    """in `params.yaml`, with what differs from scale to scale"""
+    recipe: str
+    """block whose shared part holds at every scale"""
+    settings: type[RecipeConfig]
+    build: Callable[[RecipeConfig], nn.Module]
+
+    def read_settings(self, scale: str, params: Path) -> RecipeConfig:
+        """Read its settings at a scale."""
+        return config.load(self.block, self.settings, scale, params, shared=self.recipe)
+
+    def model(self, paths: Paths) -> Path:
+        """Folder of its model."""
+        return paths.model / self.folder
+
+    def epochs(self, paths: Paths) -> Path:
+        """Table of its epochs."""
+        return paths.metrics(self.stage.replace("train", "epochs")).with_suffix(".csv")
+
+
+def lensnet(settings: TrainConfig) -> LensNet:
+    """LensNet of these settings, with random weights."""
+    return LensNet(LensNetConfig(settings.width, settings.dropout))
+
+
+def ou66(settings: RecipeConfig) -> OU66:
+    """OU-66 of these settings, with random weights."""
+    return OU66(OUConfig(settings.dropout))
+
+
+def ou200(settings: RecipeConfig) -> OU200:
+    """OU-200 of these settings, with random weights."""
+    return OU200(OUConfig(settings.dropout))
+
+
+TRAINEES = {
+    "lensnet": Trainee("LensNet", "train", "", "train", "train", TrainConfig, lensnet),
+    "ou66": Trainee("OU-66", "train-ou66", "peers/ou66", "ou66", "ou66", RecipeConfig, ou66),
+    "ou200": Trainee("OU-200", "train-ou200", "peers/ou200", "ou200", "ou200", RecipeConfig, ou200),
+    "lensnet-few": Trainee(
+        "LensNet on few images", "train-lensnet-few", "peers/lensnet-few", "lensnet-few", "train", TrainConfig, lensnet
+    ),
+}
+"""by the name that the command line and the tables use. OU-200 is slow and learns from few images: `lensnet-few` is
+LensNet on the same ones, so that the two can be compared"""
+
+
+def trainee_of(network: str) -> Trainee:
+    """Look up a network; raises `ValueError` that lists them all."""
+    if network not in TRAINEES:
+        raise ValueError(f"no network {network!r}; networks are {', '.join(TRAINEES)}")
+    return TRAINEES[network]
