@@ -8,8 +8,12 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
 from lensdream.config import CompoundConfig, EvaluateConfig
-from lensdream.evaluate import compound, metrics, operating_points, selection, stage
+from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
+from lensdream.evaluate import compound, metrics, operating_points, peers, selection, stage
+from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, save_model
+from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS
+from lensdream.survey import EUCLID, Band
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 2, 500)
@@ -137,3 +141,79 @@ def test_operating_points_travel(tmp_path):
     assert operating_points.read(tmp_path) == {"threshold_fpr_1e-2": 1.5, "temperature": 1.2, operating_points.GATE: 0.7}
     with pytest.raises(FileNotFoundError, match="run the evaluate stage"):
         operating_points.read(tmp_path / "none")
+
+
+def test_missed_lenses_are_compared_at_each_network_s_own_threshold():
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    ours = np.array([0.0, 1.0, 0.5, 2, 2, 2])  # misses one
+    theirs = 10 * np.array([0.0, 1.0, 0.5, 0.5, 0.5, 2])  # misses three, on another scale
+    assert metrics.missed_ratio(np.stack([theirs, ours], 1), labels, 1e-3) == 3
+    assert metrics.missed_ratio(np.stack([ours, ours], 1), labels, 1e-3) == 1
+    assert np.isnan(metrics.missed_ratio(np.stack([ours, labels], 1), labels, 1e-3))
+
+
+def scored(strength, images):
+    return peers.Scored(RNG.normal(size=500) + strength * LABELS, 7, images)
+
+
+def test_every_peer_is_compared_with_ours_and_with_the_one_of_as_few_images():
+    settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=1e-3, batch_size=8)
+    rivals = {"ou66": scored(1.5, 6000), "ou200": scored(1.0, 500), "lensnet-few": scored(2.0, 500)}
+    found = peers.compared(rivals, scored(3.0, 6000), np.ones(500, bool), LABELS, settings)
+    assert set(found["ou66"]) == set(found["lensnet-few"]) == {"missed_at_fpr_1e-3_ratio"}
+    assert set(found["ou200"]) == {"missed_at_fpr_1e-3_ratio", "missed_at_fpr_1e-3_ratio_to_lensnet-few"}
+    ratios = [found[name]["missed_at_fpr_1e-3_ratio"]["value"] for name in ("lensnet-few", "ou66", "ou200")]
+    assert 1 < ratios[0] < ratios[1]
+    assert ratios[2] > 1
+    assert set(found["ou66"]["missed_at_fpr_1e-3_ratio"]) == {"value", "low", "high"}
+
+
+def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
+    """The whole stage on a small store: with a peer, and a folder that holds no model."""
+    paths = Paths("tiny", tmp_path)
+    write_store(paths)
+    save_model(paths.model, LensNet(LensNetConfig(4)), 32)
+    (paths.peers / "ou200").mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text(
+        "evaluate: {shared: {bootstrap: 20, seed: 1, prevalence: 0.001, batch_size: 32}, tiny: {}}"
+    )
+    stage.run("tiny", tmp_path)
+    alone = json.loads(paths.metrics("evaluate").read_text())
+    assert "ou66" not in alone
+    assert alone["images_trained_on"] is None
+    assert "times missed" not in capsys.readouterr().out
+    save_model(paths.peers / "ou66", OU66(OUConfig()), 32, 45)
+    stage.run("tiny", tmp_path)
+    both = json.loads(paths.metrics("evaluate").read_text())
+    block = both.pop("ou66")
+    assert both == alone  # ours does not change because another is measured
+    assert set(block) == set(alone) - {"undetectable", "selection_function"} | {"missed_at_fpr_1e-3_ratio"}
+    assert (block["parameters"], block["images_trained_on"]) == (203_192, 45)
+    assert "ou200" not in both
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ou66"))
+    assert row.split()[1:3] == ["203192", "45"]
+    assert "logit_ou66" in pd.read_parquet(paths.scores / "test.parquet")
+
+
+def write_store(paths):
+    """A store of validation and test images, lenses as bright squares."""
+    n = 120
+    family = np.where(np.arange(n) % 2, "lens", np.resize(FAMILIES_NON_LENS, n))
+    sigma = np.array(EUCLID.sky_sigma)[:, None, None]
+    images = RNG.normal(size=(n, len(Band), 32, 32)) * sigma
+    images[family == "lens", :, 12:20, 12:20] += 5 * sigma
+    truth = pd.DataFrame(
+        {
+            "index": np.arange(n), "family": family, "label": (family == "lens").astype(int),
+            "split": np.where(np.arange(n) < 40, "validation", "test"), "theta_E_1": 0.8, "arc_snr_1": 30.0,
+            "flux_source_1_VIS": 1.0, "flux_target_VIS": 20.0,
+        }
+    )  # fmt: skip
+    paths.images.mkdir(parents=True)
+    truth.to_parquet(paths.images / "truth.parquet")
+    np.save(paths.images / "images-00000.npy", images.astype(np.float16))
+    manifest = {
+        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": n, "stamp": 32, "shard_size": n,
+        "sha256": {path.name: sha256_of(path) for path in sorted(paths.images.iterdir())},
+    }  # fmt: skip
+    (paths.images / "manifest.json").write_text(json.dumps(manifest))

@@ -56,6 +56,15 @@ def tpr_at_fpr(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
     return float((logits[labels == 1] > threshold_at_fpr(logits[labels == 0], fpr)).mean())
 
 
+def missed_ratio(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
+    """Lenses that the first of two networks misses over those that the second does; NaN where that misses none.
+
+    `logits` are (N, 2), a column a network, each with its own threshold at the false-positive rate.
+    """
+    first, second = (1 - tpr_at_fpr(column, labels, fpr) for column in logits.T)
+    return first / second if second else float("nan")
+
+
 def tpr_before_false_positives(logits: np.ndarray, labels: np.ndarray, allowed: int) -> float:
     """Completeness with at most `allowed` false positives; TPR0 and TPR10 of Metcalf et al. 2019 are 0 and 9."""
     non = np.sort(logits[labels == 0])[::-1]

@@ -11,27 +11,35 @@ import torch
 from lensdream import config, tracking
 from lensdream.config import EvaluateConfig
 from lensdream.dataset import ImageStore
-from lensdream.evaluate import figures, metrics, operating_points, selection
+from lensdream.evaluate import figures, metrics, operating_points, peers, selection
 from lensdream.files import write_json
-from lensdream.networks import load_model, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures."""
+    """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures.
+
+    The networks in `models/<scale>/peers` are measured too, each in a block under its name.
+    """
     settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    model, store = load_model(paths.model).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
+    network, rivals = peers.Network.read(paths.model), peers.read_all(paths.peers)
+    store = ImageStore.open(paths.images)
     truth = store.truth
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
         chosen = np.flatnonzero(truth["split"].isin(["validation", "test"]))
-        logits = predict(model, torch.from_numpy(store.images(chosen)), settings.batch_size).numpy()
-        table = truth.iloc[chosen].assign(logit=logits).reset_index(drop=True)
-        labelled = table[table["label"] >= 0]
-        validation, test = (labelled[labelled["split"] == split] for split in ("validation", "test"))
-        temperature = metrics.fit_temperature(validation["logit"].to_numpy(), validation["label"].to_numpy())
-        result = measure(test, temperature, settings)
+        images = torch.from_numpy(store.images(chosen))
+        ours = network.score(images, settings.batch_size)
+        others = {name: rival.score(images, settings.batch_size) for name, rival in rivals.items()}
+        columns = {f"logit_{name}": other.logits for name, other in others.items()}
+        table = truth.iloc[chosen].assign(logit=ours.logits, **columns).reset_index(drop=True)
+        is_test = ((table["split"] == "test") & (table["label"] >= 0)).to_numpy()
+        test = table[is_test]
+        result = measured(table, ours, settings)
+        temperature = result["temperature"]
+        ratios = peers.compared(others, ours, is_test, test["label"].to_numpy(), settings)
+        result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
         thresholds = {name: result[f"threshold_fpr_{name}"] for name in operating_points.RATES}
         operating_points.write(paths.model, thresholds, temperature, result[operating_points.GATE]["value"])
         undetectable = table[table["family"] == FAMILY_UNDETECTABLE]["logit"].to_numpy()
@@ -44,7 +52,9 @@ def run(scale: str, root: Path = Path()) -> None:
         at = {"0.5": 0.0, "fpr_1e-2": thresholds["1e-2"], "fpr_1e-3": thresholds["1e-3"]}
         result["selection_function"] = selection.completeness(lenses, lenses["logit"].to_numpy(), at)
         paths.scores.mkdir(parents=True, exist_ok=True)
-        table[["index", "split", "family", "label", "logit"]].to_parquet(paths.scores / "test.parquet", index=False)
+        table[["index", "split", "family", "label", "logit", *columns]].to_parquet(
+            paths.scores / "test.parquet", index=False
+        )
         drawn = {
             "roc": figures.roc(test["logit"].to_numpy(), test["label"].to_numpy()),
             "scores": figures.scores_by_family(
@@ -56,10 +66,24 @@ def run(scale: str, root: Path = Path()) -> None:
         for name, figure in drawn.items():
             run.figure(figures.save(figure, paths.figures / "evaluate" / f"{name}.png"))
         write_json(paths.metrics("evaluate"), result)
-        run.metrics(
-            {name: value["value"] for name, value in result.items() if isinstance(value, dict) and "value" in value}
-        )
+        run.metrics(values_of(result))
+        for name in others:
+            run.metrics({f"{name}.{key}": value for key, value in values_of(result[name]).items()})
     print(report(result))
+
+
+def measured(table: pd.DataFrame, scored: peers.Scored, settings: EvaluateConfig) -> dict[str, object]:
+    """The numbers of the test split of a table with columns split, family, label, calibrated on its validation split."""
+    labelled = table.assign(logit=scored.logits).query("label >= 0")
+    validation, test = (labelled[labelled["split"] == split] for split in ("validation", "test"))
+    temperature = metrics.fit_temperature(validation["logit"].to_numpy(), validation["label"].to_numpy())
+    about = {"parameters": scored.parameters, "images_trained_on": scored.images_trained_on}
+    return measure(test, temperature, settings) | about
+
+
+def values_of(block: dict[str, object]) -> dict[str, float]:
+    """The numbers that have an interval, without it."""
+    return {name: value["value"] for name, value in block.items() if isinstance(value, dict) and "value" in value}
 
 
 def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) -> dict[str, object]:
@@ -113,7 +137,12 @@ def report(result: dict[str, object]) -> str:
             lines.append(f"  {name:28s} {value['value']:.4f}  [{value['low']:.4f}, {value['high']:.4f}]")
     lines.append(f"  {'family':12s} {'n':>6s} {'FPR at 0.5':>11s} {'at the 1e-3 threshold':>22s}")
     for name, row in result["families"].items():
-        lines.append(f"  {name:12s} {row['n']:6d} {row['fpr_at_0.5']:11.4f} {row['fpr_at_threshold_1e-3']:22.4f}")
+        rates = [row["fpr_at_0.5"], row["fpr_at_threshold_1e-3"]]
+        at_half, at_threshold = ("-" if rate is None else f"{rate:.4f}" for rate in rates)
+        lines.append(f"  {name:12s} {row['n']:6d} {at_half:>11s} {at_threshold:>22s}")
+    side_by_side = peers.table(result)
+    if len(side_by_side) > 1:
+        lines += ["", side_by_side.to_string(float_format="{:.4f}".format, na_rep="-")]
     return "\n".join(lines)
 
 
