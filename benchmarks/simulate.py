@@ -1,7 +1,8 @@
-"""Time and check the simulator beside lenstronomy; prints a table and one JSON object last.
+"""Time and check the simulator beside lenstronomy and caustics; prints a table and one JSON object last.
 
 Speed: milliseconds of one core's time for an image of four bands, by family; lenstronomy draws the same lenses on the same
-stamp as its users do, an `ImageModel` for each band. Times are the processor's, which hold on a machine that others use.
+stamp as its users do, an `ImageModel` for each band. caustics, where it is installed, has its simulators built outside the
+clock and convolves on the fine grid. Times are the processor's, which hold on a machine that others use.
 Accuracy: against the same scenes in float64, sampled 9 times an axis all over the frame, with the deflector made VIS 19.5;
 the error is that of a scene's worst pixel, in scatters of the sky. Agreement: with lenstronomy where both sample alike.
 Throughput: scenes drawn, rendered and written by as many processes as the settings say, with the memory that all of them
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 import tempfile
 import threading
@@ -19,7 +21,9 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import psutil
@@ -50,6 +54,8 @@ CORE = 32
 """side of the stamp in which lenstronomy's error is looked for [pixel]"""
 SUPERSAMPLINGS = (3, 5, 9)
 """of lenstronomy, with the point spread convolved on the fine grid"""
+CAUSTICS = {"fine_1": (1, None), "fine_3": (3, None), "fine_3_quadrature": (3, 3)}
+"""samples an axis in a pixel and points of Gauss's formula in a sample, its own way to be more accurate"""
 TRUTH_SUPERSAMPLING = 9
 
 Figures = dict[str, float | int | str | None]
@@ -165,7 +171,7 @@ def _speed(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
             key = f"ms_lenstronomy_supersampling_{supersampling}_{planes}"
             found[key] = _milliseconds(native, len(each), 3)
             found[f"times_as_fast_as_supersampling_{supersampling}_{planes}"] = found[key] / found[f"ms_ours_{name}"]
-    return found
+    return found | _caustics_speed(families, frame, found)
 
 
 def _bare(frame: Frame, supersampling: int) -> Frame:
@@ -199,7 +205,7 @@ def _agreement(scenes: Scenes, frame: Frame) -> Figures:
         family = max(by_family, key=by_family.get)
         found[f"agreement_{label}_worst_of_peak"] = by_family[family]
         found[f"agreement_{label}_worst_family"] = family
-    return found
+    return found | _caustics_agreement(_families(scenes, AGREED), uniform)
 
 
 def _accuracy(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
@@ -255,7 +261,7 @@ def _accuracy(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
     if found["supersampling_of_equal_accuracy"] is None:
         # its best falls short of ours, so that the ratio is a lower bound
         found["times_as_fast_at_equal_accuracy"] = found[key] / found["ms_noiseless_ours"]
-    return found
+    return found | _caustics_errors(each, core, inside)
 
 
 def _brightened(scenes: Scenes) -> Scenes:
@@ -281,8 +287,11 @@ def _lenstronomy(
         "supersampling_factor": supersampling, "supersampling_convolution": fine, "supersampling_kernel_size": None,
     }  # fmt: skip
     image = draw(scene, denser if margin else _bare(frame, supersampling), COSMOLOGY, band, spread, numerics)
-    if not margin:
-        return image
+    return _exposed(image, scene, frame, band) if margin else image
+
+
+def _exposed(image: np.ndarray, scene: Scenes, frame: Frame, band: Band) -> np.ndarray:
+    """The stamp (stamp, stamp) as the detector's pixels and exposures make it of the whole frame (width, width)."""
     pixels = EUCLID.bands[band].detector_pixels
     if pixels > 1:
         share = sampled(len(image), DITHERS[scene.scenes["dither"].iloc[0]], pixels)
@@ -297,6 +306,79 @@ def _error_figures(label: str, errors: dict[Band, np.ndarray]) -> Figures:
         for band, values in errors.items()
         for which, statistic in (("median", np.median), ("worst", np.max))
     }
+
+
+def _peer() -> ModuleType | None:
+    """What draws with caustics, where that is installed; not imported before, for the memory of `_throughput` is watched."""
+    return importlib.import_module("caustics_peer") if find_spec("caustics") else None
+
+
+def _caustics_speed(families: dict[str, Scenes], frame: Frame, ours: Figures) -> Figures:
+    """Milliseconds an image of caustics, without noise, of lenses; ours: the milliseconds that we took."""
+    peer = _peer()
+    if peer is None:
+        return {"caustics": 'not installed, see the extra "peers"'}
+    cannot = [name for name, some in families.items() if not peer.drawable(some)]
+    found: Figures = {"caustics_cannot_draw": f"rings, arms, dust lanes; so not all of {', '.join(cannot) or 'them'}"}
+    for name, planes in (("lens", "one_plane"), ("compound_arc", "two_planes")):
+        each = [scene for scene in _each(families[name]) if peer.drawable(scene)][:PEER_TIMED]
+        for label, (supersampling, quadrature) in CAUSTICS.items():
+            denser = dataclasses.replace(frame, supersampling=supersampling)
+            drawing, building = _caustics_milliseconds(peer, each, denser, quadrature)
+            found |= {f"ms_caustics_{label}_{planes}": drawing, f"ms_caustics_to_build_{planes}": building}
+            found[f"times_as_fast_as_caustics_{label}_{planes}"] = drawing / ours[f"ms_ours_{name}"]
+    return found
+
+
+def _caustics_milliseconds(
+    peer: ModuleType, each: list[Scenes], frame: Frame, quadrature: int | None
+) -> tuple[float, float]:
+    """Milliseconds that a scene's four bands take to draw, and its simulators to build."""
+    bare = _bare(frame, frame.supersampling)
+    spreads = [peer.point_spreads(scene, frame) for scene in each]
+
+    def build() -> list[Callable[[], torch.Tensor]]:
+        pairs = zip(each, spreads, strict=True)
+        return [peer.prepared(scene, bare, of_bands, quadrature=quadrature) for scene, of_bands in pairs]
+
+    draws = build()
+    return _milliseconds(lambda: [one() for one in draws], len(each), 3), _milliseconds(build, len(each), 3)
+
+
+def _caustics_agreement(families: dict[str, Scenes], uniform: Frame) -> Figures:
+    """Largest difference of caustics from lenstronomy, in units of the image's peak."""
+    worst: dict[str, float] = {}
+    for name, some in families.items() if _peer() else ():
+        for scene in _each(some):
+            if not len(scene.components) or not _peer().drawable(scene):
+                continue
+            for band, image in _caustics_images(scene, uniform).items():
+                truth = lenstronomy_image(scene, uniform, COSMOLOGY, band)
+                worst[name] = max(worst.get(name, 0.0), float(np.abs(image - truth).max() / truth.max()))
+    if not worst:
+        return {}
+    family = max(worst, key=worst.get)
+    return {"agreement_caustics_worst_of_peak": worst[family], "agreement_caustics_worst_family": family}
+
+
+def _caustics_errors(each: list[Scenes], core: Frame, truth: dict[Band, np.ndarray]) -> Figures:
+    """Errors of caustics against the truth (scene, y, x) of each band."""
+    found: Figures = {}
+    for label, (supersampling, quadrature) in CAUSTICS.items() if _peer() else ():
+        denser = dataclasses.replace(core, supersampling=supersampling)
+        images = [_caustics_images(scene, denser, quadrature) for scene in each]
+        drawn = {band: np.array([image[band] for image in images]) for band in CHECKED}
+        errors = {band: np.abs(drawn[band] - truth[band]).max((1, 2)) / EUCLID.sky_sigma[band] for band in CHECKED}
+        found |= _error_figures(f"caustics_{label}", errors)
+    return found
+
+
+def _caustics_images(scene: Scenes, frame: Frame, quadrature: int | None = None) -> dict[Band, np.ndarray]:
+    """The stamp of a scene in each of the bands that are checked, as caustics draws it."""
+    peer = _peer()
+    draw_all = peer.prepared(scene, frame, peer.point_spreads(scene, frame, CHECKED), CHECKED, quadrature=quadrature)
+    images = draw_all().double().numpy()
+    return {band: _exposed(image, scene, frame, band) for band, image in zip(CHECKED, images, strict=True)}
 
 
 def _on_a_gpu(scenes: Scenes, frame: Frame, batch: int = 256) -> Figures:
