@@ -316,6 +316,23 @@ def test_peers_stand_in_columns_of_their_own():
     assert cells["precision at 0.5"] == "–"  # noqa: RUF001
 
 
+def test_networks_stand_side_by_side_with_the_published_ones():
+    ratio = {"missed_at_fpr_1e-3_ratio": {"value": 5.0, "low": 4.0, "high": 6.0}}
+    peer = evaluated() | {"images_trained_on": 6000, "parameters": 203_192} | ratio
+    table = finder.networks(evaluated() | {"ou66": peer, "lensnet-few": peer})
+    names = ["LensNet", "OU-66", "LensNet on few images", "poster, published", "Wilde et al. 2022, published"]
+    assert [row[0] for row in table.rows] == names
+    rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
+    assert rows["OU-66"]["trained on"] == "6,000"
+    assert rows["OU-66"]["weights"] == "203,192"
+    assert rows["OU-66"]["times the lenses LensNet misses there"] == "5.00 [4.00, 6.00]"
+    assert rows["LensNet"]["trained on"] == "–"  # noqa: RUF001
+    assert rows["poster, published"]["accuracy"] == "0.573"
+    assert rows["Wilde et al. 2022, published"]["F1"] == "0.83 to 0.91"
+    assert rows["Wilde et al. 2022, published"]["remark"] == "measured on other images"
+    assert [row[0] for row in finder.networks(evaluated()).rows] == ["LensNet", *names[3:]]
+
+
 def test_false_positives_of_all_families_add_up():
     rows = {"star": {"n": 10, "fpr_at_0.5": 0.1}, "field": {"n": 30, "fpr_at_0.5": 0.2}}
     rows["empty"] = {"n": 0, "fpr_at_0.5": None}

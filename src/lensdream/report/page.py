@@ -189,6 +189,7 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "beside_poster": finder.beside_poster(evaluate, measured.compound),
         "n_lens": count(evaluate["n_lens"]),
         "n_nonlens": count(evaluate["n_nonlens"]),
+        "networks": finder.networks(evaluate),
         "scores": finder.scores(evaluate),
         "thresholds": finder.thresholds(evaluate),
         "unmeasured_rates": finder.unmeasured_rates(evaluate),

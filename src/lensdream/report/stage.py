@@ -42,6 +42,12 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def tables(measured: Measured) -> list[Table]:
-    """Choose what the terminal shows: the main scores, the families and the compound test."""
+    """Choose what the terminal shows: the main scores, the networks, the families and the compound test."""
     main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.PEERS}
-    return [finder.scores(main), finder.families(measured.evaluate), finder.compound(measured.compound)]
+    evaluate = measured.evaluate
+    return [
+        finder.scores(main),
+        finder.networks(evaluate),
+        finder.families(evaluate),
+        finder.compound(measured.compound),
+    ]
