@@ -17,8 +17,10 @@ import yaml
 from conftest import heed_interrupts
 from lensdream import registration
 from lensdream.cli import STAGES, main
+from lensdream.dataset.store import SCHEMA_VERSION
 from lensdream.evaluate import operating_points
 from lensdream.networks import LensNet, LensNetConfig, save_model
+from lensdream.trainees import TRAINEES
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,7 +73,7 @@ def test_a_broken_store_has_its_own_code(repository, capsys):
     assert main(["dataset", "check", str(folder)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("lensdream: ")
-    assert "is of schema 1, this version reads 2: remove" in error
+    assert f"is of schema 1, this version reads {SCHEMA_VERSION}: remove" in error
     assert "Traceback" not in error
 
 
@@ -125,6 +127,14 @@ def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
 
 def test_every_stage_of_the_pipeline_is_a_command_for_both_scales():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    peers = stages.pop("train-peer")
+    assert {item["network"] for item in peers["foreach"].values()} == set(TRAINEES) - {"lensnet"}
+    for name, item in peers["foreach"].items():
+        trainee = TRAINEES[item["network"]]
+        assert name == f"{item['scale']}-{item['network']}"
+        assert (item["network"], item["recipe"]) == (trainee.block, trainee.recipe)
+        assert trainee.folder == f"peers/{item['network']}"
+        assert trainee.read_settings(item["scale"], ROOT / "params.yaml")
     assert set(stages) == {name if name != "compound" else "compound-test" for name in STAGES}
     for stage in stages.values():
         assert stage["matrix"]["scale"] == ["quick", "poster"]
