@@ -17,7 +17,9 @@ def moffat(radius_squared: Tensor, fwhm: float, beta: float) -> Tensor:
 def moffat_kernel(
     width: int, scale: float, fwhm: float, beta: float, radius: float, e_1: float = 0.0, e_2: float = 0.0
 ) -> Tensor:
-    """Kernel (width, width) float64 of sum 1, centred on pixel (0, 0) with wrap-around, zero beyond `radius`.
+    """Kernel (width, width) float64 of sum 1, centred on pixel (0, 0) with wrap-around, zero beyond `radius` on either axis.
+
+    A sample that the edge cuts counts by its share inside, so that the kernel's light does not depend on the sampling.
 
     scale: [arcsec] a sample; fwhm and radius [arcsec]; e_1, e_2: ellipticity (a^2 - b^2) / (a^2 + b^2) along x and along
     the diagonal, below 1 in all.
@@ -25,7 +27,8 @@ def moffat_kernel(
     offset = torch.fft.fftfreq(width, 1 / width, dtype=torch.float64) * scale
     x, y = offset[None, :], offset[:, None]
     squared = ((1 - e_1) * x**2 + (1 + e_1) * y**2 - 2 * e_2 * x * y) / math.sqrt(1 - e_1**2 - e_2**2)
-    kernel = moffat(squared, fwhm, beta) * ((offset.abs()[:, None] <= radius) & (offset.abs()[None, :] <= radius))
+    inside = ((radius - offset.abs()) / scale + 0.5).clamp(0, 1)
+    kernel = moffat(squared, fwhm, beta) * inside[:, None] * inside
     return kernel / kernel.sum()
 
 
