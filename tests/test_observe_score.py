@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lensdream import tracking
-from lensdream.networks import LensNet, LensNetConfig, load_model, save_model
+from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, save_model
 from lensdream.observe.cutouts import read_cutout
 from lensdream.observe.score import COLUMNS, main_score, score_files
 from lensdream.observe.scorer import ModelError, OperatingPoints, Scorer
@@ -58,6 +58,14 @@ def test_scores_are_the_networks(model, files):
     assert list(table["above_fpr_1e-3"]) == list(logits > 0)
     assert list(table["object"]) == [f"object {seed}" for seed in range(5)]
     assert list(table["path"]) == [str(path) for path in files]
+
+
+def test_a_peer_scores_too(files, tmp_path):
+    save_model(tmp_path / "peer", OU66(OUConfig()), STAMP)
+    images = np.stack([read_cutout(path, STAMP).image for path in files])
+    with torch.inference_mode():
+        logits = load_model(tmp_path / "peer")(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(score_files(files, tmp_path / "peer", 2)["logit"], logits, rtol=1e-4, atol=1e-4)
 
 
 def test_any_batch_size_gives_the_same(model, files):

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from lensdream.dataset.store import sha256_of
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
-from lensdream.networks import LensNet, load_model
+from lensdream.networks import load_model
 from lensdream.networks.model_file import WEIGHTS, stamp_of
 
 
@@ -88,7 +89,7 @@ class _QuickAsinh(TorchFunctionMode):
 class Scorer:
     """A network and what its logits mean."""
 
-    network: LensNet
+    network: nn.Module
     stamp: int
     """side of the images it takes [pixel]"""
     points: OperatingPoints
