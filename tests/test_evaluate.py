@@ -138,7 +138,11 @@ def test_selection_function_counts_every_lens_once():
 
 def test_operating_points_travel(tmp_path):
     operating_points.write(tmp_path, {"1e-2": 1.5}, 1.2, 0.7)
-    assert operating_points.read(tmp_path) == {"threshold_fpr_1e-2": 1.5, "temperature": 1.2, operating_points.GATE: 0.7}
+    assert operating_points.read(tmp_path) == {
+        "threshold_fpr_1e-2": 1.5,
+        "temperature": 1.2,
+        operating_points.GATE: 0.7,
+    }
     with pytest.raises(FileNotFoundError, match="run the evaluate stage"):
         operating_points.read(tmp_path / "none")
 

@@ -65,7 +65,9 @@ def test_a_peer_scores_too(files, tmp_path):
     images = np.stack([read_cutout(path, STAMP).image for path in files])
     with torch.inference_mode():
         logits = load_model(tmp_path / "peer")(torch.from_numpy(images)).numpy()
-    np.testing.assert_allclose(score_files(files, tmp_path / "peer", 2)["logit"], logits, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        score_files(files, tmp_path / "peer", batch_size=2)["logit"], logits, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_any_batch_size_gives_the_same(model, files):
