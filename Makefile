@@ -21,7 +21,6 @@ export PYTHONWARNINGS := ignore
 .PHONY: run test poster peers observe ui
 run: SCALE := quick
 poster peers: SCALE := poster
-PEERS_quick := train-peer@quick-ou66
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("lensdream needs Python 3.11 or newer, found " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
@@ -34,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 # The poster's peers take hours and have a goal of their own: `--downstream` leaves them as they are.
 FORCE = $$(test -f mlruns/ran-$(SCALE) || echo --force)
 define pipeline
-	dvc repro $(1) simulate@$(SCALE) $(PEERS_$(SCALE))
+	dvc repro $(1) simulate@$(SCALE)
 	dvc repro $(1) --downstream train@$(SCALE)
 endef
 
