@@ -155,6 +155,12 @@ def _show(arguments: argparse.Namespace) -> int:
     return 3 if skipped else 0
 
 
+def _readme(arguments: argparse.Namespace) -> None:
+    from lensdream.report import readme
+
+    readme.run()
+
+
 def _ui(arguments: argparse.Namespace) -> int:
     import subprocess
 
@@ -219,6 +225,9 @@ def _parser() -> argparse.ArgumentParser:
     check = dataset.add_parser("check", help="compare every file with the manifest")
     check.add_argument("folder")
     check.set_defaults(run=_check)
+
+    readme = commands.add_parser("readme", help="write the committed metrics into the README's tables")
+    readme.set_defaults(run=_readme)
 
     ui = commands.add_parser("ui", help="open MLflow on 127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)

@@ -40,6 +40,12 @@ class Table:
             for line in lines
         )
 
+    def as_markdown(self) -> str:
+        """Give lines for a Markdown page; numbers are set to the right."""
+        left = self.words | {0}
+        rule = ["---" if column in left else "---:" for column in range(len(self.head))]
+        return "\n".join(f"| {' | '.join(line)} |" for line in (self.head, rule, *self.rows))
+
 
 def decimal(value: float | None, digits: int = 4) -> str:
     """Write a number with so many decimals."""

@@ -1,0 +1,71 @@
+"""The README's numbers, out of the committed metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lensdream.paths import Paths
+from lensdream.report.finder import COMPOUND_NAMES, SCORES, networks
+from lensdream.report.table import Table, count, decimal, interval
+
+SCALES = ("quick", "poster")
+BEGIN, END = "<!-- numbers, by `lensdream readme` -->", "<!-- end of the numbers -->"
+AT = ("0.5", "fpr_1e-2", "fpr_1e-3")
+COMPOUND = ("compound_arc", "matched_single_of_compound_arc", "double_ring", "matched_single_of_double_ring")
+
+
+def run(root: Path = Path()) -> None:
+    """Write the numbers into the README; raises `FileNotFoundError` for metrics that no stage has written yet."""
+    readme = root / "README.md"
+    readme.write_text(rewritten(readme.read_text(), numbers(root)))
+
+
+def numbers(root: Path) -> str:
+    """What stands between the marks: both scales side by side, then the networks of the poster scale."""
+    evaluate, compound, train = (
+        {scale: json.loads(Paths(scale, root).metrics(stage).read_text()) for scale in SCALES}
+        for stage in ("evaluate", "compound-test", "train")
+    )
+    return f"{scales(evaluate, compound, train).as_markdown()}\n\n{networks(evaluate['poster']).as_markdown()}"
+
+
+def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], train: Mapping[str, Mapping]) -> Table:
+    """Put the scales side by side, each argument a scale's metrics by its name."""
+
+    def row(name: str, cell: Callable[[str], str]) -> tuple[str, ...]:
+        return (name, *(cell(scale) for scale in SCALES))
+
+    def triple(values: Mapping[str, Mapping], keys: tuple[str, ...]) -> str:
+        return " / ".join(decimal(values[key]["value"], 3) for key in keys)
+
+    rows = [
+        row("images trained on, epochs", lambda s: f"{count(train[s]['images_an_epoch'])}, {train[s]['epochs']}"),
+        row(
+            "test images: lenses, non-lenses",
+            lambda s: " / ".join(count(evaluate[s][n]) for n in ("n_lens", "n_nonlens")),
+        ),
+        row("precision / recall / accuracy at 0.5", lambda s: triple(evaluate[s], ("precision", "recall", "accuracy"))),
+        *(
+            row(SCORES[key], lambda s, key=key: interval(evaluate[s][key], 3))
+            for key in ("auroc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "ece")
+        ),
+        *(
+            row(
+                f"{COMPOUND_NAMES[name]} found at 0.5 / FPR 1e-2 / 1e-3",
+                lambda s, name=name: triple(compound[s][name], tuple(f"completeness_at_{at}" for at in AT)),
+            )
+            for name in COMPOUND
+        ),
+    ]
+    return Table(("", *SCALES), tuple(rows))
+
+
+def rewritten(page: str, between: str) -> str:
+    """The page with other text between its marks; raises `ValueError` where it has not both."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise ValueError(
+            f"README.md must have {BEGIN!r} and, after it, {END!r} once each: put them where the numbers go"
+        )
+    return f"{page[: page.index(BEGIN)]}{BEGIN}\n{between}\n{page[page.index(END) :]}"
