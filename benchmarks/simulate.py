@@ -49,6 +49,8 @@ REPEATS = 5
 DEFLECTOR_MAGNITUDE = 19.5
 FEW, POSTER = 1_000, 80_000
 """images written: so few that starting shows, and what the goal is set for"""
+WATCHED_EVERY = 1.0
+"""[s]: a look at a process's memory stops it for some milliseconds"""
 CHECKED = (Band.VIS, Band.J)
 CORE = 32
 """side of the stamp in which lenstronomy's error is looked for [pixel]"""
@@ -436,7 +438,7 @@ class _Use:
 
 @contextmanager
 def _watched() -> Iterator[_Use]:
-    """Watch this process and its descendants ten times a second; whole when the context is left."""
+    """Watch this process and its descendants; whole when the context is left."""
     use, spent, done = _Use(), {}, threading.Event()
     me = psutil.Process()
     before = sum(me.cpu_times()[:2])
@@ -453,7 +455,7 @@ def _watched() -> Iterator[_Use]:
         use.peak_memory = max(use.peak_memory, memory)
 
     def watch() -> None:
-        while not done.wait(0.1):
+        while not done.wait(WATCHED_EVERY):
             look()
 
     thread = threading.Thread(target=watch, daemon=True)
