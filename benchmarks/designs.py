@@ -1,0 +1,213 @@
+"""Compare designs of the finder at equal processor time; prints a table and one JSON object last.
+
+Every design has LensNet's input transform, its recipe (`train` in params.yaml) and as many epochs as its speed allows in the
+same minutes: a slow network sees its images less often. Each is measured on the store's test split. Training is
+`lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+from lensdream import config
+from lensdream.config import TrainConfig
+from lensdream.dataset import ImageStore
+from lensdream.dataset.labelled import LabelledImages
+from lensdream.evaluate.metrics import auroc, tpr_at_fpr
+from lensdream.memory import keep_freed_memory
+from lensdream.networks import LensNet, LensNetConfig, predict
+from lensdream.networks.lensnet import InputTransform, ResidualBlock
+from lensdream.paths import Paths
+from lensdream.survey import N_BANDS, Band
+from lensdream.train import fit
+
+TIMED_STEPS = 12
+"""of training, after as many again to warm up, that tell how fast a design is"""
+NEAR_INFRARED = [band for band in Band if band is not Band.VIS]
+
+Build = Callable[[TrainConfig], nn.Module]
+
+
+class Body(nn.Module):
+    """LensNet's input transform, a stack of layers, mean and maximum of their maps, one logit."""
+
+    def __init__(self, layers: nn.Module, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.transform = InputTransform()
+        self.layers = layers
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * channels, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
+        maps = self.layers(self.transform(images))
+        return self.head(self.dropout(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)))[:, 0]
+
+
+class TwoBranches(nn.Module):
+    """VIS and the near infrared have a stem and a block of their own, which meet at a quarter of the side."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.vis = nn.Sequential(*conv(2, half, 5, 2), ResidualBlock(half, half, 1), ResidualBlock(half, width, 2))
+        self.nir = nn.Sequential(
+            *conv(2 * len(NEAR_INFRARED), half, 5, 2), ResidualBlock(half, half, 1), ResidualBlock(half, width, 2)
+        )
+        self.both = nn.Sequential(ResidualBlock(2 * width, 4 * width, 2), ResidualBlock(4 * width, 4 * width, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2 band, y, x) -> (B, 4 width, y / 16, x / 16)."""
+        near_infrared = [band + offset for offset in (0, N_BANDS) for band in NEAR_INFRARED]
+        vis, nir = self.vis(x[:, [Band.VIS, N_BANDS + Band.VIS]]), self.nir(x[:, near_infrared])
+        return self.both(torch.cat([vis, nir], 1))
+
+
+class Fovea(nn.Module):
+    """The whole stamp at half resolution beside its middle at full resolution, met at the maps of the second block."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.wide = nn.Sequential(*conv(2 * N_BANDS, width, 5, 2), ResidualBlock(width, 2 * width, 2))
+        self.middle = nn.Sequential(*conv(2 * N_BANDS, width, 3, 1), ResidualBlock(width, 2 * width, 2))
+        self.both = nn.Sequential(ResidualBlock(4 * width, 4 * width, 2), ResidualBlock(4 * width, 4 * width, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2 band, y, x) -> (B, 4 width, y / 16, x / 16)."""
+        quarter = [side // 4 for side in x.shape[-2:]]
+        middle = x[..., quarter[0] : -quarter[0], quarter[1] : -quarter[1]]
+        return self.both(torch.cat([self.wide(x), self.middle(middle)], 1))
+
+
+def conv(channels_in: int, channels: int, size: int, stride: int, groups: int = 1) -> list[nn.Module]:
+    """A convolution, its normalisation and its ReLU."""
+    layer = nn.Conv2d(channels_in, channels, size, stride, size // 2, groups=groups, bias=False)
+    return [layer, nn.BatchNorm2d(channels), nn.ReLU()]
+
+
+def plain(settings: TrainConfig) -> nn.Module:
+    """LensNet's convolutions without shortcuts."""
+    w = settings.width
+    widths = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 2))
+    layers = conv(2 * N_BANDS, w, 5, 2)
+    for before, after, stride in widths:
+        layers += conv(before, after, 3, stride) + conv(after, after, 3, 1)
+    return Body(nn.Sequential(*layers), 4 * w, settings.dropout)
+
+
+def residual(settings: TrainConfig, times: float = 1.0) -> nn.Module:
+    """LensNet, with so many times its width."""
+    return LensNet(LensNetConfig(round(settings.width * times), settings.dropout))
+
+
+def deeper(settings: TrainConfig) -> nn.Module:
+    """LensNet with a second block at each of its two coarsest scales."""
+    w = settings.width
+    blocks = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2), (4 * w, 4 * w, 1))
+    layers = conv(2 * N_BANDS, w, 5, 2) + [ResidualBlock(*block) for block in blocks]
+    return Body(nn.Sequential(*layers), 4 * w, settings.dropout)
+
+
+def depthwise(settings: TrainConfig) -> nn.Module:
+    """Every 3x3 convolution taken apart into one a channel and one across channels; twice the width."""
+    w = 2 * settings.width
+    widths = ((w, w, 1), (w, 2 * w, 2), (2 * w, 2 * w, 1), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2))
+    layers = conv(2 * N_BANDS, w, 5, 2)
+    for before, after, stride in widths:
+        layers += conv(before, before, 3, stride, groups=before) + conv(before, after, 1, 1)
+    return Body(nn.Sequential(*layers), 4 * w, settings.dropout)
+
+
+def torchvision_resnet(settings: TrainConfig) -> nn.Module:
+    """Torchvision's ResNet-18 with random weights, its first layer for our channels."""
+    network = resnet18()
+    network.conv1 = nn.Conv2d(2 * N_BANDS, 64, 7, 2, 3, bias=False)
+    return Body(nn.Sequential(*list(network.children())[:-2]), 512, settings.dropout)
+
+
+DESIGNS: dict[str, Build] = {
+    "plain": plain,
+    "residual (LensNet)": residual,
+    "wider": lambda settings: residual(settings, 1.5),
+    "narrower": lambda settings: residual(settings, 0.5),
+    "deeper": deeper,
+    "two branches": lambda s: Body(TwoBranches(s.width), 4 * s.width, s.dropout),
+    "fovea": lambda s: Body(Fovea(s.width), 4 * s.width, s.dropout),
+    "depthwise": depthwise,
+    "ResNet-18": torchvision_resnet,
+}
+
+
+def main() -> None:
+    """Train and measure each design in turn; what is finished is in `--out` should the rest be cut off."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", default="quick", help="whose images and recipe (default quick)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of training a design (default 5)")
+    parser.add_argument("--designs", nargs="+", default=list(DESIGNS), choices=DESIGNS, metavar="NAME")
+    parser.add_argument("--out", type=Path, help="JSON file to keep results in; designs found there are not run again")
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    settings = config.load("train", TrainConfig, arguments.scale)
+    torch.set_num_threads(settings.threads)
+    store = ImageStore.open(Paths(arguments.scale).images)
+    train, validation, test = (LabelledImages.from_store(store, split) for split in ("train", "validation", "test"))
+    found = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.is_file() else {}
+    for name in arguments.designs:
+        if name in found:
+            continue
+        found[name] = measure(DESIGNS[name], settings, arguments.minutes * 60, train, validation, test)
+        print(f"{name:20}", "  ".join(f"{key} {value:.4g}" for key, value in found[name].items()), flush=True)
+        if arguments.out:
+            arguments.out.write_text(json.dumps(found, indent=2))
+    print(json.dumps(found, indent=2))
+
+
+def measure(
+    build: Build, settings: TrainConfig, seconds: float, train: LabelledImages, validation: LabelledImages,
+    test: LabelledImages,
+) -> dict[str, float]:  # fmt: skip
+    """Train a design for so long, and what it then does on the test images."""
+    speed = images_per_second(build, settings, train)
+    epochs = max(1, round(seconds * speed / len(train)))
+    recipe = dataclasses.replace(settings, epochs=epochs, warmup_epochs=min(settings.warmup_epochs, epochs / 4))
+    started = time.process_time()
+    result = fit(build, recipe, train, validation)
+    spent = time.process_time() - started
+    model = result.model.to(memory_format=torch.channels_last)
+    began = time.perf_counter()
+    logits = predict(model, test.images).numpy()
+    scoring = len(test) / (time.perf_counter() - began)
+    labels = test.labels.numpy()
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "training_images_per_second": speed,
+        "epochs": epochs,
+        "processor_seconds": spent,
+        "scored_images_per_second": scoring,
+        "validation_loss": result.records[result.best_epoch].validation_loss,
+        "auroc": auroc(logits, labels),
+        "tpr_at_fpr_1e-2": tpr_at_fpr(logits, labels, 1e-2),
+        "tpr_at_fpr_1e-3": tpr_at_fpr(logits, labels, 1e-3),
+    }
+
+
+def images_per_second(build: Build, settings: TrainConfig, train: LabelledImages) -> float:
+    """Images a second of training, over a few steps."""
+    chosen = torch.linspace(0, len(train) - 1, settings.batch_size * TIMED_STEPS).long()  # of both labels
+    few = LabelledImages(train.images[chosen], train.labels[chosen])
+    result = fit(build, dataclasses.replace(settings, epochs=2), few, few)
+    return float(np.max([record.images_per_second for record in result.records]))
+
+
+if __name__ == "__main__":
+    main()
