@@ -16,6 +16,7 @@ STAGES = {
     "ou66": config.RecipeConfig,
     "ou200": config.RecipeConfig,
     "evaluate": config.EvaluateConfig,
+    "survey": config.SurveyConfig,
     "compound": config.CompoundConfig,
     "explain": config.ExplainConfig,
     "observe": config.ObserveConfig,

@@ -26,6 +26,7 @@ STAGES_WITH_SETTINGS = (
     "ou200",
     "lensnet-few",
     "evaluate",
+    "survey",
     "compound",
     "explain",
     "observe",
@@ -84,12 +85,7 @@ class PopulationConfig:
 
     def __post_init__(self) -> None:
         """Check what no single bound can."""
-        total = sum(self.non_lens_shares.values())
-        if abs(total - 1.0) > 1e-6:
-            raise ConfigError(
-                f"population: the shares of the non-lens families add up to {total:.6g}, they must add up to 1: change "
-                f"one of {', '.join(FAMILIES_NON_LENS)}"
-            )
+        _refuse_shares("population", self.non_lens_shares)
 
     @property
     def non_lens_shares(self) -> dict[str, float]:
@@ -172,6 +168,41 @@ class EvaluateConfig:
     seed: int = bounded(0, 2**31 - 1)
     prevalence: float = bounded(1e-6, 0.5)
     batch_size: int = bounded(1, 65536)
+
+
+@dataclass(frozen=True)
+class SurveyConfig:
+    """What a survey's targets are, and how the network is measured on them."""
+
+    n: int = bounded(100, 10**8)
+    atlas: int = bounded(1, 1000)
+    pairs: int = bounded(1, 10**6)
+    images: int = bounded(10, 10**8)
+    bootstrap: int = bounded(10, 10**6)
+    seed: int = bounded(0, 2**31 - 1)
+    prevalence: float = bounded(1e-6, 0.5)
+    batch_size: int = bounded(1, 65536)
+    elliptical: float = bounded(0.0, 1.0)
+    spiral: float = bounded(0.0, 1.0)
+    ring: float = bounded(0.0, 1.0)
+    merger: float = bounded(0.0, 1.0)
+    companion: float = bounded(0.0, 1.0)
+    edge_on: float = bounded(0.0, 1.0)
+    group: float = bounded(0.0, 1.0)
+    irregular: float = bounded(0.0, 1.0)
+    field: float = bounded(0.0, 1.0)
+    star: float = bounded(0.0, 1.0)
+    artefact: float = bounded(0.0, 1.0)
+    empty: float = bounded(0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Check what no single bound can."""
+        _refuse_shares("survey", self.non_lens_shares)
+
+    @property
+    def non_lens_shares(self) -> dict[str, float]:
+        """Share of each non-lens family among the targets that are none."""
+        return {name: getattr(self, name) for name in FAMILIES_NON_LENS}
 
 
 @dataclass(frozen=True)
@@ -260,6 +291,16 @@ def load(
     except ConfigError as error:
         problems.append(str(error))
     raise ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
+
+
+def _refuse_shares(stage: str, shares: dict[str, float]) -> None:
+    """Refuse shares of the non-lens families that do not add up to 1."""
+    total = sum(shares.values())
+    if abs(total - 1.0) > 1e-6:
+        raise ConfigError(
+            f"{stage}: the shares of the non-lens families add up to {total:.6g}, they must add up to 1: change one of "
+            f"{', '.join(shares)}"
+        )
 
 
 def _problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:

@@ -38,6 +38,11 @@ class Paths:
         return self.root / "artifacts" / self.scale / "scores"
 
     @property
+    def survey(self) -> Path:
+        """Folder of the streamed non-lenses: their logits, and the images of the highest-scoring ones."""
+        return self.root / "artifacts" / self.scale / "survey-test"
+
+    @property
     def model(self) -> Path:
         """Folder of the best epoch's weights, its settings and its operating points."""
         return self.root / "models" / self.scale

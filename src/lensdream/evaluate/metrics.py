@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from scipy.stats import rankdata
+from scipy.stats import binom, binomtest, rankdata
 
 Interval = dict[str, float]
 
@@ -49,6 +49,21 @@ def threshold_at_fpr(non_lens_logits: np.ndarray, fpr: float) -> float:
         return float("nan")
     allowed = int(np.floor(fpr * n + 1e-9))
     return float(np.partition(non_lens_logits, n - 1 - allowed)[n - 1 - allowed])
+
+
+def threshold_interval(non_lens_logits: np.ndarray, fpr: float) -> Interval:
+    """`threshold_at_fpr` with its 95 % interval, two of the logits.
+
+    How many of n non-lenses lie above the true threshold is binomial, whatever their distribution; the interval is between
+    the order statistics at its percentiles 2.5 and 97.5. A bound beyond the highest or lowest logit is NaN: there is none.
+    """
+    descending = np.sort(non_lens_logits)[::-1]
+    fewest, most = (int(k) for k in binom.ppf([0.025, 0.975], len(descending), fpr))
+    return {
+        "value": threshold_at_fpr(non_lens_logits, fpr),
+        "low": float(descending[most]) if most < len(descending) else float("nan"),
+        "high": float(descending[fewest - 1]) if fewest > 0 else float("nan"),
+    }
 
 
 def tpr_at_fpr(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
@@ -128,3 +143,11 @@ def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> I
     value = float(np.mean(hits))
     low, high = np.percentile(rng.binomial(len(hits), value, n) / len(hits), [2.5, 97.5])
     return {"value": value, "low": float(low), "high": float(high)}
+
+
+def rare_share(hits: np.ndarray) -> Interval:
+    """A share with its 95 % interval after Wilson, which holds for a few hits and for none."""
+    if len(hits) == 0:
+        return dict.fromkeys(("value", "low", "high"), float("nan"))
+    bounds = binomtest(int(np.sum(hits)), len(hits)).proportion_ci(method="wilson")
+    return {"value": float(np.mean(hits)), "low": float(bounds.low), "high": float(bounds.high)}

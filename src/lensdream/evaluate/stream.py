@@ -1,0 +1,144 @@
+"""Fresh non-lenses in the proportions of a survey, drawn, rendered and scored in a stream.
+
+What stays of a scene is its row of the table: family, seed and logit. Of the highest-scoring ones the images stay too, so
+memory does not grow with the number of scenes but by those rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lensdream.config import PopulationConfig, SimulateConfig
+from lensdream.networks import load_model, predict
+from lensdream.population import stage
+from lensdream.population.galaxies import Pools
+from lensdream.population.stage import Lot
+from lensdream.processes import worker_map
+from lensdream.simulate.shards import in_chunks, measurements, renderer_of, stored
+
+SPLIT = "test"
+"""whose galaxies are drawn: neither training nor the choice of the epoch has seen one of them"""
+EPOCH = 2**31
+"""of the lots: the store has those of epoch 0, and trainings those of the epochs after it, at most 10^4"""
+_worker: dict[str, object] = {}
+
+
+@dataclass(frozen=True)
+class Highest:
+    """The highest-scoring scenes, in the order of their logits."""
+
+    rows: pd.DataFrame
+    """(n, columns of the truth table, `lot` and `logit`)"""
+    images: np.ndarray
+    """(n, band, y, x) float16 [microjansky a pixel]"""
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, images: np.ndarray, keep: int) -> Highest:
+        """The `keep` highest of these scenes; of equal ones those that come first."""
+        order = np.argsort(-rows["logit"].to_numpy(), kind="stable")[:keep]
+        return cls(rows.iloc[order].reset_index(drop=True), images[order])
+
+    def and_of(self, other: Highest, keep: int) -> Highest:
+        """The `keep` highest of both."""
+        rows = pd.concat([self.rows, other.rows], ignore_index=True)
+        return Highest.of(rows, np.concatenate([self.images, other.images]), keep)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scenes that were scored."""
+
+    table: pd.DataFrame
+    """(N; family, seed, logit)"""
+    highest: Highest
+
+
+def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """`n` in whole numbers by these shares, none of them off by 1: the largest remainders are rounded up."""
+    exact = {name: n * share for name, share in shares.items()}
+    whole = {name: int(np.floor(value + 1e-9)) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
+    for name in by_remainder[: n - sum(whole.values())]:
+        whole[name] += 1
+    return whole
+
+
+def lots(numbers: Mapping[str, int]) -> list[Lot]:
+    """Lots of fresh scenes of these families; early types are controls whose lenses are drawn and left out."""
+    return [
+        lot_of(family, number, min(stage.LOT, n - start))
+        for family, n in numbers.items()
+        for number, start in enumerate(range(0, n, stage.LOT))
+    ]
+
+
+def lot_of(family: str, number: int, n: int) -> Lot:
+    """A lot of `n` fresh scenes of a family of non-lenses."""
+    if family == stage.CONTROL:
+        return Lot(stage.LENS, SPLIT, number, n=0, controls=n, epoch=EPOCH)
+    return Lot(family, SPLIT, number, n, epoch=EPOCH)
+
+
+@contextmanager
+def scoring(
+    population: PopulationConfig, simulate: SimulateConfig, model: Path, batch_size: int, keep: int, workers: int
+) -> Iterator[Callable[[Iterable[Lot]], Iterator[Scored]]]:
+    """A function from lots to the scored scenes of each, in their order, on `workers` processes; 0 for this one.
+
+    `model` is its folder. The logits do not depend on the processes. Of each lot at least those images are kept that may be
+    among the `keep` highest of all.
+    """
+    arguments = (population, simulate, stage.draw_all_pools(population), model, batch_size, keep)
+    with worker_map(workers, start_worker, arguments) as ordered:
+        yield lambda tasks: ordered(score_lot, tasks)
+
+
+def joined(parts: Iterable[Scored], keep: int) -> Scored:
+    """All parts as one, with the images of the `keep` highest; raises `TypeError` for no part at all."""
+    tables: list[pd.DataFrame] = []
+
+    def highest_of(parts: Iterable[Scored]) -> Iterator[Highest]:
+        for part in parts:
+            tables.append(part.table)
+            yield part.highest
+
+    highest = reduce(lambda first, second: first.and_of(second, keep), highest_of(parts))
+    return Scored(pd.concat(tables, ignore_index=True), highest)
+
+
+def start_worker(
+    population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, batch_size: int, keep: int
+) -> None:
+    """Prepare this process for `score_lot`."""
+    stage.start_worker(population, pools)
+    _worker.update(
+        renderer=renderer_of(simulate), chunk=simulate.chunk, batch_size=batch_size,
+        model=load_model(model).to(memory_format=torch.channels_last), highest=np.full(keep, -np.inf),
+    )  # fmt: skip
+
+
+def score_lot(lot: Lot) -> Scored:
+    """Draw, render and score a lot.
+
+    An image below the `keep` highest logits that this process has seen cannot be among the highest of all: it stays behind.
+    """
+    scenes = stage.draw_lot(lot)
+    rendered = [
+        (stored(chunk), measurements(chunk)) for chunk in in_chunks(_worker["renderer"], scenes, _worker["chunk"])
+    ]
+    images = np.concatenate([part for part, _ in rendered])
+    measured = pd.concat([part for _, part in rendered], ignore_index=True)
+    logits = predict(_worker["model"], torch.from_numpy(images), _worker["batch_size"]).numpy()
+    rows = pd.concat([scenes.scenes.reset_index(drop=True), measured], axis=1).assign(lot=lot.number, logit=logits)
+    seen = _worker["highest"]
+    _worker["highest"] = np.sort(np.concatenate([seen, logits]))[-len(seen) :]
+    may_stay = logits >= _worker["highest"][0]
+    return Scored(rows[["family", "seed", "logit"]], Highest.of(rows[may_stay], images[may_stay], keep=len(seen)))
