@@ -61,6 +61,12 @@ def _evaluate(scale: str) -> None:
     stage.run(scale)
 
 
+def _survey_test(scale: str) -> None:
+    from lensdream.evaluate import survey_test
+
+    survey_test.run(scale)
+
+
 def _compound(scale: str) -> None:
     from lensdream.evaluate import compound
 
@@ -90,6 +96,7 @@ STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "simulate": (_simulate, "render the scenes"),
     "train": (_train, "train a network, keep the best validation epoch"),
     "evaluate": (_evaluate, "measure it on the test set"),
+    "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),
     "compound": (_compound, "measure it on compound lenses it never saw"),
     "explain": (_explain, "occlusion maps and Deep Dream, scored against the true arcs"),
     "observe": (_observe, "score the real cutouts in data/cutouts and LENSDREAM_CUTOUTS"),

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 
 from lensdream.evaluate.metrics import probability
+from lensdream.scene import FAMILIES_LENS
 
 LABELS = {
     "theta_E": "Einstein radius [arcsec]",
@@ -55,6 +56,34 @@ def scores_by_family(truth: pd.DataFrame, logits: np.ndarray, thresholds: dict[s
         axes.axvline(threshold, color="0.5", ls=":")
         axes.text(threshold, len(families) + 0.6, name.replace("fpr_", "FPR "), fontsize=7, rotation=45)
     axes.set(xlabel="logit")
+    return figure
+
+
+def tails_by_family(scores: pd.DataFrame, thresholds: dict[str, float]) -> plt.Figure:
+    """Scores (family, logit) of each family: a line from percentile 5 to 95, a bar from 25 to 75, dots for the highest.
+
+    Dots are those above the second threshold, one by one: false positives are made of tails, which a density hides.
+    """
+    families = scores.groupby("family")["logit"].median().sort_values().index
+    dotted = list(thresholds.values())[1]
+    figure, axes = plt.subplots(figsize=(8, 0.42 * len(families) + 1.4), layout="constrained")
+    for place, family in enumerate(families):
+        logits = scores.loc[scores["family"] == family, "logit"].to_numpy()
+        colour = "C1" if family in FAMILIES_LENS else "C0"
+        low, first, median, third, high = np.percentile(logits, [5, 25, 50, 75, 95])
+        axes.plot([low, high], [place, place], color=colour, lw=1)
+        axes.plot([first, third], [place, place], color=colour, lw=6, alpha=0.5, solid_capstyle="butt")
+        axes.plot(median, place, "|", color=colour, ms=12, mew=2)
+        if family not in FAMILIES_LENS:
+            above = logits[logits > dotted]
+            axes.plot(above, np.full(len(above), place), ".", color="C3", ms=4, alpha=0.6)
+    axes.set_yticks(
+        range(len(families)), [f"{f.replace('_', ' ')} ({(scores['family'] == f).sum():,})" for f in families]
+    )
+    for name, threshold in thresholds.items():
+        axes.axvline(threshold, color="0.5", ls=":")
+        axes.text(threshold, len(families) - 0.4, name.replace("fpr_", "FPR "), fontsize=7, rotation=45)
+    axes.set(xlabel="logit", ylim=(-0.7, len(families) + 0.6))
     return figure
 
 

@@ -1,0 +1,42 @@
+"""The false-positive atlas: the highest-scoring non-lenses, so that one sees what the network takes for lenses."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.patches import Patch
+
+from lensdream import picture
+from lensdream.evaluate.stream import Highest
+from lensdream.scene import FAMILIES_NON_LENS
+
+COLUMNS = 10
+COLOURS = dict(zip(FAMILIES_NON_LENS, (*plt.get_cmap("tab10").colors, "gold", "black"), strict=True))
+"""of the frames"""
+PANEL, TITLE, LEGEND, SIDE = 1.16, 0.2, 0.45, 0.05
+"""side of a stamp with its gap, room for its title, for the legend, margin [inch]"""
+FRAME = 2.5
+"""width of a frame [point]"""
+
+
+def draw(highest: Highest) -> plt.Figure:
+    """Stamps in the order of their logits, row by row, each framed in its family's colour and titled family and logit."""
+    families = highest.rows["family"]
+    columns, n_rows = min(COLUMNS, len(families)), -(-len(families) // COLUMNS)
+    width, height = max(columns, 4) * PANEL + 2 * SIDE, n_rows * (PANEL + TITLE) + LEGEND + SIDE
+    figure = plt.figure(figsize=(width, height))
+    for k, (image, family, logit) in enumerate(zip(highest.images, families, highest.rows["logit"], strict=True)):
+        row, column = divmod(k, COLUMNS)
+        left, bottom = SIDE + column * PANEL, height - LEGEND - (row + 1) * (PANEL + TITLE)
+        side = PANEL - 0.1
+        axes = figure.add_axes(((left + 0.05) / width, (bottom + 0.05) / height, side / width, side / height))
+        picture.draw(axes, image)
+        axes.set_title(f"{family.replace('_', ' ')} {logit:.1f}", fontsize=7, pad=3)
+        for spine in axes.spines.values():
+            spine.set(edgecolor=COLOURS[family], linewidth=FRAME)
+    numbers = families.value_counts()
+    patches = [Patch(color=COLOURS[name], label=f"{name.replace('_', ' ')} ({n})") for name, n in numbers.items()]
+    figure.legend(handles=patches, loc="upper center", ncols=min(len(patches), 6), fontsize=8, frameon=False)
+    return figure

@@ -1,0 +1,200 @@
+"""The survey-test stage: fresh non-lenses in a survey's proportions, the worst of them as a picture page, shortcuts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lensdream import config, tracking
+from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream.dataset import ImageStore
+from lensdream.evaluate import atlas, figures, metrics, operating_points, selection, shortcuts, stream
+from lensdream.evaluate.stage import values_of
+from lensdream.files import write_json
+from lensdream.networks import load_model, predict
+from lensdream.paths import Paths
+from lensdream.scene import FAMILIES_NON_LENS, Scenes
+from lensdream.simulate.shards import in_chunks, renderer_of, stored
+
+RATES = {name: operating_points.RATES[name] for name in ("1e-2", "1e-3", "1e-4")}
+TABLED = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+"""false-positive rates whose thresholds are rows of the table of purity"""
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Stream the non-lenses; write `metrics/<scale>/survey-test.json`, the logits, the atlas and a figure of the scores."""
+    settings = config.load("survey", SurveyConfig, scale, root / "params.yaml")
+    population = config.load("population", PopulationConfig, scale, root / "params.yaml")
+    simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    model = load_model(paths.model).to(memory_format=torch.channels_last)
+    points, lenses = operating_points.read(paths.model), scored_lenses(paths.scores / "test.parquet")
+    scenes, store = Scenes.load(paths.scenes), ImageStore.open(paths.images)
+
+    def score(images: Tensor) -> np.ndarray:
+        return predict(model, images, settings.batch_size).numpy()
+
+    datasets = {"scenes": paths.scenes, "images": paths.images}
+    with tracking.stage_run("survey-test", scale, settings, root=root, datasets=datasets) as run:
+        started = time.perf_counter()
+        survey = streamed(population, simulate, settings, paths.model)
+        seconds = time.perf_counter() - started
+        result = {"n": settings.n, "seconds": round(seconds, 1), "images_per_second": round(settings.n / seconds, 1)}
+        result |= measure(survey.table, lenses["logit"].to_numpy(float), points, settings)
+        result["atlas"] = survey.highest.rows["family"].value_counts().to_dict()
+        threshold = result["threshold_fpr_1e-3"]["value"]
+        result["shortcuts"] = measured_shortcuts(score, scenes, store, lenses, simulate, settings, threshold)
+        paths.survey.mkdir(parents=True, exist_ok=True)
+        survey.table.to_parquet(paths.survey / "scores.parquet", index=False)
+        survey.highest.rows.to_parquet(paths.survey / "atlas.parquet", index=False)
+        np.save(paths.survey / "atlas.npy", survey.highest.images)
+        at = {"0.5": 0.0} | {f"fpr_{name}": result[f"threshold_fpr_{name}"]["value"] for name in RATES}
+        drawn = {
+            "atlas": atlas.draw(survey.highest),
+            "scores": figures.tails_by_family(pd.concat([survey.table, lenses], ignore_index=True), at),
+        }
+        for name, figure in drawn.items():
+            run.figure(figures.save(figure, paths.figures / "survey-test" / f"{name}.png"))
+        write_json(paths.metrics("survey-test"), result)
+        run.metrics({name: result[name] for name in ("n", "seconds", "images_per_second")} | values_of(result))
+    print(report(result))
+
+
+def scored_lenses(path: Path) -> pd.DataFrame:
+    """Rows of the test set's lenses out of the scores of the evaluate stage; raises `FileNotFoundError` with the remedy."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: run the evaluate stage first")
+    return pd.read_parquet(path).query("split == 'test' and label == 1").reset_index(drop=True)
+
+
+def streamed(
+    population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, model: Path
+) -> stream.Scored:
+    """`settings.n` fresh non-lenses, scored by the model in a folder."""
+    tasks = stream.lots(stream.counts(settings.n, settings.non_lens_shares))
+    workers = 0 if simulate.workers == 1 else simulate.workers
+    with stream.scoring(population, simulate, model, settings.batch_size, settings.atlas, workers) as score_all:
+        parts = tqdm(score_all(tasks), total=len(tasks), desc="lots of non-lenses", leave=False)
+        return stream.joined(parts, settings.atlas)
+
+
+def measure(
+    survey: pd.DataFrame, lenses: np.ndarray, points: Mapping[str, float], settings: SurveyConfig
+) -> dict[str, object]:
+    """The numbers of streamed non-lenses (family, logit) and of the test set's lenses' logits (N,).
+
+    `points` are the operating points of the test mix. False-positive rates have Wilson's interval, completeness one from
+    resampling lenses and non-lenses apart, so that it holds the threshold's scatter too.
+    """
+    logits, family = survey["logit"].to_numpy(float), survey["family"].to_numpy()
+    everything = np.concatenate([logits, lenses])
+    labels = np.concatenate([np.zeros(len(logits), int), np.ones(len(lenses), int)])
+    result: dict[str, object] = {"n_lens": len(lenses)}
+    result |= {f"threshold_fpr_{name}": metrics.threshold_interval(logits, rate) for name, rate in RATES.items()}
+    result["fpr_at_0.5"] = metrics.rare_share(logits > 0)
+    for name in RATES:
+        result[f"fpr_at_test_threshold_{name}"] = metrics.rare_share(logits > points[f"threshold_fpr_{name}"])
+    for name, rate in RATES.items():
+        result[f"tpr_at_fpr_{name}"] = metrics.bootstrap(
+            lambda s, y, rate=rate: metrics.tpr_at_fpr(s, y, rate),
+            everything, labels, settings.bootstrap, np.random.default_rng(settings.seed),
+        )  # fmt: skip
+    result["prevalence"] = settings.prevalence
+    result["purity"] = purity_table(logits, lenses, settings.prevalence)
+    at = {"0.5": 0.0} | {f"threshold_{name}": result[f"threshold_fpr_{name}"]["value"] for name in ("1e-3", "1e-4")}
+    result["families"] = {
+        name: {"n": int(inside.sum())}
+        | {
+            f"fpr_at_{key}": float((logits[inside] > threshold).mean()) if inside.any() else None
+            for key, threshold in at.items()
+        }
+        for name, inside in ((name, family == name) for name in FAMILIES_NON_LENS)
+    }
+    return result
+
+
+def purity_table(non_lenses: np.ndarray, lenses: np.ndarray, prevalence: float) -> list[dict[str, float]]:
+    """Completeness and purity, in a survey of this share of lenses, at a score of 0.5 and at rising thresholds.
+
+    Purity's bounds are those of the false-positive rate (Wilson); rates that fewer than one non-lens stands for are left out.
+    """
+    measurable = [rate for rate in TABLED if rate * len(non_lenses) >= 1]
+    rows = []
+    for threshold in (0.0, *(metrics.threshold_at_fpr(non_lenses, rate) for rate in measurable)):
+        fpr, tpr = metrics.rare_share(non_lenses > threshold), float((lenses > threshold).mean())
+        purity = {
+            key: metrics.purity_at_prevalence(tpr, fpr[bound], prevalence)
+            for key, bound in (("value", "value"), ("low", "high"), ("high", "low"))
+        }
+        rows.append({"logit": float(threshold), "fpr": fpr["value"], "completeness": tpr, "purity": purity})
+    return rows
+
+
+def measured_shortcuts(
+    score: Callable[[Tensor], np.ndarray],
+    scenes: Scenes,
+    store: ImageStore,
+    lenses: pd.DataFrame,
+    simulate: SimulateConfig,
+    settings: SurveyConfig,
+    threshold: float,
+) -> dict[str, dict]:
+    """The checks of `shortcuts` on the test set; `lenses` are its scored ones, `threshold` the survey's at FPR 1e-3."""
+    about = selection.lens_properties(store.truth.set_index("index").loc[lenses["index"]])
+    pairs, renderer = shortcuts.lenses_of(scenes, settings.pairs), renderer_of(simulate)
+    logits = [
+        np.concatenate(
+            [score(torch.from_numpy(stored(chunk))) for chunk in in_chunks(renderer, some, simulate.chunk)] or [[]]
+        )
+        for some in (pairs, pairs.without(shortcuts.ARCS))
+    ]
+    labelled = np.flatnonzero((store.truth["split"] == "test") & (store.truth["label"] >= 0))
+    chosen = shortcuts.evenly(labelled, settings.images)
+    return {
+        "deflector_magnitude": shortcuts.magnitude_dependence(
+            about["arc_snr"].to_numpy(), about["magnitude_lens_VIS"].to_numpy(), lenses["logit"].to_numpy(float)
+        ),
+        "arcs_removed": shortcuts.arcs_removed(*logits, {"0.5": 0.0, "survey_1e-3": threshold}),
+        "bands": shortcuts.changed_bands(
+            score,
+            torch.from_numpy(store.images(chosen)),
+            store.truth["label"].to_numpy()[chosen],
+            settings.bootstrap,
+            settings.seed,
+        ),
+    }
+
+
+def report(result: Mapping[str, object]) -> str:
+    """The table that the stage prints."""
+    lines = [
+        f"{result['n']} non-lenses in survey proportions in {result['seconds']:.0f} s, "
+        f"{result['images_per_second']} a second; {result['n_lens']} test lenses"
+    ]
+    for name, value in result.items():
+        if isinstance(value, Mapping) and "value" in value:
+            lines.append(f"  {name:28s} {value['value']:9.5f}  [{value['low']:.5f}, {value['high']:.5f}]")
+    lines.append(
+        f"  {'logit':>8s} {'FPR':>9s} {'completeness':>13s} {'purity':>8s}   (prevalence {result['prevalence']:g})"
+    )
+    lines += [
+        f"  {row['logit']:8.3f} {row['fpr']:9.5f} {row['completeness']:13.4f} {row['purity']['value']:8.4f}"
+        for row in result["purity"]
+    ]
+    lines.append(
+        f"  {'family':12s} {'n':>7s} {'FPR at 0.5':>11s} {'at 1e-3':>9s} {'at 1e-4':>9s} {'in the atlas':>13s}"
+    )
+    for name, row in result["families"].items():
+        rates = ["-" if row[key] is None else f"{row[key]:.5f}" for key in row if key.startswith("fpr_at")]
+        at_half, at_3, at_4 = rates
+        lines.append(
+            f"  {name:12s} {row['n']:7d} {at_half:>11s} {at_3:>9s} {at_4:>9s} {result['atlas'].get(name, 0):13d}"
+        )
+    return "\n".join([*lines, shortcuts.report(result["shortcuts"])])
