@@ -3,15 +3,18 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lensdream.explain import measure
 from lensdream.explain.scores import (
     bootstrapped_mean,
+    bootstrapped_rank_correlation,
     bootstrapped_ratio,
     chance,
     pointing,
     rank_accuracy,
+    rank_correlation,
     relevance_mass,
 )
 
@@ -104,6 +107,62 @@ def test_score_maps_counts_the_undefined(mask):
     assert result["uniform"]["relevance_mass"]["value"] == pytest.approx(0.12)
     for control in ("chance", "brightness", "random"):
         assert result["perfect"][control]["value"] == pytest.approx(0.12, abs=0.05)
+
+
+def test_rank_correlation_knows_order_and_ties():
+    assert rank_correlation(np.array([1.0, 2, 30]), np.array([0.1, 0.2, 0.3])) == pytest.approx(1)
+    assert rank_correlation(np.array([1.0, 2, 30]), np.array([3.0, 2, 1])) == pytest.approx(-1)
+    # ranks 1.5 1.5 3 4 against 1 2 3 4
+    assert rank_correlation(np.array([5.0, 5, 6, 7]), np.arange(4.0)) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
+
+
+def test_rank_correlation_without_order_is_undefined():
+    assert math.isnan(rank_correlation(np.zeros(5), np.arange(5.0)))
+    assert math.isnan(rank_correlation(np.arange(2.0), np.arange(2.0)))
+
+
+def test_rank_correlation_is_resampled_by_scene():
+    one, other = np.random.default_rng(0).normal(size=(2, 60))
+    other = other + one
+    one[0] = np.nan
+    few, many = (bootstrapped_rank_correlation(one, other, np.arange(60) // k, seed=0) for k in (20, 1))
+    assert few.value == many.value == pytest.approx(rank_correlation(one[1:], other[1:]))
+    assert many.low < many.value < many.high
+
+
+def ablated():
+    """Two lenses of which the map knows the order of the parts, a double ring, and a spiral that is called a lens."""
+    rows = [
+        (0, "lens", "source_1", 2.0, 3.0, 10), (0, "lens", "target", 2.0, 0.5, 20), (0, "lens", "arcs", 2.0, 3.0, 10),
+        (1, "lens", "source_1", -1.0, 1.0, 5), (1, "lens", "target", -1.0, -1.0, 0),
+        (2, "double_ring", "source_1", 4.0, 1.5, 9), (2, "double_ring", "source_2", 4.0, 5.0, 9),
+        (3, "spiral", "target", 0.5, 0.7, 30),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["scene", "family", "component", "logit", "change", "pixels"])
+    return table.assign(inside_map=table["change"] * 16, inside_area=table["pixels"])
+
+
+def test_ablation_is_summed_up_by_group_and_component():
+    result = measure.measure_ablation(ablated(), seed=0)
+    groups = result["components"]
+    assert set(groups) == {"lens", "double_ring", "non_lenses", "false_positives"}
+    assert groups["lens"]["source_1"]["logit_change"]["value"] == pytest.approx(2.0)
+    assert groups["lens"]["source_1"]["lost"]["value"] == 1  # of the one that was called a lens
+    assert groups["lens"]["target"]["lost"]["value"] == 0
+    assert groups["double_ring"]["source_2"]["lost"]["value"] == 1
+    assert groups["false_positives"]["target"]["n"] == 1
+    assert result["rank_correlation"]["map"]["value"] == pytest.approx(1)
+    assert (result["n"], result["n_undefined"]) == (6, 1)  # arcs are source 1 once more; a target is below the sky
+    assert result["source_2_first"]["double_ring"]["value"] == 1
+    assert result["source_2_first"]["compound_arc"]["value"] is None
+
+
+def test_sanity_is_one_for_maps_that_do_not_change_and_undefined_for_flat_ones():
+    maps = np.random.default_rng(0).normal(size=(3, 6, 6))
+    original = {"same": maps, "flat": np.zeros_like(maps)}
+    result = measure.measure_sanity(original, {"head": {"same": -maps, "flat": maps}}, seed=0)
+    assert result["same"]["head"]["value"] == pytest.approx(1)  # the size counts, not the sign
+    assert result["flat"]["head"] == {"value": None, "low": None, "high": None, "n_undefined": 3}
 
 
 def test_flat_has_no_null_and_no_family():

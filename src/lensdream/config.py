@@ -228,6 +228,7 @@ class ExplainConfig:
     dream_jitter: int = bounded(0, 64)
     dream_step_size: float = bounded(1e-6, 10.0)
     scenes_per_family: int = bounded(1, 10**4)
+    sanity_scenes: int = bounded(0, 10**4)
     figures_per_family: int = bounded(1, 100)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ CELL, GAP = 1.8, 0.1
 """side of a panel and the space between two [inch]"""
 LEFT, TOP, BELOW = 0.45, 0.6, 0.6
 """margins for labels, headings and colour bars [inch]"""
+NOTE = 0.25
+"""height of a line below the colour bars [inch]"""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,21 @@ class DreamRow:
     """of the three images"""
 
 
-def maps_page(title: str, rows: Sequence[MapsRow], window: int) -> Figure:
+@dataclass(frozen=True)
+class AblationRow:
+    """One scene without each of its components; images (band, y, x) [microjansky a pixel]."""
+
+    label: str
+    original: np.ndarray
+    logit: float
+    without: Mapping[str, tuple[np.ndarray, float]]
+    """component -> image without it, and its logit"""
+
+
+def maps_page(title: str, rows: Sequence[MapsRow], window: int, note: str = "") -> Figure:
     """One family's scenes, a row each: colours, VIS, true arcs, occlusion with black and with sky, Guided Grad-CAM.
 
-    window: side of the occluding square [pixel]. Raises `ValueError` without rows.
+    window: side of the occluding square [pixel]. note: printed below. Raises `ValueError` without rows.
     """
     if not rows:
         raise ValueError(f"no scene to draw on the page '{title}'")
@@ -70,7 +83,7 @@ def maps_page(title: str, rows: Sequence[MapsRow], window: int) -> Figure:
         f"{window}x{window} occlusion, sky",
         "Guided Grad-CAM",
     )
-    figure, axes = _grid(title, len(rows), headings, BELOW)
+    figure, axes = _grid(title, len(rows), headings, BELOW + NOTE if note else BELOW)
     limit = _robust_maximum([m for row in rows for m in (row.occlusion_zero, row.occlusion_sky)])
     brightest = _robust_maximum([row.guided_grad_cam for row in rows])
     signed, guided = None, None
@@ -92,6 +105,10 @@ def maps_page(title: str, rows: Sequence[MapsRow], window: int) -> Figure:
     bar = _bar_below(figure, axes[-1, 5:], guided, "max")
     bar.set_ticks([0, brightest], labels=["0", "max"])
     bar.set_label("supports lens", fontsize="small")
+    if note:
+        figure.text(
+            1 - GAP / figure.get_figwidth(), 0.25 * NOTE / figure.get_figheight(), note, ha="right", fontsize="small"
+        )
     return figure
 
 
@@ -105,10 +122,37 @@ def dream_page(title: str, rows: Sequence[DreamRow]) -> Figure:
     figure, axes = _grid(title, len(rows), ("dreamt non-lens", "original", "dreamt lens"), 0.0)
     for row, line in zip(rows, axes, strict=True):
         for axis, image, logit in zip(line, (row.non_lens, row.original, row.lens), row.logits, strict=True):
-            picture.draw(axis, image)
-            axis.text(0.03, 0.03, f"logit {logit:+.2f}", fontsize="small", transform=axis.transAxes, **ON_PICTURE)
+            _draw_with_logit(axis, image, logit)
         line[0].set_ylabel(row.label, fontsize="small")
     return figure
+
+
+def ablation_page(title: str, rows: Sequence[AblationRow], components: Sequence[str]) -> Figure:
+    """Scenes, a row each: whole, then without each of those components that some of them have, with logits.
+
+    The only source of a lens is its arcs: without a second source there is no column for the first.
+    Raises `ValueError` without rows.
+    """
+    if not rows:
+        raise ValueError(f"no scene to draw on the page '{title}'")
+    there = {name for row in rows for name in row.without}
+    names = [c for c in components if c in there and (c != "source_1" or "source_2" in there)]
+    headings = ("whole", *(f"without {name.replace('_', ' ')}" for name in names))
+    figure, axes = _grid(title, len(rows), headings, 0.0)
+    for row, line in zip(rows, axes, strict=True):
+        _draw_with_logit(line[0], row.original, row.logit)
+        for axis, name in zip(line[1:], names, strict=True):
+            if name in row.without:
+                _draw_with_logit(axis, *row.without[name])
+            else:
+                axis.set_axis_off()
+        line[0].set_ylabel(row.label, fontsize="small")
+    return figure
+
+
+def _draw_with_logit(axis: Axes, image: np.ndarray, logit: float) -> None:
+    picture.draw(axis, image)
+    axis.text(0.03, 0.03, f"logit {logit:+.2f}", fontsize="small", transform=axis.transAxes, **ON_PICTURE)
 
 
 def _grid(title: str, n_rows: int, headings: Sequence[str], below: float) -> tuple[Figure, np.ndarray]:

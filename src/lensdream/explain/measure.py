@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from lensdream.explain import scores
+from lensdream.explain.ablation import DISJOINT
 from lensdream.explain.dream import vis_minus_h
+from lensdream.explain.explained import FAMILIES_COMPOUND
 from lensdream.survey import Band
 
 
@@ -71,6 +73,87 @@ def measure_dream(
         "logit_change": scores.bootstrapped_mean(logit_change, seed).as_json(),
         "n_dreamt": len(logit_change),
     }
+
+
+def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
+    """Sum up the ablation of components, and how well maps foretell it.
+
+    table: one row a component of a scene: `scene family component logit change pixels`, where `change` is the logit lost
+    with the component, and for `DISJOINT` components `inside_<map>`, each map's sum in the component's pixels.
+    Returns `components` by group of scenes (families with arcs, all non-lenses, those of them called lenses) and component:
+    `logit_change` and, among scenes called lenses, `lost`, the share that without it are not, each with a 95 % interval,
+    and `n`; `rank_correlation` of each map's sums with the change over `n` components, of which those without a pixel
+    above the sky are undefined: `n_undefined`, in no correlation; `source_2_first` of compound lenses, the share where
+    the second source's light carries more of the logit than the first's.
+    """
+    groups = {family: table["family"] == family for family in ("lens", *FAMILIES_COMPOUND)}
+    groups["non_lenses"] = ~table["family"].isin(list(groups))
+    groups["false_positives"] = groups["non_lenses"] & (table["logit"] > 0)
+    inside = table[table["component"].isin(DISJOINT)]
+    seen = inside[inside["pixels"] > 0]
+    maps = [name for name in table if name.startswith("inside_")]
+    change, scene = seen["change"].to_numpy(), seen["scene"].to_numpy()
+    return {
+        "components": {name: _by_component(table[chosen], seed) for name, chosen in groups.items() if chosen.any()},
+        "rank_correlation": {
+            name.removeprefix("inside_"): scores.bootstrapped_rank_correlation(
+                seen[name].to_numpy(), change, scene, seed
+            ).as_json()
+            for name in maps
+        },
+        "n": len(seen),
+        "n_undefined": len(inside) - len(seen),
+        "source_2_first": {
+            family: scores.bootstrapped_mean(_second_is_first(table[table["family"] == family]), seed).as_json()
+            for family in FAMILIES_COMPOUND
+        },
+    }
+
+
+def _by_component(table: pd.DataFrame, seed: int) -> dict[str, dict]:
+    summary = {}
+    for name, rows in table.groupby("component", sort=False):
+        called = rows[rows["logit"] > 0]
+        lost = (called["logit"] - called["change"] <= 0).to_numpy(float)
+        summary[str(name)] = {
+            "logit_change": scores.bootstrapped_mean(rows["change"].to_numpy(), seed).as_json(),
+            "lost": scores.bootstrapped_mean(lost, seed).as_json(),
+            "n": len(rows),
+        }
+    return summary
+
+
+def _second_is_first(table: pd.DataFrame) -> np.ndarray:
+    """Whether source 2 weighs more than source 1, of the scenes that have both."""
+    change = table.pivot_table(index="scene", columns="component", values="change")
+    if not {"source_1", "source_2"} <= set(change):
+        return np.empty(0)
+    both = change[["source_1", "source_2"]].dropna()
+    return (both["source_2"] > both["source_1"]).to_numpy(float)
+
+
+def measure_sanity(
+    original: Mapping[str, np.ndarray], randomised: Mapping[str, Mapping[str, np.ndarray]], seed: int
+) -> dict:
+    """Rank correlation of the size of each method's maps (n, y, x) with that of its maps of a randomised network.
+
+    randomised: layer down to which the network was randomised -> method -> maps (n, y, x). A method that shows what the
+    network has learned falls to zero. Returns for each method, by layer, the mean over scenes with its 95 % interval and
+    `n_undefined`, the scenes of which a map is the same everywhere: they are in no mean.
+    """
+    result: dict = {"n": len(next(iter(original.values())))}
+    for method, maps in original.items():
+        result[method] = {}
+        for layer, others in randomised.items():
+            values = np.array(
+                [
+                    scores.rank_correlation(np.abs(one).ravel(), np.abs(other).ravel())
+                    for one, other in zip(maps, others[method], strict=True)
+                ]
+            )
+            undefined = {"n_undefined": int(np.isnan(values).sum())}
+            result[method][layer] = scores.bootstrapped_mean(values, seed).as_json() | undefined
+    return result
 
 
 def flat(tree: Mapping, prefix: str = "") -> dict[str, float]:

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from lensdream.files import without_nan
 
@@ -87,3 +88,33 @@ def bootstrapped_ratio(above: np.ndarray, below: np.ndarray, seed: int, resampli
     draws = np.random.default_rng(seed).integers(len(above), size=(resamplings, len(above)))
     low, high = np.percentile(above[draws].mean(1) / below[draws].mean(1), (2.5, 97.5))
     return Interval(float(above.mean() / below.mean()), float(low), float(high))
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's correlation of two sets of values (n,) [-1, 1]; NaN for fewer than three or where one never changes."""
+    if len(one) < 3:
+        return math.nan
+    a, b = (rank - rank.mean() for rank in (rankdata(one), rankdata(other)))
+    size = math.sqrt((a @ a) * (b @ b))
+    return float(a @ b / size) if size > 0 else math.nan
+
+
+def bootstrapped_rank_correlation(
+    one: np.ndarray, other: np.ndarray, scene: np.ndarray, seed: int, resamplings: int = 1000
+) -> Interval:
+    """Spearman's correlation of values (n,) of many scenes, with its 95 % interval of a bootstrap over scenes.
+
+    scene: (n,) what scene a value belongs to. Values with a NaN in either are left out.
+    """
+    defined = ~(np.isnan(one) | np.isnan(other))
+    one, other, (scenes, owner) = one[defined], other[defined], np.unique(scene[defined], return_inverse=True)
+    value = rank_correlation(one, other)
+    if math.isnan(value):
+        return Interval(math.nan, math.nan, math.nan)
+    draws, drawn = np.random.default_rng(seed), []
+    for _ in range(resamplings):
+        times = np.bincount(draws.integers(len(scenes), size=len(scenes)), minlength=len(scenes))
+        rows = np.repeat(np.arange(len(owner)), times[owner])
+        drawn.append(rank_correlation(one[rows], other[rows]))
+    low, high = np.nanpercentile(drawn, (2.5, 97.5))
+    return Interval(value, float(low), float(high))

@@ -9,7 +9,19 @@ import pandas as pd
 
 from lensdream.population.forecast import FORECAST
 from lensdream.report.families import FAMILIES
-from lensdream.report.table import NOTHING, Table, count, decimal, duration, interval, pairs, plain, size, word
+from lensdream.report.table import (
+    NOTHING,
+    Table,
+    count,
+    decimal,
+    duration,
+    interval,
+    pairs,
+    percent_interval,
+    plain,
+    size,
+    word,
+)
 
 SPLITS = ("train", "validation", "test", "compound")
 
@@ -146,6 +158,40 @@ def relevance_by_family(explain: Mapping) -> Table:
         for family, block in explain[method].get("families", {}).items()
     )
     return Table(("method", "family", "scenes", "relevance mass", "times chance", "brightness"), rows, frozenset({1}))
+
+
+def ablation(explain: Mapping) -> Table:
+    """Tell what the logit loses with each component of a scene."""
+    rows = tuple(
+        (
+            plain(group),
+            plain(component),
+            str(block["n"]),
+            interval(block["logit_change"], 2),
+            percent_interval(block["lost"]),
+        )
+        for group, components in explain.get("ablation", {}).get("components", {}).items()
+        for component, block in components.items()
+    )
+    head = ("scenes", "without", "number", "loss of the logit", "of those called lenses, no longer")
+    return Table(head, rows, frozenset({1}))
+
+
+def foretold(explain: Mapping) -> Table:
+    """Put the maps' rank correlation with the ablation beside those of controls that know no network."""
+    values = explain.get("ablation", {}).get("rank_correlation", {})
+    rows = tuple((plain(name), interval(value, 2)) for name, value in values.items())
+    return Table(("map, summed over each component's pixels", "rank correlation with the ablation"), rows)
+
+
+def sanity(explain: Mapping) -> Table:
+    """Tell how alike each method's maps stay as the network is randomised from its last layer down."""
+    blocks = {name: block for name, block in explain.get("sanity", {}).items() if isinstance(block, Mapping)}
+    layers = list(next(iter(blocks.values()), {}))
+    rows = tuple(
+        (plain(name), *(decimal(block[layer]["value"], 2) for layer in layers)) for name, block in blocks.items()
+    )
+    return Table(("randomised down to", *(plain(layer) for layer in layers)), rows)
 
 
 def dream(explain: Mapping) -> Table:

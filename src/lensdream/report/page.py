@@ -108,15 +108,23 @@ class Explanations:
     with_arcs: tuple[Picture, ...]
     """maps of families with arcs"""
     others: tuple[Picture, ...]
+    ablations: tuple[Picture, ...]
+    sanity: tuple[Picture, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Explanations:
         """Embed all figures of a folder, named `<kind>-<family>.png`, families in their order."""
         files = sorted(folder.glob("*.png"), key=lambda file: (_place(_family(file)), file.name))
-        dreams = [file for file in files if file.stem.startswith("dream")]
-        with_arcs = [file for file in files if file not in dreams and _family(file) in WITH_ARCS]
-        others = [file for file in files if file not in dreams and file not in with_arcs]
-        return cls(*(tuple(Picture.read(file) for file in part) for part in (dreams, with_arcs, others)))
+        kinds = {kind: [file for file in files if _kind(file) == kind] for kind in ("dream", "ablation", "sanity")}
+        maps = [file for file in files if _kind(file) not in kinds]
+        with_arcs = [file for file in maps if _family(file) in WITH_ARCS]
+        others = [file for file in maps if file not in with_arcs]
+        parts = (kinds["dream"], with_arcs, others, kinds["ablation"], kinds["sanity"])
+        return cls(*(tuple(Picture.read(file) for file in part) for part in parts))
+
+
+def _kind(file: Path) -> str:
+    return file.stem.partition("-")[0]
 
 
 def _family(file: Path) -> str:
@@ -206,6 +214,9 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "train_pictures": captioned(paths.figures / "train", TRAIN_FIGURES),
         "relevance": others.relevance(explain),
         "relevance_by_family": others.relevance_by_family(explain),
+        "ablation": others.ablation(explain),
+        "foretold": others.foretold(explain),
+        "sanity": others.sanity(explain),
         "dream": others.dream(explain),
         "explanations": Explanations.read(paths.figures / "explain"),
         "n_cutouts": observe["n"],

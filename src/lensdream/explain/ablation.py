@@ -1,0 +1,126 @@
+"""Component ablation: the change of the lens logit when a part of the scene was never there.
+
+The simulator draws the same scene with the same sky again without its arcs, one source, the counter-image, the central
+galaxy or the neighbours. Nothing looks like a patch, and shot noise goes with the light that made it. No map can do that
+on a real image, so this is the reference that maps are judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from lensdream.scene import Role, Scenes
+from lensdream.simulate.measure import above_sky
+from lensdream.simulate.render import Rendered, Renderer
+from lensdream.survey import Band
+
+ROLES: Mapping[str, frozenset[Role]] = {
+    "arcs": frozenset({Role.SOURCE_1, Role.SOURCE_2}),
+    "source_1": frozenset({Role.SOURCE_1}),
+    "source_2": frozenset({Role.SOURCE_2}),
+    "target": frozenset({Role.TARGET}),
+    "neighbours": frozenset({Role.NEIGHBOUR}),
+}
+"""components by name; `target` is the deflector's light or, in a scene without arcs, the galaxy in the middle"""
+COUNTER_IMAGE = "counter_image"
+COMPONENTS = (*ROLES, COUNTER_IMAGE)
+DISJOINT = ("source_1", "source_2", "target", "neighbours")
+"""components that share no light"""
+SMALLEST_IMAGE = 4
+"""pixels of the smallest part of an arc that counts as an image of the source"""
+EVERYWHERE = np.ones((3, 3))
+"""pixels touch across corners, too"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component of those m scenes of a batch that have it."""
+
+    places: np.ndarray
+    """(m,) places of the scenes in the batch"""
+    without: Tensor
+    """(m, band, y, x) [microjansky a pixel] the scenes without it"""
+    mask: Tensor
+    """(m, y, x) bool: its own VIS light is above 1 sigma of the sky"""
+
+
+def ablate(renderer: Renderer, scenes: Scenes) -> tuple[Rendered, dict[str, Part]]:
+    """Render scenes whole, and without each of their `COMPONENTS`; a component that no scene has is left out.
+
+    The scenes come in the order of their index, as `Scenes.take` wants them.
+    """
+    whole = renderer.render(scenes)
+    sky = whole.sky_sigma[:, Band.VIS]
+    parts = {}
+    for name, roles in ROLES.items():
+        places = _scenes_with(scenes, roles)
+        if not len(places):
+            continue
+        less = renderer.render(scenes.take(places).without(set(roles)))
+        light = whole.noiseless[places, Band.VIS] - less.noiseless[:, Band.VIS]
+        parts[name] = Part(places, less.images, above_sky(light, sky[places]))
+        if name == "source_1":
+            centre = scenes.scenes[["mass_y", "mass_x"]].to_numpy()[places] / renderer.frame.pixel_scale
+            counter = _without_counter_images(parts[name], whole.images, light, centre)
+            parts |= {} if counter is None else {COUNTER_IMAGE: counter}
+    return whole, parts
+
+
+def counter_image(light: np.ndarray, mask: np.ndarray, centre: tuple[float, float]) -> np.ndarray | None:
+    """Pixels (y, x) bool nearer to the counter-image than to the other image; None where it cannot be told.
+
+    It can where the light (y, x) of a source falls into just two parts of its mask (y, x) bool, and the fainter lies
+    nearer to the deflector's centre (y, x) [pixel from the stamp's middle], as the second image of a double does.
+    Rings, and quads whose images are apart, have none.
+    """
+    labels, n = ndimage.label(mask, EVERYWHERE)
+    sizes = np.bincount(labels.ravel(), minlength=n + 1)[1:]
+    images = np.flatnonzero(sizes >= SMALLEST_IMAGE) + 1
+    if len(images) != 2:
+        return None
+    flux = ndimage.sum_labels(light, labels, images)
+    middle = (np.array(mask.shape) - 1) / 2 + centre
+    distance = [np.hypot(*(np.array(ndimage.center_of_mass(light, labels, k)) - middle)) for k in images]
+    faint, bright = np.argsort(flux)
+    if distance[faint] >= distance[bright]:
+        return None
+    to_faint, to_bright = (ndimage.distance_transform_edt(labels != images[k]) for k in (faint, bright))
+    return to_faint < to_bright
+
+
+def _without_counter_images(source: Part, whole: Tensor, light: Tensor, centre: np.ndarray) -> Part | None:
+    """Cut the counter-images out of scenes: there the scene shows what it does without its first source."""
+    found = {}
+    for k, (flux, mask) in enumerate(zip(light.double().cpu().numpy(), source.mask.cpu().numpy(), strict=True)):
+        region = counter_image(flux, mask, tuple(centre[k]))
+        if region is not None:
+            found[k] = torch.from_numpy(region).to(whole.device)
+    if not found:
+        return None
+    rows = np.array(list(found))
+    regions = torch.stack(list(found.values()))
+    without = torch.where(regions[:, None], source.without[rows], whole[source.places[rows]])
+    return Part(source.places[rows], without, source.mask[rows] & regions)
+
+
+def _scenes_with(scenes: Scenes, roles: frozenset[Role]) -> np.ndarray:
+    parts = scenes.components
+    owners = parts.loc[parts["role"].isin([int(role) for role in roles]), "scene"]
+    return np.flatnonzero(scenes.scenes["index"].isin(owners))
+
+
+def disjoint_masks(masks: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Masks (y, x) of the `DISJOINT` components of one scene: a pixel in an arc counts for the arc alone.
+
+    The deflector's light reaches under most arcs, and what a map finds there is to be laid at the arc's door.
+    """
+    arcs = [masks[name] for name in ("source_1", "source_2") if name in masks]
+    for name in DISJOINT:
+        if name in masks:
+            yield name, masks[name] if name.startswith("source") else masks[name] & ~np.any(arcs, axis=0)

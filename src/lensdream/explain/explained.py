@@ -1,0 +1,165 @@
+"""The scenes that are explained and the maps of them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lensdream import config, dataset, networks
+from lensdream.explain import gradients
+from lensdream.explain.occlusion import Occlusion, occlude, sky_fill
+from lensdream.scene import FAMILIES_LENS, FAMILIES_NON_LENS
+from lensdream.survey import EUCLID
+
+FAMILIES_COMPOUND = ("compound_arc", "double_ring")
+FAMILIES_WITH_ARCS = FAMILIES_LENS + FAMILIES_COMPOUND
+FAMILIES = FAMILIES_LENS + FAMILIES_NON_LENS + FAMILIES_COMPOUND
+CAM_LAYER = "block_3"
+"""where Guided Grad-CAM looks: cells of 8 pixels, 0.8 arcsec. The CAMs of earlier layers are often negative all over"""
+GPU_CHUNK = 512
+"""occluded images scored together on a GPU; the setting is meant for a CPU's cache"""
+BATCH = 32
+"""images differentiated or rendered together"""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The chosen scenes and all their maps; n scenes."""
+
+    truth: pd.DataFrame
+    """rows of the store's truth table; the frame's index is the position in the store"""
+    images: np.ndarray
+    """(n, band, y, x) float32 [microjansky a pixel]"""
+    masks: np.ndarray
+    """(n, y, x) uint8 bits of the store"""
+    zero: Occlusion
+    sky: Occlusion
+    maps: dict[str, np.ndarray]
+    """method -> (n, y, x) float32, larger for more evidence for a lens"""
+
+    @property
+    def arcs(self) -> np.ndarray:
+        """(n, y, x) bool: light of a lensed source."""
+        return (self.masks & (dataset.ARC_1 | dataset.ARC_2)) > 0
+
+    @property
+    def family(self) -> np.ndarray:
+        """(n,) names."""
+        return self.truth["family"].to_numpy().astype(str)
+
+    def places(self, *families: str) -> np.ndarray:
+        """Places of the scenes of these families."""
+        return np.flatnonzero(np.isin(self.family, families))
+
+    def label(self, place: int) -> str:
+        """Name of a scene in figures."""
+        return f"scene {self.truth['index'].iloc[place]}"
+
+
+def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int) -> np.ndarray:
+    """Choose positions of `per_family` scenes of every family of the test and compound splits.
+
+    Fewer where there are fewer. A family's choice depends on the seed and that family alone.
+    Raises `ValueError` if there is none at all.
+    """
+    chosen = []
+    for number, family in enumerate(FAMILIES):
+        split = "compound" if family in FAMILIES_COMPOUND else "test"
+        places = np.flatnonzero((truth["family"] == family) & (truth["split"] == split))
+        chosen.append(np.random.default_rng([seed, number]).permutation(places)[:per_family])
+    positions = np.concatenate(chosen)
+    if not len(positions):
+        raise ValueError("the store has no scene of the splits 'test' and 'compound' to explain: simulate some")
+    return positions
+
+
+def explain(
+    model: networks.LensNet,
+    store: dataset.ImageStore,
+    positions: np.ndarray,
+    settings: config.ExplainConfig,
+    device: torch.device,
+) -> Explained:
+    """Make every map of the scenes at these positions of the store."""
+    images = torch.from_numpy(store.images(positions).astype(np.float32)).to(device)
+    zero, sky = (_occluded(model, images, settings, fill) for fill in (0.0, _sky(images, settings)))
+    maps = {
+        "occlusion_zero": zero.to_pixels(zero.logit_change),
+        "occlusion_sky": sky.to_pixels(sky.logit_change),
+    } | by_gradients(model, images)
+    return Explained(
+        truth=store.truth.reset_index(drop=True).iloc[positions],
+        images=array(images),
+        masks=store.masks(positions),
+        zero=zero,
+        sky=sky,
+        maps={method: array(values) for method, values in maps.items()},
+    )
+
+
+def by_gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """Guided Grad-CAM and Integrated Gradients of images, pooled to (B, y, x)."""
+    layer = model.get_submodule(CAM_LAYER)
+    guided = torch.cat([gradients.guided_grad_cam(model, layer, batch) for batch in images.split(BATCH)])
+    return {
+        "guided_grad_cam": gradients.pooled(guided),
+        "integrated_gradients": gradients.pooled(gradients.integrated_gradients(model, images)),
+    }
+
+
+def occluded_by_sky(model: nn.Module, images: Tensor, settings: config.ExplainConfig) -> Tensor:
+    """Change of the logit with a square of sky over each place, (B, n_y, n_x)."""
+    return _occluded(model, images, settings, _sky(images, settings)).logit_change
+
+
+def _occluded(model: nn.Module, images: Tensor, settings: config.ExplainConfig, fill: Tensor | float) -> Occlusion:
+    chunk = settings.chunk if images.device.type == "cpu" else max(settings.chunk, GPU_CHUNK)
+    return occlude(model, images, window=settings.window, stride=settings.stride, fill=fill, chunk=chunk)
+
+
+def _sky(images: Tensor, settings: config.ExplainConfig) -> Tensor:
+    return sky_fill(tuple(images.shape), EUCLID, torch.Generator().manual_seed(settings.seed))
+
+
+def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:
+    """All maps as float32, with what a reader needs to use them."""
+    about = {
+        "sign": "positive supports 'lens': logit (or probability) of the image minus that of the covered image",
+        "occlusion_*": "(scene, y, x) on the grid corner_y, corner_x: first row and column of each square [pixel]",
+        "fill": {"occlusion_zero": "0 in all bands", "occlusion_sky": "correlated sky noise by the settings' seed"},
+        "guided_grad_cam, integrated_gradients": "(scene, y, x) per pixel: sum over bands of the positive parts",
+        "position": "row of the image store's truth table",
+        "cam_layer": CAM_LAYER,
+        "captum": importlib.metadata.version("captum"),
+        "settings": asdict(settings),
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        about=json.dumps(about),
+        position=explained.truth.index.to_numpy(),
+        scene=explained.truth["index"].to_numpy(),
+        family=explained.family,
+        logit=array(explained.zero.original),
+        corner_y=array(explained.zero.corners_y),
+        corner_x=array(explained.zero.corners_x),
+        occlusion_zero=array(explained.zero.logit_change),
+        occlusion_zero_probability=array(explained.zero.probability_change),
+        occlusion_sky=array(explained.sky.logit_change),
+        occlusion_sky_probability=array(explained.sky.probability_change),
+        guided_grad_cam=explained.maps["guided_grad_cam"],
+        integrated_gradients=explained.maps["integrated_gradients"],
+    )
+    return buffer.getvalue()
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    """Bring a tensor's values to numpy."""
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,106 @@
+"""Component ablation of the chosen scenes: what the logit loses with each part, and which maps foretell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from lensdream import config, networks
+from lensdream.explain import charts, figures, measure
+from lensdream.explain.ablation import COMPONENTS, ablate, disjoint_masks
+from lensdream.explain.explained import BATCH, FAMILIES_WITH_ARCS, Explained, array
+from lensdream.scene import Scenes
+from lensdream.simulate.render import Renderer
+from lensdream.survey import Band
+
+LARGEST_DIFFERENCE = 0.01
+"""share of a pixel's flux, and of a microjansky, that a stored image may differ from the scene drawn again: the store rounds"""
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """One scene without each of its components."""
+
+    logit: float
+    without: Mapping[str, tuple[np.ndarray | None, float]]
+    """component -> image (band, y, x), kept where it will be drawn, and logit"""
+    masks: Mapping[str, np.ndarray]
+
+
+def run(
+    model: networks.LensNet, renderer: Renderer, scenes: Scenes, explained: Explained, settings: config.ExplainConfig
+) -> tuple[dict, dict[str, Figure]]:
+    """Ablate every explained scene; `scenes` are the tables that the explained images were rendered from.
+
+    Raises `ValueError` where they are others.
+    """
+    positions = explained.truth.index.to_numpy()
+    drawn = {p for name in FAMILIES_WITH_ARCS for p in explained.places(name)[: settings.figures_per_family].tolist()}
+    ablated: dict[int, _Scene] = {}
+    for start in range(0, len(positions), BATCH):
+        places = np.argsort(positions)[start : start + BATCH]
+        batch = _ablated(model, renderer, scenes.take(positions[places]), explained.images[places], places, drawn)
+        ablated |= dict(zip(places.tolist(), batch, strict=True))
+    table = _table(ablated, explained, np.random.default_rng([settings.seed, 2]))
+    result = measure.measure_ablation(table, settings.seed)
+    pages = {"ablation": charts.ablation_chart(table, result)} if len(table) else {}
+    for name in FAMILIES_WITH_ARCS:
+        rows = [_row(explained, place, ablated[place]) for place in explained.places(name) if place in drawn]
+        if rows:
+            title = f"The same scene and sky without a part of it: {name}"
+            pages[f"ablation-{name}"] = figures.ablation_page(title, rows, COMPONENTS)
+    return result, pages
+
+
+@torch.inference_mode()
+def _ablated(
+    model: networks.LensNet, renderer: Renderer, scenes: Scenes, stored: np.ndarray, places: np.ndarray, drawn: set[int]
+) -> list[_Scene]:
+    whole, parts = ablate(renderer, scenes)
+    images = array(whole.images)
+    if not np.allclose(stored, images, rtol=LARGEST_DIFFERENCE, atol=LARGEST_DIFFERENCE):
+        raise ValueError(
+            "the images are not those of the tables of scenes: run the population and simulate stages again"
+        )
+    device = next(model.parameters()).device
+    logits = array(model(whole.images.to(device)))
+    without: list[dict] = [{} for _ in logits]
+    masks: list[dict] = [{} for _ in logits]
+    for name, part in parts.items():
+        scored = array(model(part.without.to(device)))
+        for k, image, logit, mask in zip(part.places, part.without, scored, array(part.mask), strict=True):
+            without[k][name] = (array(image) if places[k] in drawn else None, float(logit))
+            masks[k][name] = mask
+    return [_Scene(float(logit), *rest) for logit, *rest in zip(logits, without, masks, strict=True)]
+
+
+def _table(ablated: Mapping[int, _Scene], explained: Explained, random: np.random.Generator) -> pd.DataFrame:
+    """One row a component of a scene, as `measure.measure_ablation` takes it."""
+    rows = []
+    for place, scene in sorted(ablated.items()):
+        about = {"scene": place, "family": explained.family[place], "logit": scene.logit}
+        controls = {
+            "brightness": explained.images[place, Band.VIS],
+            "random": random.random(explained.images.shape[-2:]),
+        }
+        maps = {method: values[place] for method, values in explained.maps.items()} | controls
+        apart = dict(disjoint_masks(scene.masks))
+        for name, (_, logit) in scene.without.items():
+            row = about | {"component": name, "change": scene.logit - logit, "pixels": int(scene.masks[name].sum())}
+            if name in apart:
+                inside = {f"inside_{method}": float(values[apart[name]].sum()) for method, values in maps.items()}
+                row |= {"pixels": int(apart[name].sum())} | inside | {"inside_area": float(apart[name].sum())}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _row(explained: Explained, place: int, scene: _Scene) -> figures.AblationRow:
+    return figures.AblationRow(
+        explained.label(place), explained.images[place], scene.logit,
+        {name: (image, logit) for name, (image, logit) in scene.without.items() if image is not None},
+    )  # fmt: skip
