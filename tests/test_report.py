@@ -1,21 +1,25 @@
 """The report: one page that needs nothing else, and the picture of every family."""
 
+import dataclasses
 import json
 import math
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from lensdream.config import CompoundConfig, EvaluateConfig
+from lensdream import config
+from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
-from lensdream.evaluate import compound
+from lensdream.evaluate import compound, shortcuts, survey_test
 from lensdream.evaluate import stage as evaluate_stage
 from lensdream.explain.measure import score_maps
 from lensdream.paths import Paths
@@ -25,6 +29,7 @@ from lensdream.report.table import Table, counted_share, decimal, duration, inte
 from lensdream.scene import FAMILIES_NON_LENS
 from lensdream.survey import EUCLID, Band
 
+PARAMS = Path(__file__).parents[1] / "params.yaml"
 SCALE, STAMP = "tiny", 32
 NASTY = '<img src="http://x/y.png">&"quoted".fits'
 TWO_SOURCES = ("compound_arc", "double_ring", "faint_second")
@@ -119,6 +124,24 @@ def evaluated() -> dict:
     }
 
 
+def survey_tested() -> dict:
+    """`survey-test.json` as its stage writes it, of made-up scores."""
+    settings = config.load("survey", SurveyConfig, "quick", PARAMS)
+    rng = np.random.default_rng(1)
+    family = np.repeat(FAMILIES_NON_LENS, 20)
+    survey = pd.DataFrame({"family": family, "logit": rng.normal(size=len(family)) - 2})
+    points = {f"threshold_fpr_{rate}": 0.5 for rate in survey_test.RATES}
+    result = survey_test.measure(survey, rng.normal(size=50) + 1, points, dataclasses.replace(settings, bootstrap=20))
+    images, labels = torch.rand(40, len(Band), 4, 4), np.arange(40) % 2
+    checks = {
+        "deflector_magnitude": shortcuts.magnitude_dependence(*rng.uniform(20, 25, (3, 60))),
+        "arcs_removed": shortcuts.arcs_removed(*rng.normal(size=(2, 30)), {"0.5": 0.0, "survey_1e-3": 1.0}),
+        "bands": shortcuts.changed_bands(lambda some: some.sum((1, 2, 3)).numpy(), images, labels, 20, 0),
+    }
+    about = {"n": len(survey), "seconds": 3.0, "images_per_second": 80.0}
+    return about | result | {"atlas": {"ring": 17}, "shortcuts": checks}
+
+
 def compound_tested() -> dict:
     table = truth_table()
     table = table[table["split"] == "compound"].assign(logit=1.0)
@@ -175,6 +198,7 @@ def all_metrics() -> dict:
             "seconds": 42.0, "parameters": 622017,
         },
         "evaluate": evaluated(),
+        "survey-test": survey_tested(),
         "compound-test": compound_tested(),
         "explain": explained(),
         "observe": observed("real.fits", NASTY),
@@ -199,6 +223,7 @@ def made(tmp_path_factory):
         "epoch,train_loss,validation_loss,validation_auroc,learning_rate\n0,0.6,0.5,0.8,0.002\n1,0.4,0.3,0.95,2e-05\n"
     )
     for name in ("population/forecast", "population/counts", "train/losses", "evaluate/roc", "evaluate/scores",
+                 "survey-test/scores", "survey-test/atlas",
                  "evaluate/selection", "evaluate/reliability", "compound-test/scores", "explain/occlusion-star",
                  "explain/occlusion-lens", "explain/dream-lens", "explain/ablation",
                  "explain/ablation-lens", "explain/sanity"):  # fmt: skip
@@ -222,7 +247,7 @@ def written(root) -> Read:
 def test_page_holds_everything_and_loads_nothing(made, capsys):
     stage.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
-    n_pictures = 8 + 6 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    n_pictures = 10 + 6 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
     assert len(page.sources) == n_pictures
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
@@ -236,6 +261,8 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
         "elliptical", "undetectable", "0.2 to 0.4", "single lenses matched to them", "both groups of matched single lenses",
         "occlusion zero", "guided grad cam", "towards non-lens", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
         "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
+        "240 non-lenses are too few to measure a rate of 1e-3", "purity, 0.001 of all being lenses",
+        "arcs removed from 30 lenses", "without VIS", "Y, J and H in another order",
         "MLflow has no finished run", "not a git repository",
     ):  # fmt: skip
         assert words in page.text, words
@@ -286,7 +313,7 @@ def test_page_says_so_without_cutouts_and_without_figures(root):
     assert page.text.count("No real cutouts were scored.") == 2
     assert "make observe CUTOUTS=/your/folder SCALE=tiny" in page.text
     assert "ESA" not in page.text
-    for name in ("losses", "roc", "scores", "selection", "reliability", "forecast", "counts"):
+    for name in ("losses", "roc", "scores", "selection", "reliability", "forecast", "counts", "atlas"):
         assert f"The figure {name}.png is not there" in page.text
     assert "There are no pictures of maps" in page.text
     assert len(page.sources) == 1

@@ -15,7 +15,7 @@ import pandas as pd
 from lensdream.observe.bands import Origin
 from lensdream.paths import Paths
 from lensdream.provenance import GitState
-from lensdream.report import finder, others
+from lensdream.report import finder, others, survey
 from lensdream.report.families import FAMILIES, WITH_ARCS
 from lensdream.report.table import count, decimal, duration, percent_interval
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": "simulate",
     "train": "train",
     "evaluate": "evaluate",
+    "survey-test": "survey-test",
     "compound-test": "compound",
     "explain": "explain",
     "observe": "observe",
@@ -38,6 +39,11 @@ CURVES = {
 }
 FAMILY_FIGURES = {"scores": "Scores of each family, with its number of images. The dotted lines are the thresholds."}
 SELECTION_FIGURES = {"selection": "Completeness against what a lens is like, with the number of lenses in each bin."}
+SURVEY_FIGURES = {
+    "scores": "Scores of each family with its number of images: percentiles 5, 25, 50, 75 and 95, and one by one what lies "
+    "above the threshold of 1e-2. The dotted lines are the thresholds.",
+    "atlas": "The highest-scoring non-lenses, in the order of their logits, framed by family.",
+}
 COMPOUND_FIGURES = {"scores": "Scores of compound lenses and of the single lenses matched to them."}
 POPULATION_FIGURES = {
     "forecast": "The detectable lenses that were drawn, beside the percentiles 16, 50 and 84 of the forecast of Collett 2015.",
@@ -56,6 +62,7 @@ class Measured:
     simulate: Mapping
     train: Mapping
     evaluate: Mapping
+    survey_test: Mapping
     compound: Mapping
     explain: Mapping
     observe: Mapping
@@ -75,7 +82,8 @@ class Measured:
                 f"no {', no '.join(names)}: run `dvc repro report@{paths.scale}`, or on their own "
                 + ", ".join(f"`lensdream {command} --scale {paths.scale}`" for command in missing)
             )
-        return cls(**{command: _json(file) for command, file in files.items()}, epochs=pd.read_csv(epochs))
+        read = {command.replace("-", "_"): _json(file) for command, file in files.items()}
+        return cls(**read, epochs=pd.read_csv(epochs))
 
 
 @dataclass(frozen=True)
@@ -207,6 +215,15 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "curves": captioned(paths.figures / "evaluate", CURVES),
         "family_pictures": captioned(paths.figures / "evaluate", FAMILY_FIGURES),
         "selection_pictures": captioned(paths.figures / "evaluate", SELECTION_FIGURES),
+        "survey_n": count(measured.survey_test["n"]),
+        "survey_rates": survey.rates(measured.survey_test),
+        "survey_unmeasured": survey.unmeasured_rates(measured.survey_test),
+        "purity": survey.purity(measured.survey_test),
+        "survey_families": survey.families(measured.survey_test),
+        "survey_pictures": captioned(paths.figures / "survey-test", SURVEY_FIGURES),
+        "shortcuts": survey.shortcuts(measured.survey_test),
+        "brightness": survey.brightness(measured.survey_test),
+        "band_checks": survey.bands(measured.survey_test),
         "compound": finder.compound(measured.compound),
         "compound_pictures": captioned(paths.figures / "compound-test", COMPOUND_FIGURES),
         "training": others.training(measured.train),

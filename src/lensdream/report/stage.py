@@ -10,7 +10,7 @@ from lensdream.dataset import ImageStore
 from lensdream.files import write_whole
 from lensdream.paths import Paths
 from lensdream.provenance import git_state
-from lensdream.report import families, finder
+from lensdream.report import families, finder, survey
 from lensdream.report.page import Measured, Picture, render
 from lensdream.report.table import Table
 
@@ -42,12 +42,13 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def tables(measured: Measured) -> list[Table]:
-    """Choose what the terminal shows: the main scores, the networks, the families and the compound test."""
+    """Choose what the terminal shows: main scores, networks, families, the survey's thresholds, compound test."""
     main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.PEERS}
     evaluate = measured.evaluate
     return [
         finder.scores(main),
         finder.networks(evaluate),
         finder.families(evaluate),
+        survey.rates(measured.survey_test),
         finder.compound(measured.compound),
     ]

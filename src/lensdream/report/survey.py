@@ -1,0 +1,130 @@
+"""The tables out of `survey-test.json`: the finder in a survey's proportions, and what it could cheat by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lensdream.report.table import (
+    Table,
+    count,
+    counted_share,
+    decimal,
+    interval,
+    pairs,
+    percent,
+    percent_interval,
+    plain,
+)
+
+RATES = ("1e-2", "1e-3", "1e-4")
+CHANGES = {
+    "as_they_are": "as they are",
+    "without_near_infrared": "without Y, J and H",
+    "near_infrared_shuffled": "Y, J and H in another order",
+    "bands_shuffled": "all four in another order",
+}
+"""names of changes that do not read well as they are"""
+
+
+def rates(survey: Mapping) -> Table:
+    """Put thresholds in survey proportions, and the lenses found above them, beside the thresholds of the test mix."""
+    head = (
+        "false-positive rate", "logit, survey proportions", "lenses found above it", "the test mix's threshold lets through",
+    )  # fmt: skip
+    return Table(
+        head,
+        tuple(
+            (
+                rate,
+                interval(survey[f"threshold_fpr_{rate}"], 2),
+                percent_interval(survey[f"tpr_at_fpr_{rate}"]),
+                percent_interval(survey[f"fpr_at_test_threshold_{rate}"], 3),
+            )
+            for rate in RATES
+        ),
+    )
+
+
+def unmeasured_rates(survey: Mapping) -> list[str]:
+    """Find the rates that fewer than one of the non-lenses stands for."""
+    return [rate for rate in RATES if survey["n"] * float(rate) < 1]
+
+
+def purity(survey: Mapping) -> Table:
+    """Give completeness and purity at rising thresholds."""
+    head = ("logit", "false-positive rate", "lenses found", f"purity, {survey['prevalence']:g} of all being lenses")
+    return Table(
+        head,
+        tuple(
+            (
+                decimal(row["logit"], 2),
+                percent(row["fpr"], 3),
+                percent(row["completeness"]),
+                percent_interval(row["purity"]),
+            )
+            for row in survey["purity"]
+        ),
+    )
+
+
+def families(survey: Mapping) -> Table:
+    """Count the false positives of each family."""
+    head = ("family", "images", "at 0.5", "at the 1e-3 threshold", "at the 1e-4 threshold", "in the atlas")
+    return Table(
+        head,
+        tuple(
+            (
+                plain(name),
+                count(row["n"]),
+                *(counted_share(row[f"fpr_at_{at}"], row["n"]) for at in ("0.5", "threshold_1e-3", "threshold_1e-4")),
+                count(survey["atlas"].get(name, 0)),
+            )
+            for name, row in survey["families"].items()
+        ),
+    )
+
+
+def shortcuts(survey: Mapping) -> Table:
+    """Tell whether the score follows brightness, and what is left of it without the arcs."""
+    brightness, arcs = survey["shortcuts"]["deflector_magnitude"], survey["shortcuts"]["arcs_removed"]
+    return pairs(
+        ("check", "value"),
+        [
+            (
+                "logit and deflector's magnitude in VIS, at equal S/N of the arcs: Spearman's coefficient",
+                interval(brightness["spearman"], 2),
+            ),
+            (f"arcs removed from {count(arcs['n'])} lenses: the logit falls in", percent_interval(arcs["falls"])),
+            ("median fall of the logit", decimal(arcs["median_fall"], 2)),
+            ("still above 0.5", percent_interval(arcs["above_0.5_without"])),
+            ("still above the threshold of FPR 1e-3", percent_interval(arcs["above_survey_1e-3_without"])),
+            ("of the same lenses with their arcs", percent_interval(arcs["above_survey_1e-3_with_arcs"])),
+        ],
+    )
+
+
+def brightness(survey: Mapping) -> Table:
+    """Give the dependence on the deflector's magnitude in bins of the arcs' signal-to-noise."""
+    head = ("S/N of the arcs in VIS", "lenses", "Spearman's coefficient", "logit a magnitude")
+    return Table(
+        head,
+        tuple(
+            (
+                f"{row['low']:g} to {row['high']:g}",
+                count(row["n"]),
+                interval(row["spearman"], 2),
+                decimal(row["slope"], 2),
+            )
+            for row in survey["shortcuts"]["deflector_magnitude"]["bins"]
+        ),
+    )
+
+
+def bands(survey: Mapping) -> Table:
+    """Tell how well it still tells lenses from non-lenses when bands are lost or change places."""
+    found = survey["shortcuts"]["bands"]
+    rows = (
+        (CHANGES.get(name, plain(name)), interval(row["auroc"], 3), percent_interval(row["tpr_at_fpr_1e-2"]))
+        for name, row in found.items()
+    )
+    return Table(("test images", "AUROC", "found at FPR 1e-2"), tuple(rows))
