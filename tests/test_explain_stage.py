@@ -29,6 +29,7 @@ METHODS = ("occlusion_zero", "occlusion_sky", "guided_grad_cam", "integrated_gra
 SETTINGS = {
     "seed": 4, "window": 4, "stride": 4, "chunk": 32, "dream_steps": 2, "dream_octaves": 2, "dream_octave_scale": 1.4,
     "dream_jitter": 2, "dream_step_size": 0.25, "figures_per_family": 1, "scenes_per_family": 2, "sanity_scenes": 2,
+    "removal_steps": 3,
 }  # fmt: skip
 
 
@@ -85,6 +86,8 @@ def test_stage_writes_metrics_maps_and_figures(root):
     assert ablation["components"]["double_ring"]["source_2"]["n"] == 2
     assert set(ablation["rank_correlation"]) == {*METHODS, "brightness", "random", "area"}
     assert set(ablation["source_2_first"]) == {"compound_arc", "double_ring"}
+    assert set(result["removal"]) == {"n", *METHODS, "brightness", "random"}
+    assert set(result["removal"]["brightness"]) == {"most_first", "least_first", "gap"}
     assert result["sanity"]["n"] == 2
     layers = ["head", "block_4", "block_3", "block_2", "block_1", "stem"]
     for method in ("occlusion_sky", "guided_grad_cam", "integrated_gradients"):
@@ -99,7 +102,11 @@ def test_stage_writes_metrics_maps_and_figures(root):
     drawn = {file.name for file in (paths.figures / "explain").iterdir()}
     families = ("lens", *FAMILIES_NON_LENS, "compound_arc", "double_ring")
     dreams = ("lens", "elliptical", "compound_arc", "double_ring", "random-twin")
-    ablations = {f"ablation-{f}.png" for f in ("lens", "compound_arc", "double_ring")} | {"ablation.png", "sanity.png"}
+    ablations = {f"ablation-{f}.png" for f in ("lens", "compound_arc", "double_ring")} | {
+        "ablation.png",
+        "sanity.png",
+        "removal.png",
+    }
     assert drawn == {f"occlusion-{f}.png" for f in families} | {f"dream-{d}.png" for d in dreams} | ablations
     with np.load(root / "artifacts" / "tiny" / "explain" / "maps.npz") as maps:
         assert maps["occlusion_zero"].shape == (30, 8, 8)

@@ -167,7 +167,15 @@ def explained() -> dict:
     }
     sanity = {"n": 2, "guided_grad_cam": {"head": change | {"n_undefined": 0}, "stem": dict.fromkeys(change)}}
     scored = score_maps({"occlusion_zero": maps, "guided_grad_cam": maps}, images, arcs, family, 0)
-    return scored | {"ablation": ablation, "sanity": sanity, "dream": dream, "scenes": {"lens": 2}, "seconds": 1.0}
+    removal = {"n": 2, "brightness": {"most_first": change, "least_first": change, "gap": dict.fromkeys(change)}}
+    return scored | {
+        "removal": removal,
+        "ablation": ablation,
+        "sanity": sanity,
+        "dream": dream,
+        "scenes": {"lens": 2},
+        "seconds": 1.0,
+    }
 
 
 def observed(*files: str) -> dict:
@@ -226,7 +234,8 @@ def made(tmp_path_factory):
                  "survey-test/scores", "survey-test/atlas",
                  "evaluate/selection", "evaluate/reliability", "compound-test/scores", "explain/occlusion-star",
                  "explain/occlusion-lens", "explain/dream-lens", "explain/ablation",
-                 "explain/ablation-lens", "explain/sanity"):  # fmt: skip
+                 "explain/ablation-lens", "explain/sanity",
+                 "explain/removal"):  # fmt: skip
         draw_something(paths.figures / f"{name}.png")
     draw_something(paths.observed / "sheet-01.png")
     (root / "params.yaml").write_text(yaml.safe_dump({"report": {"shared": {"examples_per_family": 3}, SCALE: {}}}))
@@ -247,7 +256,7 @@ def written(root) -> Read:
 def test_page_holds_everything_and_loads_nothing(made, capsys):
     stage.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
-    n_pictures = 10 + 6 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    n_pictures = 10 + 7 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
     assert len(page.sources) == n_pictures
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
@@ -433,23 +442,27 @@ def test_picture_of_the_families_is_the_same_twice(made):
 def test_explanations_are_sorted_by_what_they_show(made):
     found = Explanations.read(Paths(SCALE, made).figures / "explain")
     assert [
-        [p.name for p in part] for part in (found.dreams, found.with_arcs, found.others, found.ablations, found.sanity)
+        [p.name for p in part]
+        for part in (found.dreams, found.with_arcs, found.others, found.ablations, found.sanity, found.removal)
     ] == [
         ["dream-lens.png"],
         ["occlusion-lens.png"],
         ["occlusion-star.png"],
         ["ablation-lens.png", "ablation.png"],
         ["sanity.png"],
+        ["removal.png"],
     ]
 
 
-def test_ablation_and_sanity_become_tables_and_may_be_missing():
+def test_ablation_sanity_and_removal_become_tables_and_may_be_missing():
     explain = explained()
     assert others.ablation(explain).rows == (("lens", "source 1", "2", "1.50 [1.00, 2.00]", "25.0 [25.0, 25.0] %"),)
     assert others.foretold(explain).rows == (("occlusion sky", "1.50 [1.00, 2.00]"), ("area", "\N{EN DASH}"))
     assert others.sanity(explain).head == ("randomised down to", "head", "stem")
     assert others.sanity(explain).rows == (("guided grad cam", "1.50", "\N{EN DASH}"),)
-    for table in (others.ablation, others.foretold, others.sanity):
+    one = "1.50 [1.00, 2.00]"
+    assert others.removal(explain).rows == (("brightness", one, one, "\N{EN DASH}"),)
+    for table in (others.ablation, others.foretold, others.sanity, others.removal):
         assert table({}).rows == ()
 
 

@@ -229,6 +229,7 @@ class ExplainConfig:
     dream_step_size: float = bounded(1e-6, 10.0)
     scenes_per_family: int = bounded(1, 10**4)
     sanity_scenes: int = bounded(0, 10**4)
+    removal_steps: int = bounded(1, 1000)
     figures_per_family: int = bounded(1, 100)
 
 

@@ -74,3 +74,18 @@ def sanity_chart(result: Mapping) -> Figure:
     axes.set_title(f"Sanity of the maps, {result['n']} scenes with arcs", fontsize="medium")
     axes.legend(frameon=False, fontsize="small")
     return figure
+
+
+def removal_chart(shares: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw the mean logit as pixels are replaced by sky, at shares (step,); curves: as `measure.measure_removal` takes."""
+    figure = Figure(figsize=(9.5, 3.8), dpi=130, layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for k, (axes, order) in enumerate(zip(panels, ("most", "least"), strict=True)):
+        for colour, (method, both) in zip(COLOURS, curves.items(), strict=False):
+            axes.plot(np.sqrt(shares), both[k].mean(0), color=colour, linewidth=1.2, label=method.replace("_", " "))
+        axes.axhline(0, color="black", linewidth=0.6)
+        axes.set_xticks(np.sqrt([0, 0.01, 0.05, 0.2, 0.5, 1]), ["0", "1 %", "5 %", "20 %", "50 %", "all"])
+        axes.set_xlabel(f"pixels replaced by sky, {order} relevant first")
+    panels[0].set_ylabel("mean lens logit")
+    panels[1].legend(frameon=False, fontsize="small")
+    return figure

@@ -89,7 +89,7 @@ def explain(
 ) -> Explained:
     """Make every map of the scenes at these positions of the store."""
     images = torch.from_numpy(store.images(positions).astype(np.float32)).to(device)
-    zero, sky = (_occluded(model, images, settings, fill) for fill in (0.0, _sky(images, settings)))
+    zero, sky = (_occluded(model, images, settings, fill) for fill in (0.0, sky_of(images, settings)))
     maps = {
         "occlusion_zero": zero.to_pixels(zero.logit_change),
         "occlusion_sky": sky.to_pixels(sky.logit_change),
@@ -116,7 +116,7 @@ def by_gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
 def occluded_by_sky(model: nn.Module, images: Tensor, settings: config.ExplainConfig) -> Tensor:
     """Change of the logit with a square of sky over each place, (B, n_y, n_x)."""
-    return _occluded(model, images, settings, _sky(images, settings)).logit_change
+    return _occluded(model, images, settings, sky_of(images, settings)).logit_change
 
 
 def _occluded(model: nn.Module, images: Tensor, settings: config.ExplainConfig, fill: Tensor | float) -> Occlusion:
@@ -124,8 +124,9 @@ def _occluded(model: nn.Module, images: Tensor, settings: config.ExplainConfig, 
     return occlude(model, images, window=settings.window, stride=settings.stride, fill=fill, chunk=chunk)
 
 
-def _sky(images: Tensor, settings: config.ExplainConfig) -> Tensor:
-    return sky_fill(tuple(images.shape), EUCLID, torch.Generator().manual_seed(settings.seed))
+def sky_of(images: Tensor, settings: config.ExplainConfig) -> Tensor:
+    """Empty sky of the shape of the images, to cover them with."""
+    return sky_fill(tuple(images.shape), EUCLID, torch.Generator().manual_seed(settings.seed)).to(images)
 
 
 def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:

@@ -156,6 +156,19 @@ def measure_sanity(
     return result
 
 
+def measure_removal(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], seed: int) -> dict:
+    """Sum up curves of removal: method -> logits (n, step), most relevant first and least relevant first.
+
+    Returns for each method the mean logit over the steps, `most_first` (low is good) and `least_first` (high is good), and
+    their `gap`, each with a 95 % interval, and `n`.
+    """
+    result: dict = {"n": len(next(iter(curves.values()))[0])}
+    for method, (most, least) in curves.items():
+        values = {"most_first": most.mean(1), "least_first": least.mean(1), "gap": (least - most).mean(1)}
+        result[method] = {name: scores.bootstrapped_mean(v, seed).as_json() for name, v in values.items()}
+    return result
+
+
 def flat(tree: Mapping, prefix: str = "") -> dict[str, float]:
     """Numbers of nested mappings under dotted names; what was not defined, and single families, are left out."""
     numbers = {}

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lensdream import config, dataset, networks, tracking
 from lensdream.explain import measure
 from lensdream.explain.explained import FAMILIES, FAMILIES_WITH_ARCS, choose_scenes, explain, maps_file
-from lensdream.explain.steps import ablations, dreams, occlusions, sanity
+from lensdream.explain.steps import ablations, dreams, occlusions, removals, sanity
 from lensdream.files import write_json, write_whole
 from lensdream.paths import Paths
 from lensdream.scene import Scenes
@@ -23,8 +23,8 @@ def run(scale: str, root: Path = Path()) -> None:
     """Explain the model of a scale on a fixed set of its scenes; write maps, figures and, last, the metrics.
 
     `artifacts/<scale>/explain/maps.npz` (its `about` says what is in it), `figures/<scale>/explain/*.png` and
-    `metrics/<scale>/explain.json`: each method's scores (`measure.score_maps`), `sanity`, `ablation`, `dream`, `scenes`,
-    `seconds`.
+    `metrics/<scale>/explain.json`: each method's scores (`measure.score_maps`), `sanity`, `removal`, `ablation`, `dream`,
+    `scenes`, `seconds`.
     """
     start = time.perf_counter()
     settings = config.load("explain", config.ExplainConfig, scale, root / "params.yaml")
@@ -47,6 +47,8 @@ def run(scale: str, root: Path = Path()) -> None:
         )
         result["sanity"], pages = sanity.run(model, explained, settings, device)
         pages |= occlusions.pages(explained, settings, sanity.note(result["sanity"]))
+        result["removal"], drawn = removals.run(model, explained, settings, device)
+        pages |= drawn
         result["ablation"], drawn = ablations.run(model, renderer_of(rendering), scenes, explained, settings)
         pages |= drawn
         result["dream"], drawn = dreams.run(model, explained, settings, device)

@@ -194,6 +194,16 @@ def sanity(explain: Mapping) -> Table:
     return Table(("randomised down to", *(plain(layer) for layer in layers)), rows)
 
 
+def removal(explain: Mapping) -> Table:
+    """Tell what is left of the logit when pixels are replaced by sky in the order of each map."""
+    rows = tuple(
+        (plain(name), *(interval(block[key], 2) for key in ("most_first", "least_first", "gap")))
+        for name, block in explain.get("removal", {}).items()
+        if isinstance(block, Mapping)
+    )
+    return Table(("order of", "mean logit, most relevant first", "least relevant first", "gap"), rows)
+
+
 def dream(explain: Mapping) -> Table:
     """Tell what Deep Dream did to the logit and to the colour of the arcs."""
     dreamt = explain.get("dream", {})

@@ -118,16 +118,19 @@ class Explanations:
     others: tuple[Picture, ...]
     ablations: tuple[Picture, ...]
     sanity: tuple[Picture, ...]
+    removal: tuple[Picture, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Explanations:
         """Embed all figures of a folder, named `<kind>-<family>.png`, families in their order."""
         files = sorted(folder.glob("*.png"), key=lambda file: (_place(_family(file)), file.name))
-        kinds = {kind: [file for file in files if _kind(file) == kind] for kind in ("dream", "ablation", "sanity")}
+        kinds = {
+            kind: [file for file in files if _kind(file) == kind] for kind in ("dream", "ablation", "sanity", "removal")
+        }
         maps = [file for file in files if _kind(file) not in kinds]
         with_arcs = [file for file in maps if _family(file) in WITH_ARCS]
         others = [file for file in maps if file not in with_arcs]
-        parts = (kinds["dream"], with_arcs, others, kinds["ablation"], kinds["sanity"])
+        parts = (kinds["dream"], with_arcs, others, kinds["ablation"], kinds["sanity"], kinds["removal"])
         return cls(*(tuple(Picture.read(file) for file in part) for part in parts))
 
 
@@ -234,6 +237,7 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "ablation": others.ablation(explain),
         "foretold": others.foretold(explain),
         "sanity": others.sanity(explain),
+        "removal": others.removal(explain),
         "dream": others.dream(explain),
         "explanations": Explanations.read(paths.figures / "explain"),
         "n_cutouts": observe["n"],
