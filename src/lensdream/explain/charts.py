@@ -46,7 +46,7 @@ def ablation_chart(table: pd.DataFrame, result: Mapping) -> Figure:
     for line in (right.axhline, right.axvline):
         line(0, color="black", linewidth=0.4)
     right.set_xlabel("logit lost without the component")
-    right.set_ylabel("occlusion (sky) summed over its pixels [logit]")
+    right.set_ylabel("occlusion (sky) summed over its pixels [logit x pixel]")
     correlation = result["rank_correlation"]["occlusion_sky"]
     if correlation["value"] is not None:
         right.set_title(
