@@ -9,6 +9,8 @@ import torch
 from astropy.cosmology import FlatLambdaCDM
 
 from lensdream.optics.sie import einstein_radius_sis
+from lensdream.population import stage
+from lensdream.population.galaxies import draw_pools
 from lensdream.scene import COMPONENT_COLUMNS, FLUX_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Role, Scenes
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
@@ -17,6 +19,19 @@ COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def pools():
+    """Few galaxies and deflectors."""
+    return draw_pools(3, 0.02, 27.0, 20_000)
+
+
+@pytest.fixture
+def few_pools(pools, monkeypatch):
+    """Drawing scenes takes these pools and no new ones."""
+    monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
+    return pools
 
 
 def ratio(z_lens, z_source):

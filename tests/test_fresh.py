@@ -14,7 +14,6 @@ from lensdream.dataset import fresh
 from lensdream.dataset.fresh import FreshScenes, fresh_scenes
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.population import stage
-from lensdream.population.galaxies import draw_pools
 from lensdream.processes import worker_map
 from lensdream.simulate.shards import in_chunks, renderer_of
 from lensdream.train import fit
@@ -33,18 +32,6 @@ TRAIN = TrainConfig(
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, label_smoothing=0.0, averaging=0.8,
     patience=0, images=0, epochs=3, fresh_scenes=24, threads=1,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pools():
-    return draw_pools(3, 0.02, 27.0, 20_000)
-
-
-@pytest.fixture
-def few_pools(pools, monkeypatch):
-    """Drawing scenes takes these pools and no new ones."""
-    monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
-    return pools
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from lensdream import config
 from lensdream.population import nonlenses
 from lensdream.population.body import Body
 from lensdream.population.draft import POINT_R_E, assemble, blank
-from lensdream.population.galaxies import draw_pools
 from lensdream.population.mergers import LARGEST_SHELL, add_double_nucleus, add_pair, add_shells
 from lensdream.population.morphology import add_edge_on, add_irregular, add_spiral, arc, crest
 from lensdream.population.rings import LARGEST_RADIUS, SMALLEST_RADIUS, add_ring_galaxy
@@ -22,11 +21,6 @@ FLUX = np.array([10.0, 15.0, 20.0, 26.0])
 DRAWS = 30
 MOST_PARTS = 12
 """components of a target and its companions, before the neighbours"""
-
-
-@pytest.fixture(scope="module")
-def pools():
-    return draw_pools(3, 0.02, 27.0, 20_000)
 
 
 def scenes_of(family, pools, seed=4):

@@ -21,11 +21,6 @@ from lensdream.survey import EUCLID, microjansky
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
 
 
-@pytest.fixture(scope="module")
-def pools():
-    return draw_pools(3, 0.02, 27.0, 20_000)
-
-
 def test_skypy_draws_the_same_pools_from_the_same_seed(pools):
     again = draw_pools(3, 0.02, 27.0, 20_000)
     pd.testing.assert_frame_equal(pools.galaxies, again.galaxies)

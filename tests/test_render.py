@@ -85,12 +85,12 @@ def test_two_deflectors_agree_with_lenstronomy(sources):
     assert float((ours - alone).abs().max()) > 0.01 * float(alone.max())
     # beside scenes with one deflector it is the same
     other = random_scene(np.random.default_rng(7), 1, 1)
-    batch = Renderer(UNIFORM).light(join([other, *_renumbered(scene, 2)]))[0]
+    batch = Renderer(UNIFORM).light(join([other, _renumbered(scene, 2)]))[0]
     assert torch.allclose(batch[1], ours[0], rtol=1e-4, atol=1e-6)
 
 
 def _renumbered(scene, index):
-    return [type(scene)(scene.scenes.assign(index=index), scene.components.assign(scene=index))]
+    return type(scene)(scene.scenes.assign(index=index), scene.components.assign(scene=index))
 
 
 @pytest.mark.filterwarnings("ignore:Cosmology is provided")

@@ -20,7 +20,6 @@ from lensdream.evaluate.stream import Highest
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.paths import Paths
 from lensdream.population import stage
-from lensdream.population.galaxies import draw_pools
 from lensdream.scene import FAMILIES_NON_LENS, Role
 from lensdream.simulate.shards import renderer_of, write_store
 from lensdream.survey import EUCLID, Band
@@ -36,18 +35,6 @@ SIMULATE = SimulateConfig(
 SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
 WANTED = {"elliptical": 4, "spiral": 5, "field": 7, "star": 3}
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def pools():
-    return draw_pools(3, 0.02, 27.0, 20_000)
-
-
-@pytest.fixture
-def few_pools(pools, monkeypatch):
-    """Drawing scenes takes these pools and no new ones."""
-    monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
-    return pools
 
 
 @pytest.fixture(scope="module")

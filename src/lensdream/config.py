@@ -49,8 +49,26 @@ def chosen(*names: str) -> Any:  # noqa: ANN401
     return dataclasses.field(metadata={"names": names})
 
 
+class NonLensShares:
+    """Settings with a field for each non-lens family: its share among those that are no lenses."""
+
+    @property
+    def non_lens_shares(self) -> dict[str, float]:
+        """The shares by family."""
+        return {name: getattr(self, name) for name in FAMILIES_NON_LENS}
+
+    def refuse_shares(self, stage: str) -> None:
+        """Raise `ConfigError` for shares that do not add up to 1; `stage` is the block that they stand in."""
+        total = sum(self.non_lens_shares.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ConfigError(
+                f"{stage}: the shares of the non-lens families add up to {total:.6g}, they must add up to 1: change one of "
+                f"{', '.join(self.non_lens_shares)}"
+            )
+
+
 @dataclass(frozen=True)
-class PopulationConfig:
+class PopulationConfig(NonLensShares):
     """Which scenes are drawn, and how many."""
 
     seed: int = bounded(0, 2**31 - 1)
@@ -85,12 +103,7 @@ class PopulationConfig:
 
     def __post_init__(self) -> None:
         """Check what no single bound can."""
-        _refuse_shares("population", self.non_lens_shares)
-
-    @property
-    def non_lens_shares(self) -> dict[str, float]:
-        """Share of each non-lens family among the non-lenses."""
-        return {name: getattr(self, name) for name in FAMILIES_NON_LENS}
+        self.refuse_shares("population")
 
 
 @dataclass(frozen=True)
@@ -171,7 +184,7 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
-class SurveyConfig:
+class SurveyConfig(NonLensShares):
     """What a survey's targets are, and how the network is measured on them."""
 
     n: int = bounded(100, 10**8)
@@ -197,12 +210,7 @@ class SurveyConfig:
 
     def __post_init__(self) -> None:
         """Check what no single bound can."""
-        _refuse_shares("survey", self.non_lens_shares)
-
-    @property
-    def non_lens_shares(self) -> dict[str, float]:
-        """Share of each non-lens family among the targets that are none."""
-        return {name: getattr(self, name) for name in FAMILIES_NON_LENS}
+        self.refuse_shares("survey")
 
 
 @dataclass(frozen=True)
@@ -293,16 +301,6 @@ def load(
     except ConfigError as error:
         problems.append(str(error))
     raise ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
-
-
-def _refuse_shares(stage: str, shares: dict[str, float]) -> None:
-    """Refuse shares of the non-lens families that do not add up to 1."""
-    total = sum(shares.values())
-    if abs(total - 1.0) > 1e-6:
-        raise ConfigError(
-            f"{stage}: the shares of the non-lens families add up to {total:.6g}, they must add up to 1: change one of "
-            f"{', '.join(shares)}"
-        )
 
 
 def _problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:
