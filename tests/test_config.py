@@ -15,6 +15,7 @@ STAGES = {
     "train": config.TrainConfig,
     "ou66": config.RecipeConfig,
     "ou200": config.RecipeConfig,
+    "compound_head": config.CompoundHeadConfig,
     "evaluate": config.EvaluateConfig,
     "survey": config.SurveyConfig,
     "compound": config.CompoundConfig,

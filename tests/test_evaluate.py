@@ -108,7 +108,9 @@ def test_compound_table_pairs_each_family_with_its_matched_singles():
             "logit": [2.0, -1.0, 4.0, 3.0, -2.0, 1.0],
         }
     )  # fmt: skip
-    result = compound.measure(table, {"0.5": 0.0, "fpr_1e-2": 2.5}, CompoundConfig(bootstrap=50, seed=1, batch_size=2))
+    result = compound.measure(
+        table, {"0.5": 0.0, "fpr_1e-2": 2.5}, CompoundConfig(bootstrap=50, seed=1, prevalence=0.01, batch_size=2)
+    )
     assert result["matched_single"]["n"] == 2  # not the control's
     assert result["matched_single"]["completeness_at_0.5"]["value"] == 0.5
     assert {name: row["n"] for name, row in result.items() if name.startswith("matched_single_of_")} == {

@@ -146,7 +146,7 @@ def compound_tested() -> dict:
     table = truth_table()
     table = table[table["split"] == "compound"].assign(logit=1.0)
     thresholds = {"0.5": 0.0, "fpr_1e-2": 0.5, "fpr_1e-3": 2.0, "fpr_1e-4": math.nan}
-    return compound.measure(table, thresholds, CompoundConfig(bootstrap=20, seed=0, batch_size=8))
+    return compound.measure(table, thresholds, CompoundConfig(bootstrap=20, seed=0, prevalence=0.01, batch_size=8))
 
 
 def explained() -> dict:

@@ -55,6 +55,12 @@ def _train(scale: str, network: str = "lensnet") -> None:
     train.run(scale, network)
 
 
+def _train_compound(scale: str) -> None:
+    from lensdream.compound_head import stage
+
+    stage.run(scale)
+
+
 def _evaluate(scale: str) -> None:
     from lensdream.evaluate import stage
 
@@ -95,6 +101,7 @@ STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "population": (_population, "draw galaxies with SkyPy and put scenes together"),
     "simulate": (_simulate, "render the scenes"),
     "train": (_train, "train a network, keep the best validation epoch"),
+    "train-compound": (_train_compound, "teach it to tell compound from single lenses"),
     "evaluate": (_evaluate, "measure it on the test set"),
     "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),
     "compound": (_compound, "measure it on compound lenses it never saw"),

@@ -25,6 +25,7 @@ STAGES_WITH_SETTINGS = (
     "ou66",
     "ou200",
     "lensnet-few",
+    "compound_head",
     "evaluate",
     "survey",
     "compound",
@@ -142,8 +143,8 @@ class SimulateConfig:
 
 
 @dataclass(frozen=True)
-class RecipeConfig:
-    """How a network learns."""
+class FitConfig:
+    """How a network learns from images, whichever they are."""
 
     seed: int = bounded(0, 2**31 - 1)
     dropout: float = bounded(0.0, 0.9)
@@ -160,10 +161,16 @@ class RecipeConfig:
     label_smoothing: float = bounded(0.0, 0.4)
     averaging: float = bounded(0.0, 0.99999)
     patience: int = bounded(0, 10**4)
-    images: int = bounded(0, 10**8)
     epochs: int = bounded(1, 10**4)
-    fresh_scenes: int = bounded(0, 10**8)
     threads: int = bounded(1, 1024)
+
+
+@dataclass(frozen=True)
+class RecipeConfig(FitConfig):
+    """How a network learns lenses from non-lenses."""
+
+    images: int = bounded(0, 10**8)
+    fresh_scenes: int = bounded(0, 10**8)
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,14 @@ class TrainConfig(RecipeConfig):
     """How LensNet learns, and its width."""
 
     width: int = bounded(4, 512)
+
+
+@dataclass(frozen=True)
+class CompoundHeadConfig(FitConfig):
+    """How the finder's network learns to tell compound lenses from single ones."""
+
+    held_out: float = bounded(0.01, 0.5)
+    singles_per_compound: float = bounded(0.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -219,6 +234,7 @@ class CompoundConfig:
 
     bootstrap: int = bounded(10, 10**6)
     seed: int = bounded(0, 2**31 - 1)
+    prevalence: float = bounded(1e-6, 0.5)
     batch_size: int = bounded(1, 65536)
 
 

@@ -1,0 +1,213 @@
+"""The compound head: what it learns from, where it starts, and that it learns; on small stores of its own."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from lensdream.compound_head import images, stage
+from lensdream.compound_head.network import FOLDER, read_head, started_from, trainee
+from lensdream.config import CompoundHeadConfig
+from lensdream.dataset import ImageStore
+from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
+from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
+from lensdream.networks.model_file import images_trained_on
+from lensdream.paths import Paths
+from lensdream.survey import EUCLID, Band
+from lensdream.train import fit
+
+SETTINGS = CompoundHeadConfig(
+    seed=3, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, label_smoothing=0.0, averaging=0.8,
+    patience=0, epochs=4, threads=1, held_out=0.2, singles_per_compound=1.5,
+)  # fmt: skip
+
+
+def truth_of(n_pairs=20, n_train=40, n_validation=12):
+    """Single lenses of two splits with a non-lens each, then `n_pairs` compound lenses each followed by its partner."""
+    rows = [("lens", "train", 1, -1)] * n_train + [("ring", "train", 0, -1)]
+    rows += [("lens", "validation", 1, -1)] * n_validation + [("spiral", "validation", 0, -1)]
+    first = 1000  # indices are no positions
+    for k in range(n_pairs):
+        here = first + len(rows)
+        family = "compound_arc" if k < n_pairs // 2 else "double_ring"
+        rows += [(family, "compound_train", 1, here + 1), ("matched_single", "compound_train", 1, here)]
+    rows += [
+        ("double_ring", "compound", 1, first + len(rows) + 1),
+        ("matched_single", "compound", 1, first + len(rows)),
+    ]
+    truth = pd.DataFrame(rows, columns=["family", "split", "label", "partner"])
+    return truth.assign(index=np.arange(first, first + len(rows)))
+
+
+def write_store(paths, truth):
+    """Noise, in lenses a bright square, in compound ones a second one below it."""
+    rng = np.random.default_rng(1)
+    sigma = np.array(EUCLID.sky_sigma)[:, None, None]
+    pixels = rng.normal(size=(len(truth), len(Band), 32, 32)) * sigma
+    pixels[truth["label"] == 1, :, 12:16, 12:20] += 5 * sigma
+    pixels[truth["family"].isin(images.COMPOUND), :, 18:22, 12:20] += 5 * sigma
+    paths.images.mkdir(parents=True)
+    truth.to_parquet(paths.images / "truth.parquet")
+    np.save(paths.images / "images-00000.npy", pixels.astype(np.float16))
+    manifest = {
+        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(truth), "stamp": 32,
+        "shard_size": len(truth), "sha256": {path.name: sha256_of(path) for path in sorted(paths.images.iterdir())},
+    }  # fmt: skip
+    (paths.images / "manifest.json").write_text(json.dumps(manifest))
+    return ImageStore.open(paths.images)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """A finder, settings of four epochs, no store yet."""
+    paths = Paths("tiny", tmp_path)
+    torch.manual_seed(0)
+    save_model(paths.model, LensNet(LensNetConfig(8, 0.3)), 32)
+    document = {"compound_head": {"shared": dataclasses.asdict(SETTINGS), "tiny": {}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    return paths
+
+
+def test_partners_are_learnt_from_together_or_validate_together(paths):
+    store = write_store(paths, truth_of())
+    train, validation = images.lesson(store, SETTINGS, "start")
+    assert len(train.pairs) == 32
+    assert validation.labels.sum() == 4  # a fifth of 20 compound lenses
+    learnt = store.truth.iloc[train.pairs]
+    assert set(learnt["partner"]) == set(learnt["index"])
+    assert set(learnt["split"]) == {"compound_train"}
+    assert learnt["family"].value_counts()[["compound_arc", "double_ring"]].tolist() == [8, 8]
+    held = validation.images[: 2 * 4]
+    assert not any((train.epoch(0).images == image).flatten(1).all(1).any() for image in held)
+
+
+def test_single_lenses_stand_beside_in_proportion_and_take_turns(paths):
+    store = write_store(paths, truth_of())
+    train, validation = images.lesson(store, SETTINGS, "start")
+    assert train.n_singles == 24  # 1.5 of 16
+    assert len(validation) == 4 + 4 + 6
+    singles = [train.rows(epoch)[len(train.pairs) :] for epoch in range(5)]
+    assert all(store.truth.iloc[rows][["family", "split"]].eq(["lens", "train"]).all(axis=None) for rows in singles)
+    assert np.unique(np.concatenate(singles), return_counts=True)[1].tolist() == [3] * 40  # 5 x 24 turns of 40
+    assert len(np.unique(singles[1])) == 24
+    epoch = train.epoch(1)
+    assert len(epoch) == len(train) == 56
+    assert epoch.labels.sum() == 16
+    # the labels belong to the images: what is below the centre shines in compound lenses only
+    below = epoch.images[:, 0, 18:22, 12:20].float().mean((1, 2)) / EUCLID.sky_sigma[0]
+    assert torch.equal(below > 2.5, epoch.labels == 1)
+
+
+def test_none_of_the_test_scenes_and_no_non_lens_is_used(paths):
+    store = write_store(paths, truth_of())
+    train, _ = images.lesson(store, SETTINGS, "start")
+    used = store.truth.iloc[np.concatenate([train.pairs, train.singles])]
+    assert "compound" not in set(used["split"])
+    assert (used["label"] == 1).all()
+
+
+@pytest.mark.parametrize(("per_compound", "n"), [(0.0, 0), (100.0, 40)])
+def test_no_single_lens_or_all_there_are(per_compound, n, paths):
+    store = write_store(paths, truth_of())
+    train, validation = images.lesson(store, dataclasses.replace(SETTINGS, singles_per_compound=per_compound), "start")
+    assert train.n_singles == n
+    assert len(train.epoch(3)) == len(train) == 32 + n
+    assert len(validation) == 8 + (12 if n else 0)
+
+
+def test_another_start_or_other_images_are_another_training(paths, tmp_path):
+    store = write_store(paths, truth_of())
+    other = write_store(Paths("other", tmp_path), truth_of(n_train=41))
+    identities = {images.lesson(*given)[0].identity for given in ((store, SETTINGS, "a"), (store, SETTINGS, "b"))}
+    identities |= {images.lesson(other, SETTINGS, "a")[0].identity}
+    assert len(identities) == 3
+    assert images.lesson(store, SETTINGS, "a")[0].identity in identities
+
+
+@pytest.mark.parametrize("n_pairs", [0, 1])
+def test_a_store_without_compound_scenes_to_learn_from_names_the_remedy(n_pairs, paths):
+    store = write_store(paths, truth_of(n_pairs=n_pairs))
+    found = f"compound_train of {paths.images} has {n_pairs} compound lenses, at least 2 .* run population and simulate again"
+    with pytest.raises(ValueError, match=found):
+        images.lesson(store, SETTINGS, "start")
+
+
+def test_a_compound_lens_without_its_partner_is_refused(paths):
+    truth = truth_of()
+    alone = truth.index[truth["family"] == "compound_arc"][3]
+    truth.loc[alone, "partner"] = -1
+    found = f"1 of the 20 compound lenses .* have no matched_single .* the first is scene {truth['index'][alone]}:"
+    with pytest.raises(ValueError, match=found):
+        images.lesson(write_store(paths, truth), SETTINGS, "start")
+
+
+@pytest.mark.parametrize(("missing", "counts"), [("train", {"n_train": 0}), ("validation", {"n_validation": 0})])
+def test_a_split_without_single_lenses_is_refused(missing, counts, paths):
+    store = write_store(paths, truth_of(**counts))
+    with pytest.raises(ValueError, match=f"the {missing} split .* raise population.{missing} or set it to 0"):
+        images.lesson(store, SETTINGS, "start")
+
+
+def test_it_starts_from_what_the_finder_sees_and_not_from_what_it_says(paths):
+    finder = load_model(paths.model)
+    model = started_from(finder, SETTINGS).eval()
+    pixels = torch.randn(3, 4, 32, 32) * 0.01
+    assert torch.equal(model.features(pixels), finder.features(pixels))
+    assert not torch.equal(model.head.weight, finder.head.weight)
+    assert model.config == LensNetConfig(8, SETTINGS.dropout)
+    assert model.dropout.p == SETTINGS.dropout
+
+
+def test_a_finder_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match="starts from a LensNet, the finder is a OU66: run the train stage again"):
+        trainee(OU66(OUConfig()))
+
+
+def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths, tmp_path, capsys):
+    store = write_store(paths, truth_of())
+    stage.run("tiny", tmp_path)
+    measured = json.loads(paths.metrics("train-compound").read_text())
+    assert measured["validation_auroc"] > 0.9
+    assert (measured["compound_lenses"], measured["single_lenses_an_epoch"], measured["validation_images"]) == (
+        16,
+        24,
+        14,
+    )
+    assert re.search(r"best epoch \d of 4", capsys.readouterr().out)
+    head = read_head(paths)
+    test = store.truth["split"] == "compound"
+    logits = predict(head, torch.from_numpy(store.images(np.flatnonzero(test))))
+    assert logits[0] > logits[1]  # a double ring and its single lens, of a split that it has not seen
+    assert images_trained_on(paths.model / FOLDER) == 32 + min(40, 24 * (measured["best_epoch"] + 1))
+    assert (paths.figures / "train-compound" / "losses.png").is_file()
+    assert paths.metrics("epochs-compound").with_suffix(".csv").is_file()
+    assert not paths.checkpoint("train-compound").exists()
+
+
+def test_a_killed_training_of_the_head_ends_with_the_same_weights(paths):
+    store = write_store(paths, truth_of())
+    train, validation = images.lesson(store, SETTINGS, "start")
+    build = trainee(load_model(paths.model)).build
+    whole = fit(build, SETTINGS, train, validation)
+
+    def killed(record, model, best):
+        if record.epoch == 1:
+            raise KeyboardInterrupt
+
+    checkpoint = paths.checkpoint("train-compound")
+    with pytest.raises(KeyboardInterrupt):
+        fit(build, SETTINGS, train, validation, checkpoint=checkpoint, on_epoch=killed)
+    resumed = fit(build, SETTINGS, train, validation, checkpoint=checkpoint)
+    assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True))
+
+
+def test_an_untrained_head_names_the_remedy(paths):
+    with pytest.raises(FileNotFoundError, match="run `lensdream train-compound --scale tiny` first"):
+        read_head(paths)
