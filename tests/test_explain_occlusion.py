@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from lensdream.explain.chain import chain_of, plain
 from lensdream.explain.occlusion import occlude, sky_fill, window_corners
-from lensdream.survey import EUCLID, N_BANDS
+from lensdream.survey import EUCLID, N_BANDS, Band
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_last_window_ends_at_the_border():
 
 
 def test_linear_score_changes_by_what_the_window_held(images, weights):
-    result = occlude(lambda x: (x * weights).sum((1, 2, 3)), images, window=4, stride=3, fill=0.25, chunk=5)
+    result = occlude(plain(lambda x: (x * weights).sum((1, 2, 3))), images, window=4, stride=3, fill=0.25, chunk=5)
     for row, y in enumerate(result.corners_y.tolist()):
         for column, x in enumerate(result.corners_x.tolist()):
             inside = (..., slice(y, y + 4), slice(x, x + 4))
@@ -40,9 +41,9 @@ def test_fill_may_differ_by_band_and_by_pixel(images, weights):
 
     by_band = torch.arange(4.0, dtype=torch.float64)[:, None, None]
     by_pixel = by_band.expand(images.shape).clone()
-    one, other = (occlude(score, images, window=4, stride=4, fill=fill) for fill in (by_band, by_pixel))
+    one, other = (occlude(plain(score), images, window=4, stride=4, fill=fill) for fill in (by_band, by_pixel))
     assert torch.equal(one.occluded, other.occluded)
-    same = occlude(score, images, window=4, stride=4, fill=images)
+    same = occlude(plain(score), images, window=4, stride=4, fill=images)
     torch.testing.assert_close(same.logit_change, torch.zeros_like(same.logit_change))
 
 
@@ -51,7 +52,7 @@ def test_equals_captum_on_a_network(images):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(4, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 8 * 12, 1), nn.Flatten(0))
     network = network.double().eval()
-    mine = occlude(network, images, window=4, stride=2, chunk=7)
+    mine = occlude(chain_of(network), images, window=4, stride=2, chunk=7)
     with torch.no_grad():
         theirs = captum.attr.Occlusion(network).attribute(
             images, sliding_window_shapes=(4, 4, 4), strides=(4, 2, 2), baselines=0.0, perturbations_per_eval=8
@@ -60,7 +61,7 @@ def test_equals_captum_on_a_network(images):
 
 
 def test_one_pixel_that_matters_lights_up_the_windows_that_hold_it(images):
-    result = occlude(lambda x: 3.0 * x[:, 2, 5, 6], images, window=4, stride=4)
+    result = occlude(plain(lambda x: 3.0 * x[:, 2, 5, 6]), images, window=4, stride=4)
     lit = result.logit_change[0] != 0
     assert lit.sum() == 1
     y, x = (c[i] for c, i in zip((result.corners_y, result.corners_x), torch.nonzero(lit)[0], strict=True))
@@ -70,7 +71,7 @@ def test_one_pixel_that_matters_lights_up_the_windows_that_hold_it(images):
 
 
 def test_probability_change_has_the_sign_of_the_logit_change(images, weights):
-    result = occlude(lambda x: (x * weights).sum((1, 2, 3)), images, window=4, stride=2)
+    result = occlude(plain(lambda x: (x * weights).sum((1, 2, 3))), images, window=4, stride=2)
     assert torch.equal(result.probability_change.sign(), result.logit_change.sign())
     assert result.probability_change.abs().max() < 1
 
@@ -79,8 +80,8 @@ def test_chunk_and_company_do_not_matter(images, weights):
     def score(x):
         return (x.square() * weights).sum((1, 2, 3))
 
-    together = occlude(score, images, window=3, stride=2, chunk=64).occluded
-    alone = occlude(score, images[1:], window=3, stride=2, chunk=1).occluded
+    together = occlude(plain(score), images, window=3, stride=2, chunk=64).occluded
+    alone = occlude(plain(score), images[1:], window=3, stride=2, chunk=1).occluded
     torch.testing.assert_close(together[1:], alone)
 
 
@@ -94,23 +95,23 @@ def test_chunk_and_company_do_not_matter(images, weights):
 )
 def test_windows_that_do_not_fit_are_refused(images, window, stride, message):
     with pytest.raises(ValueError, match=message):
-        occlude(lambda x: x.sum((1, 2, 3)), images, window=window, stride=stride)
+        occlude(plain(lambda x: x.sum((1, 2, 3))), images, window=window, stride=stride)
 
 
 def test_image_with_nan_is_refused(images):
     images[1, 0, 3, 3] = torch.nan
     with pytest.raises(ValueError, match=r"1 of 2 images .* not finite \(the first at place 1\)"):
-        occlude(lambda x: x.sum((1, 2, 3)), images)
+        occlude(plain(lambda x: x.sum((1, 2, 3))), images)
 
 
 def test_score_of_another_shape_is_refused(images):
     with pytest.raises(ValueError, match="one lens logit an image"):
-        occlude(lambda x: x.sum((2, 3)), images)
+        occlude(plain(lambda x: x.sum((2, 3))), images)
 
 
 def test_image_without_batch_axis_is_refused(images):
     with pytest.raises(ValueError, match="add the batch axis"):
-        occlude(lambda x: x.sum((1, 2, 3)), images[0])
+        occlude(plain(lambda x: x.sum((1, 2, 3))), images[0])
 
 
 def test_sky_fill_has_the_survey_scatter_and_correlation():
@@ -120,3 +121,16 @@ def test_sky_fill_has_the_survey_scatter_and_correlation():
     neighbours = (sky * sky.roll(1, -1)).mean((0, 2, 3)) / sky.square().mean((0, 2, 3))
     assert neighbours[0] < 0.35  # measured on Euclid: 0.23 in VIS, 0.82 in the near infrared
     assert (neighbours[1:] > 0.7).all()
+
+
+def test_only_the_bands_named_are_covered(images, weights):
+    def score(x):
+        return (x * weights).sum((1, 2, 3))
+
+    parts = [occlude(plain(score), images, fill=0.5, bands=(band,)).logit_change for band in Band]
+    y = x = 4  # corner of the window at (2, 2)
+    expected = ((images[:, Band.J] - 0.5) * weights[Band.J])[:, y : y + 4, x : x + 4].sum((1, 2))
+    torch.testing.assert_close(parts[Band.J][:, 2, 2], expected)
+    torch.testing.assert_close(sum(parts), occlude(plain(score), images, fill=0.5).logit_change)
+    with pytest.raises(ValueError, match="no band to cover: name at least one of VIS, Y, J, H"):
+        occlude(plain(score), images, bands=())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lensdream import config, dataset, networks
 from lensdream.explain import gradients
+from lensdream.explain.chain import chain_of
 from lensdream.explain.occlusion import Occlusion, occlude, sky_fill
 from lensdream.scene import FAMILIES_LENS, FAMILIES_NON_LENS
 from lensdream.survey import EUCLID
@@ -121,7 +122,7 @@ def occluded_by_sky(model: nn.Module, images: Tensor, settings: config.ExplainCo
 
 def _occluded(model: nn.Module, images: Tensor, settings: config.ExplainConfig, fill: Tensor | float) -> Occlusion:
     chunk = settings.chunk if images.device.type == "cpu" else max(settings.chunk, GPU_CHUNK)
-    return occlude(model, images, window=settings.window, stride=settings.stride, fill=fill, chunk=chunk)
+    return occlude(chain_of(model), images, window=settings.window, stride=settings.stride, fill=fill, chunk=chunk)
 
 
 def sky_of(images: Tensor, settings: config.ExplainConfig) -> Tensor:

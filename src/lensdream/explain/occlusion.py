@@ -6,14 +6,17 @@ that the square held *for* a lens (blue in the figures, as there), negative the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lensdream.explain.score_function import ScoreFn, check_images, scored
+from lensdream.explain.chain import Chain
+from lensdream.explain.patches import plan, score_squares
+from lensdream.explain.score_function import check_images
 from lensdream.optics.noise import correlated_noise, noise_filter
-from lensdream.survey import Survey
+from lensdream.survey import Band, Survey
 
 
 @dataclass(frozen=True)
@@ -73,42 +76,41 @@ def _cover(corners: Tensor, window: int, length: int) -> Tensor:
 
 @torch.inference_mode()
 def occlude(
-    score_fn: ScoreFn,
+    chain: Chain,
     images: Tensor,
     *,
     window: int = 4,
     stride: int = 2,
     fill: Tensor | float = 0.0,
-    chunk: int = 32,
+    bands: Sequence[Band] = tuple(Band),
+    chunk: int = 64,
 ) -> Occlusion:
-    """Cover every place of images (B, band, y, x) [microjansky a pixel] with a square over all bands, and score.
+    """Cover every place of images (B, band, y, x) [microjansky a pixel] with a square, and score.
 
+    chain: `chain_of(network)`, or `plain(score_fn)` of which nothing is known, which takes several times as long.
     fill: what the square shows, broadcast against (B, band, y, x) [microjansky a pixel]: 0 for the black square of the
         paper, or a realisation of the sky (`sky_fill`), which looks like something the network has seen.
+    bands: which bands the square covers; the others stay as they are.
     chunk: covered images scored together. On a CPU small chunks stay in its cache and are faster.
 
-    Costs n_y n_x + 1 scores an image. Raises `ValueError` for pixels that are not finite and for windows that do not
-    fit.
+    Raises `ValueError` for pixels that are not finite, for windows that do not fit and for no bands.
     """
     check_images(images)
+    if not len(bands):
+        raise ValueError(f"no band to cover: name at least one of {', '.join(band.name for band in Band)}")
     height, width = images.shape[-2:]
     corners_y = window_corners(height, window, stride).to(images.device)
     corners_x = window_corners(width, window, stride).to(images.device)
-    rows, columns = _cover(corners_y, window, height), _cover(corners_x, window, width)
-    places = torch.cartesian_prod(
-        torch.arange(len(corners_y), device=images.device), torch.arange(len(corners_x), device=images.device)
-    )
+    covered = torch.zeros(images.shape[1], 1, 1, dtype=torch.bool, device=images.device)
+    covered[list(bands)] = True
     filled = torch.as_tensor(fill, dtype=images.dtype, device=images.device).expand_as(images)
-    occluded = []
+    chain, squares = plan(chain, images[0], (corners_y, corners_x), window)
+    original, occluded = [], []
     for image, cover in zip(images, filled, strict=True):
-        logits = []
-        for place in places.split(chunk):
-            squares = (rows[place[:, 0], :, None] & columns[place[:, 1], None, :])[:, None]  # (chunk, 1, y, x)
-            covered = torch.where(squares, cover, image)
-            # Convolutions on a CPU are twice as fast in this memory format, and on a GPU no slower.
-            logits.append(scored(score_fn, covered.contiguous(memory_format=torch.channels_last)))
-        occluded.append(torch.cat(logits).view(len(corners_y), len(corners_x)))
-    return Occlusion(scored(score_fn, images), torch.stack(occluded), corners_y, corners_x, window, (height, width))
+        as_is, changed = score_squares(chain, squares, image, torch.where(covered, cover, image), chunk)
+        original.append(as_is)
+        occluded.append(changed)
+    return Occlusion(torch.stack(original), torch.stack(occluded), corners_y, corners_x, window, (height, width))
 
 
 def sky_fill(shape: tuple[int, int, int, int], survey: Survey, generator: torch.Generator) -> Tensor:

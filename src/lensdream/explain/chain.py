@@ -1,0 +1,83 @@
+"""A network as a chain of layers, one after the other, and what comes behind them.
+
+Layers see small parts of an image and keep its order, so where an image changes in one square, most of what they gave
+for the image before still holds (`patches`). Any score is a chain, if only one without layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, fx, nn
+
+from lensdream.explain.score_function import ScoreFn
+
+Layer = Callable[[Tensor], Tensor]
+"""(B, channel, y, x) -> (B, channel, y, x), in general of another size"""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Layers from images (B, band, y, x) on, and the score of what the last of them gives."""
+
+    layers: tuple[Layer, ...]
+    rest: ScoreFn
+    """maps (B, channel, y, x) of the last layer, or the images where there is none -> lens logits (B,)"""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
+        for layer in self.layers:
+            images = layer(images)
+        return self.rest(images)
+
+    def split(self, number: int) -> Chain:
+        """Give the same score with this many layers, the others being part of the rest."""
+        return Chain(self.layers[:number], Chain(self.layers[number:], self.rest))
+
+
+def plain(score_fn: ScoreFn) -> Chain:
+    """Give any score as a chain without layers: images are scored whole."""
+    return Chain((), score_fn)
+
+
+def chain_of(network: nn.Module) -> Chain:
+    """Part a network into its first submodules, as long as each takes only what the one before it gave, and the rest.
+
+    The submodules are the network's own; a network that cannot be traced, or that begins with something else, is a
+    chain without layers.
+    """
+    try:
+        graph = _Outline().trace(network)
+    except (
+        Exception
+    ):  # tracing runs the network's own code, which may raise anything; scored whole, it need not be known
+        return plain(network)
+    node = next(node for node in graph.nodes if node.op == "placeholder")
+    inputs, layers = [node], []
+    while (following := _only_module_after(node)) is not None:
+        node = following
+        layers.append(node)
+    if len([n for n in graph.nodes if n.op == "placeholder"]) > 1 or not layers:
+        return plain(network)
+    rest, copies = fx.Graph(), {}
+    copies[node] = rest.placeholder("maps")
+    for other in graph.nodes:
+        if other not in (*inputs, *layers):
+            copies[other] = rest.node_copy(other, copies.__getitem__)
+    return Chain(tuple(network.get_submodule(layer.target) for layer in layers), fx.GraphModule(network, rest, "Rest"))
+
+
+class _Outline(fx.Tracer):
+    """Traces the network's own forward and leaves every submodule whole."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return True
+
+
+def _only_module_after(node: fx.Node) -> fx.Node | None:
+    """The submodule that takes this node's value and nothing else, if nobody else takes it."""
+    users = list(node.users)
+    if len(users) != 1 or users[0].op != "call_module" or users[0].args != (node,) or users[0].kwargs:
+        return None
+    return users[0]

@@ -1,0 +1,156 @@
+"""Squares scored in part, against the whole covered images."""
+
+import pytest
+import torch
+from torch import nn
+
+from lensdream.explain.chain import chain_of, plain
+from lensdream.explain.occlusion import occlude, window_corners
+from lensdream.explain.patches import plan
+from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig
+from lensdream.survey import EUCLID, N_BANDS
+
+SKY = torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1)
+
+
+def sky(height, width, n=2):
+    return torch.randn(n, N_BANDS, height, width, generator=torch.Generator().manual_seed(0)) * 20 * SKY
+
+
+@pytest.fixture(scope="module")
+def lensnet():
+    """One of random weights, whose normalisations are no identities."""
+    torch.manual_seed(0)
+    network = LensNet(LensNetConfig(width=8))
+    network.train()(sky(40, 40, 16))
+    return network.eval()
+
+
+class Behind(nn.Module):
+    """Two convolutions, the given layer, and a head."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.one = nn.Sequential(nn.Conv2d(N_BANDS, 6, 3, 2, 1), nn.ReLU())
+        self.between = layer
+        self.two = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU())
+        self.head = nn.Linear(6, 1)
+
+    def forward(self, x):
+        return self.head(self.two(self.between(self.one(x))).amax((2, 3)))[:, 0]
+
+
+class Gate(nn.Module):
+    """Every output depends on the whole image."""
+
+    def forward(self, x):
+        return x * x.mean((1, 2, 3), keepdim=True)
+
+
+class Tilt(nn.Module):
+    """Local, but another function at every place."""
+
+    def forward(self, x):
+        return x * torch.arange(x.shape[-1], device=x.device)
+
+
+class Forgiving(nn.Module):
+    """Hides what is not a number, and with it how far it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 6, 5, padding=2)
+
+    def forward(self, x):
+        return x + self.conv(torch.nan_to_num(x))
+
+
+class Branching(nn.Module):
+    """Cannot be traced."""
+
+    def forward(self, x):
+        return x.sum((1, 2, 3)) if x.sum() > 0 else x.mean((1, 2, 3))
+
+
+def layers_used(network, images, window=4, stride=2):
+    corners = tuple(window_corners(n, window, stride) for n in images.shape[-2:])
+    with torch.inference_mode():
+        return len(plan(chain_of(network), images[0], corners, window)[0].layers)
+
+
+def assert_equals_plain(network, images, **settings):
+    one, other = (occlude(chain, images, **settings) for chain in (chain_of(network), plain(network)))
+    torch.testing.assert_close(one.original, other.original, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(one.occluded, other.occluded, rtol=0, atol=1e-4)
+    assert other.logit_change.abs().max() > 1e-3  # else equality would say nothing
+
+
+@pytest.mark.parametrize("size", [(80, 80), (66, 66), (45, 58)])
+@pytest.mark.parametrize(("window", "stride"), [(4, 2), (5, 3), (1, 1)])
+def test_lensnet_scores_the_same_in_part(lensnet, size, window, stride):
+    if stride == 1:
+        size = tuple(n // 2 for n in size)
+    images, fill = sky(*size).split(1)
+    assert_equals_plain(lensnet, images, window=window, stride=stride, fill=fill)
+    assert layers_used(lensnet, images, window, stride) == 6
+
+
+def test_a_window_as_wide_as_the_image(lensnet):
+    assert_equals_plain(lensnet, sky(32, 32), window=32, stride=1)
+
+
+def test_only_a_part_of_each_layer_is_computed(lensnet):
+    images = sky(80, 80)
+    corners = tuple(window_corners(80, 4, 2) for _ in range(2))
+    with torch.inference_mode():
+        _, squares = plan(chain_of(lensnet), images[0], corners, 4)
+    transform, stem = squares.spans[0][0], squares.spans[1][0]
+    # the blur reaches 6 pixels to each side; the 5 x 5 convolution 2, and then every second pixel
+    assert (transform.patch, transform.box, transform.crop) == (4, 16, 28)
+    assert (stem.box, stem.crop) == (10, 24)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [Behind(nn.Identity()), Behind(Gate()), Behind(Tilt()), Behind(Forgiving()), Behind(nn.Upsample((9, 9)))],
+    ids=["local", "global", "unlike places", "hides its reach", "resampled"],
+)
+def test_any_network_scores_the_same(network):
+    assert_equals_plain(network.eval(), sky(24, 30) / SKY)
+
+
+def test_layers_that_cannot_be_evaluated_in_part_are_scored_whole():
+    images = sky(24, 30) / SKY
+    assert layers_used(Behind(nn.Identity()).eval(), images) == 3
+    assert layers_used(Behind(Tilt()).eval(), images) == 0
+    assert layers_used(Behind(Forgiving()).eval(), images) == 0
+
+
+def test_layers_end_where_maps_do():
+    network = nn.Sequential(nn.Conv2d(4, 3, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(1), nn.Flatten(0)).eval()
+    network(sky(24, 30))
+    assert layers_used(network, sky(24, 30)) == 2
+    assert_equals_plain(network, sky(24, 30) / SKY)
+
+
+def test_networks_that_begin_with_something_else_have_no_layers():
+    images = sky(66, 66, 1)
+    network = OU66(OUConfig()).eval()
+    assert chain_of(network).layers == ()
+    assert chain_of(Branching()).layers == ()
+    torch.testing.assert_close(
+        occlude(chain_of(network), images, window=16, stride=16).occluded,
+        occlude(plain(network), images, window=16, stride=16).occluded,
+    )
+
+
+def test_chain_is_the_network_and_leaves_it_alone(lensnet):
+    images = sky(40, 40)
+    before = {name: value.clone() for name, value in lensnet.state_dict().items()}
+    chain = chain_of(lensnet)
+    assert chain.layers[1] is lensnet.stem
+    for n in range(len(chain.layers) + 1):
+        assert torch.equal(chain.split(n)(images), lensnet(images))
+    assert_equals_plain(lensnet, images)
+    assert all(torch.equal(value, before[name]) for name, value in lensnet.state_dict().items())
+    assert not lensnet.training
