@@ -137,6 +137,24 @@ def test_a_compact_source_is_sampled_finely_enough():
     assert float((usual - truth).abs().max()) < 2 * EUCLID.sky_sigma[Band.VIS]
 
 
+@pytest.mark.parametrize("sources", [1, 2], ids=["single", "two-plane"])
+def test_a_compact_source_is_sampled_finely_enough_outside_the_fine_square(sources):
+    # a ring of 1.5 arcsec around a square 1.2 arcsec wide: all of it lies outside
+    truth_frame = Frame(stamp=48, padding=16, supersampling=9, fine_width=80, pixel_scale=0.1)
+    narrow = replace(USUAL, fine_width=12)
+    scene = random_scene(np.random.default_rng(11), sources).without({Role.NEIGHBOUR, Role.TARGET})
+    scene.scenes.loc[:, ["theta_E_1", "theta_E_2", "mass_x", "mass_y"]] = 1.5, 1.9, 0.0, 0.0
+    scene.components.loc[:, ["x", "y", "r_e", "sersic_index"]] = 0.1, 0.05, 0.02, 1.0
+    scene.components.loc[:, list(FLUX_COLUMNS)] = microjansky(24.5)
+    sky = torch.tensor(EUCLID.sky_sigma).view(4, 1, 1)
+    # the arc's peak is at 340 scatters of the sky
+    truth, arcs, flux = (part[0] for part in Renderer(truth_frame, dtype=torch.float64).light(scene))
+    ours, our_arcs, our_flux = (part[0] for part in Renderer(narrow, dtype=torch.float64).light(scene))
+    assert float(((ours - truth).abs() / sky).max()) < 2
+    assert float((our_arcs - arcs).abs().max() / sky[Band.VIS]) < 2
+    assert torch.allclose(our_flux, flux, rtol=0.01)
+
+
 def test_coarse_outskirts_cost_little_accuracy():
     scenes = join([random_scene(np.random.default_rng(k), 1, k) for k in range(8)])
     fine, usual = (Renderer(frame).light(scenes)[0] for frame in (replace(UNIFORM, integrate=True), USUAL))

@@ -7,6 +7,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+ALL = slice(None)
+
 
 def pixel_response(width: int, samples: int, pixels: int, integrate: bool) -> Tensor:
     """Spectrum (width,) complex128, along one axis, of the average over a detector's pixel `pixels` mosaic pixels wide.
@@ -50,12 +52,12 @@ def interpolation(width: int, pixels: int) -> Tensor:
     return (1 - (at[:, None] - at).abs() / pixels).clamp(min=0)
 
 
-def resample(sky: Tensor, share: Tensor, pixels: int) -> Tensor:
+def resample(sky: Tensor, share: Tensor, pixels: int, kept: slice = ALL) -> Tensor:
     """What dithered exposures make of a sky (..., n, n) already averaged over the detector's pixel.
 
     Each exposure is interpolated linearly onto all n pixels as the mosaics are (SWarp, BILINEAR), and the exposures are
-    averaged; share: what `sampled` gives, broadcast against the sky. Nothing comes in over the edges, so the outermost
-    `pixels` - 1 pixels lack light.
+    averaged; share: what `sampled` gives, broadcast against the sky; kept: the rows and columns that are returned. Nothing
+    comes in over the edges, so the outermost `pixels` - 1 pixels lack light.
     """
     across = interpolation(sky.shape[-1], pixels).to(sky)
-    return across @ (sky * share) @ across
+    return across[kept] @ (sky * share) @ across[:, kept]

@@ -65,7 +65,7 @@ class Frame:
         return outer
 
     @cached_property
-    def _outer_places(self) -> Tensor:
+    def outer_places(self) -> Tensor:
         """Where the outer pixels are among all (width^2)."""
         return self._outer.flatten().nonzero()[:, 0]
 
@@ -83,7 +83,7 @@ class Frame:
     def _parted(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The outer pixels in their places (..., width, width), zero inside, and the inner square's samples (..., rest)."""
         *lead, _ = samples.shape
-        places = self._outer_places.to(samples.device)
+        places = self.outer_places.to(samples.device)
         pixels = samples.new_zeros(*lead, self.width**2).index_copy_(-1, places, samples[..., : len(places)])
         return pixels.view(*lead, self.width, self.width), samples[..., len(places) :]
 
@@ -108,5 +108,9 @@ class Frame:
 
     def crop(self, frame: Tensor) -> Tensor:
         """Cut the margin away: (..., width, width) -> (..., stamp, stamp)."""
-        inside = slice(self.padding, self.padding + self.stamp)
-        return frame[..., inside, inside]
+        return frame[..., self.inside, self.inside]
+
+    @property
+    def inside(self) -> slice:
+        """The rows, and the columns, of the stamp within the frame."""
+        return slice(self.padding, self.padding + self.stamp)

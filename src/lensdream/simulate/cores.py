@@ -1,4 +1,4 @@
-"""The light around the cusps of unlensed components, which the frame's samples would miss; see `optics.cusp`."""
+"""Light that the frame's samples would miss: around the cusps of unlensed components (`optics.cusp`), and of compact arcs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from lensdream.optics.cusp import WINDOW_EDGE, nodes, patch, window
 from lensdream.optics.sampling import Frame
-from lensdream.simulate.profiles import SHAPE_COLUMNS, Columns, columns_of, profile
+from lensdream.simulate.profiles import SHAPE_COLUMNS, Columns, Parts, columns_of, profile, rows_of
 
 CUSPY, COMPACT = 0.8, 0.1
 """sersic_index above which, and r_e [arcsec] below which, samples miss light at the centre"""
@@ -21,6 +20,8 @@ FLATTEST_CUSP = 0.15
 """axis ratio down to which the quadrature around a cusp holds; what is thinner has no cusp to speak of"""
 CUSP_SAMPLES = 4
 """radius of the window around a cusp, in samples"""
+BRIGHT = 30.0
+"""VIS flux [microjansky] above which the window outside the fine square is twice as wide: errors there go with brightness"""
 
 
 class Core(NamedTuple):
@@ -59,30 +60,55 @@ class Core(NamedTuple):
             padded.add_to(pixels[k : k + 1], weights[k : k + 1])
 
 
+class Cells(NamedTuple):
+    """Light of pixels outside the fine square, on fine samples of their own."""
+
+    weights: Tensor
+    """(band + role,) of its brightness in each"""
+    places: Tensor
+    """(N,) which of the frame's (width^2) pixels"""
+    brightness: Tensor
+    """(N, s, s)"""
+
+    def add_to(self, fine: Tensor, weights: Tensor) -> None:
+        """Add it to maps (K, m, m) with these weights (K,), in place."""
+        s, m = self.brightness.shape[-1], fine.shape[-1]
+        row, column = self.places // (m // s), self.places % (m // s)
+        pixels = fine.view(-1, m // s, s, m // s, s).movedim((1, 3), (0, 1))
+        pixels[row, column] += weights[:, None, None] * self.brightness[:, None]
+
+    def add_to_pixels(self, pixels: Tensor, weights: Tensor, samples: int) -> None:
+        """The same to maps (K, n, n) of pixels `samples` wide."""
+        mean = self.brightness.mean((1, 2))
+        pixels.flatten(1).index_add_(1, self.places, weights[:, None] * mean)
+
+
 def part_cores(
-    maps: Tensor, parts: pd.DataFrame, weights: Tensor, frame: Frame, points: tuple[Tensor, Tensor]
+    maps: Tensor, parts: Parts, weights: Tensor, frame: Frame, points: tuple[Tensor, Tensor]
 ) -> Iterator[tuple[int, Core]]:
     """Take the light around the cusps of unlensed components out of their maps (M, P), in place, and give it apart.
 
     Yields the component's number and its core; weights (M, band + role), points (x, y) (P,) of the frame. In the fine
     square a small window is enough; outside it a wide one, whose light is then sampled finely, but for the small one's.
     """
-    q, n, r_e = (parts[name].to_numpy() for name in ("q", "sersic_index", "r_e"))
-    plain = ~(parts[list(SHAPE_COLUMNS)].to_numpy() > 0).any(1)
+    q, n, r_e = (parts[name] for name in ("q", "sersic_index", "r_e"))
+    plain = np.all([parts[name] <= 0 for name in SHAPE_COLUMNS], 0)
     cusped = plain & (q > FLATTEST_CUSP) & ((n > CUSPY) | (r_e < COMPACT))
-    at = np.abs(parts[["x", "y"]].to_numpy()).max(1)
+    at = np.maximum(np.abs(parts["x"]), np.abs(parts["y"]))
     small, wide = CUSP_SAMPLES * frame.fine_step, CUSP_SAMPLES * frame.pixel_scale
     half = frame.fine_width * frame.pixel_scale / 2
     inner = cusped & (at < half - WINDOW_EDGE * small)
     outer = cusped & ~inner & (at < frame.width * frame.pixel_scale / 2)
+    bright = parts["flux_VIS"] > BRIGHT
     x, y = points
     first_fine = len(x) - (frame.fine_width * frame.supersampling) ** 2
-    for chosen, radius, first in ((inner, small, first_fine), (outer, wide, 0)):
+    windows = ((inner, small, first_fine), (outer & ~bright, wide, 0), (outer & bright, 2 * wide, 0))
+    for chosen, radius, first in windows:
         rows = np.flatnonzero(chosen)
         if len(rows) == 0:
             continue
-        value = columns_of(parts.iloc[rows], maps)
-        m, p = near((x[first:], y[first:]), value, WINDOW_EDGE * radius).nonzero(as_tuple=True)
+        value = columns_of(rows_of(parts, rows), maps)
+        m, p = near((x[first:], y[first:]), value["x"], value["y"], WINDOW_EDGE * radius).nonzero(as_tuple=True)
         p += first
         squared = (x[p] - value["x"][m, 0]) ** 2 + (y[p] - value["y"][m, 0]) ** 2
         maps[torch.as_tensor(rows).to(m.device)[m], p] *= 1 - window(squared, radius)
@@ -90,17 +116,15 @@ def part_cores(
         yield from zip(rows.tolist(), map(Core, weights[rows], row.tolist(), column.tolist(), brightness), strict=True)
 
 
-def near(points: tuple[Tensor, Tensor], value: Columns, radius: float | Tensor) -> Tensor:
-    """Which points (x, y) (P,) lie within a radius of each component's centre, one radius or (M, 1): bool (M, P).
+def near(points: tuple[Tensor, Tensor], x: Tensor, y: Tensor, radius: float | Tensor) -> Tensor:
+    """Which points (P,), (P,) lie within a radius of centres x, y (M, 1), one radius or (M, 1): bool (M, P).
 
     The squared distance as a product of matrices, one pass over memory instead of six; its rounding may take or leave a
     point within 1e-5 arcsec^2 of the edge.
     """
-    x, y = points
-    basis = torch.stack([x * x + y * y, x, y])
-    centre_x, centre_y = value["x"], value["y"]
-    weights = torch.cat([torch.ones_like(centre_x), -2 * centre_x, -2 * centre_y], 1)
-    return weights @ basis < radius**2 - centre_x**2 - centre_y**2
+    basis = torch.stack([points[0] ** 2 + points[1] ** 2, *points])
+    weights = torch.cat([torch.ones_like(x), -2 * x, -2 * y], 1)
+    return weights @ basis < radius**2 - x**2 - y**2
 
 
 def _core(value: Columns, small: float, radius: float, frame: Frame) -> tuple[list[Tensor], Tensor]:

@@ -28,9 +28,17 @@ def arc_snr(arc: Tensor, light: Tensor, sky_sigma: Tensor) -> Tensor:
 
     Pixels are taken in the order of their own signal-to-noise, as LensPop does (Collett 2015): the arc's pixels on a bright
     core that would only add noise are left out. arc, light: VIS flux of the arc and of all else, (B, y, x) [microjansky a
-    pixel].
+    pixel]. Where there is no such pixel it is 0.
     """
     mask = above_sky(arc, sky_sigma)
+    found = arc.new_zeros(len(arc))
+    lit = mask.flatten(1).any(1)
+    found[lit] = _best_snr(arc[lit], light[lit], mask[lit], sky_sigma[lit])
+    return found
+
+
+def _best_snr(arc: Tensor, light: Tensor, mask: Tensor, sky_sigma: Tensor) -> Tensor:
+    """What `arc_snr` says of arcs with the pixels of a mask, each of one at least."""
     electrons = torch.tensor(EUCLID.bands[Band.VIS].electrons_per_microjansky)
     sky_variance = (CORRELATED_SKY * sky_sigma[:, None, None]) ** 2
     variance = ((sky_variance + shot_noise_variance(arc + light, electrons)) * mask).flatten(1)

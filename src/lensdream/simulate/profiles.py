@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -13,11 +12,18 @@ SERSIC_COLUMNS = ("x", "y", "r_e", "sersic_index", "q", "phi")
 SHAPE_COLUMNS = {"ring_width": (), "arm_contrast": ("arm_number", "arm_pitch", "arm_phase"), "dust_width": ()}
 """what makes a component more than a Sersic profile where it is above 0, and what comes with it"""
 
+Parts = dict[str, np.ndarray]
+"""columns (M,) of the table of components: taking rows and columns of a `DataFrame` would cost a tenth of rendering"""
 Columns = dict[str, Tensor]
-"""columns of the table of components, each along the first axis of what it is used with"""
+"""such columns, each along the first axis of what it is used with"""
 
 
-def columns_of(parts: pd.DataFrame, like: Tensor) -> Columns:
+def rows_of(parts: Parts, rows: np.ndarray) -> Parts:
+    """Some of the components."""
+    return {name: column[rows] for name, column in parts.items()}
+
+
+def columns_of(parts: Parts, like: Tensor) -> Columns:
     """The columns (M, 1) that the profiles of these components need, on the device and of the type of `like`.
 
     Shapes that none has are left out.
@@ -26,7 +32,7 @@ def columns_of(parts: pd.DataFrame, like: Tensor) -> Columns:
     for column, others in SHAPE_COLUMNS.items():
         if (parts[column] > 0).any():
             names += [column, *others]
-    table = torch.as_tensor(parts[names].to_numpy(np.float64, copy=True).T.copy()).to(like)
+    table = torch.as_tensor(np.stack([parts[name] for name in names]).astype(np.float64)).to(like)
     return dict(zip(names, table[..., None].unbind(), strict=True))
 
 

@@ -20,9 +20,9 @@ from lensdream.optics.noise import correlated_noise, noise_filter, shot_noise_va
 from lensdream.optics.psf import convolve, convolve_and_thin, moffat_kernel
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sersic import reach, surface_brightness_at_r_e, surface_brightness_of_crest
-from lensdream.scene import BACKGROUND_COLUMNS, FLUX_COLUMNS, SKY_COLUMNS, Role, Scenes
-from lensdream.simulate.cores import COMPACT, Core, near, part_cores
-from lensdream.simulate.profiles import SERSIC_COLUMNS, columns_of, profile, taken
+from lensdream.scene import BACKGROUND_COLUMNS, COMPONENT_COLUMNS, FLUX_COLUMNS, SKY_COLUMNS, Role, Scenes
+from lensdream.simulate.cores import COMPACT, Cells, Core, near, part_cores
+from lensdream.simulate.profiles import SERSIC_COLUMNS, Parts, columns_of, profile, rows_of, taken
 from lensdream.survey import DITHERS, EUCLID, N_BANDS, Band, Survey
 
 MASS_COLUMNS = {
@@ -43,6 +43,8 @@ STEEP = 1.7
 """sersic_index of a source above which its centre is sampled as finely as that of a compact one"""
 REFINED, SUBSAMPLES = 3.0, 5
 """radius [r_e] in which compact sources are sampled more finely, and by how many samples an axis"""
+BETWEEN = 0.8
+"""how much farther [pixel] outside the fine square: half a diagonal, which isothermal masses leave, and some shear"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class _Sampled(NamedTuple):
     """(B, band + role, P) [microjansky a arcsec^2], without the cores"""
     roles: Tensor
     """(B, role) bool: which of them a scene has"""
-    cores: list[list[Core]]
+    cores: list[list[Core | Cells]]
     """of each scene"""
 
 
@@ -115,9 +117,10 @@ class Renderer:
             for core in sampled.cores[k]:
                 core.add_to(fine, core.weights[:N_BANDS])
             mosaic[k] = convolve_and_thin(fine, self._transfer(int(psf[k]))[0], frame.supersampling)
-        mosaic[:, Band.Y :] = self._expose(mosaic[:, Band.Y :], scenes.scenes)
+        images = frame.crop(mosaic) * frame.pixel_scale**2
+        images[:, Band.Y :] = self._expose(mosaic[:, Band.Y :], scenes.scenes) * frame.pixel_scale**2
         truth, flux = self._truth(frame.to_pixels(sampled.samples[:, N_BANDS:]), sampled, psf)
-        return frame.crop(mosaic) * frame.pixel_scale**2, truth, flux
+        return images, truth, flux
 
     def arcs(self, scenes: Scenes) -> tuple[Tensor, Tensor]:
         """Truth (B, role, y, x) and flux before the PSF (B, role) alone, as `light` gives them, at a fraction of its cost."""
@@ -131,9 +134,8 @@ class Renderer:
             for core in cores:
                 core.add_to_pixels(pixels[k], core.weights[-len(TRUTH_ROLES) :], self.frame.supersampling)
         truth = torch.zeros_like(pixels)
-        scene, role = sampled.roles.nonzero(
-            as_tuple=True
-        )  # most scenes lack a source or two: nothing to convolve there
+        # most scenes lack a source or two: nothing to convolve there
+        scene, role = sampled.roles.nonzero(as_tuple=True)
         if len(scene):
             kinds, which = np.unique(psf, return_inverse=True)
             transfer = torch.stack([self._transfer(int(kind))[1] for kind in kinds])[torch.as_tensor(which)]
@@ -141,13 +143,14 @@ class Renderer:
         return self.frame.crop(truth) * area, pixels.flatten(2).sum(-1) * area
 
     def _expose(self, sky: Tensor, table: pd.DataFrame) -> Tensor:
-        """The near infrared (B, band, y, x) as its dithered exposures make it, each band on its own detector's pixels."""
-        exposed = torch.empty_like(sky)
+        """The near infrared's stamps as its dithered exposures make them of (B, band, width, width)."""
         dither = torch.as_tensor(table["dither"].to_numpy(np.int64), device=self.device)
-        for k, band in enumerate(self.survey.bands[Band.Y :]):
-            pixels = band.detector_pixels
-            exposed[:, k] = resample(sky[:, k], self._shares[pixels][dither], pixels)
-        return exposed
+        bands = (band.detector_pixels for band in self.survey.bands[Band.Y :])
+        exposed = [
+            resample(sky[:, k], self._shares[pixels][dither], pixels, self.frame.inside)
+            for k, pixels in enumerate(bands)
+        ]
+        return torch.stack(exposed, 1)
 
     def _spoil(self, images: Tensor, table: pd.DataFrame, sky_sigma: Tensor) -> None:
         """Put artefacts into the images of the scenes that have some, in place."""
@@ -160,31 +163,33 @@ class Renderer:
 
     def _sample(self, scenes: Scenes, bands: int) -> _Sampled:
         """What the frame's points see of a batch, in the first `bands` bands and, in VIS, by role."""
-        table, parts = scenes.scenes, scenes.components
+        table, parts = scenes.scenes, {name: scenes.components[name].to_numpy() for name in COMPONENT_COLUMNS}
         samples = self._x.new_zeros(len(table), bands + len(TRUTH_ROLES), len(self._x))
         roles = torch.zeros(len(table), len(TRUTH_ROLES), dtype=torch.bool)
-        cores: list[list[Core]] = [[] for _ in range(len(table))]
+        cores: list[list[Core | Cells]] = [[] for _ in range(len(table))]
         owner = pd.Index(table["index"]).get_indexer(parts["scene"])
         weights = self._weights(parts, bands)
         for k, role in enumerate(TRUTH_ROLES):
-            roles[owner[parts["role"].to_numpy() == role], k] = True
-        plane = parts["plane"].to_numpy()
+            roles[owner[parts["role"] == role], k] = True
         for number, trace in ((0, None), (1, trace_to_source_1), (2, trace_to_source_2)):
-            here = np.flatnonzero(plane == number)
+            here = np.flatnonzero(parts["plane"] == number)
             if bands == 0:  # then only what has a role is wanted
-                here = here[np.isin(parts["role"].to_numpy()[here], TRUTH_ROLES)]
+                here = here[np.isin(parts["role"][here], TRUTH_ROLES)]
             if len(here) == 0:
                 continue
+            some = rows_of(parts, here)
             x, y, rank = self._x[None], self._y[None], np.zeros(len(here), int)
             if trace is not None:
                 lensing, rank = np.unique(owner[here], return_inverse=True)
                 mass = self._deflectors(table.iloc[lensing])
                 x, y = trace(x, y, mass)
-            maps = self._maps(x, y, torch.as_tensor(rank), parts.iloc[here], unlensed=trace is None)
+            maps = self._maps(x, y, torch.as_tensor(rank), some)
             if trace is not None and self.frame.integrate:
-                self._refine(maps, (x, y), torch.as_tensor(rank), parts.iloc[here], trace, mass)
+                refined = self._refine(maps, weights[here], (x, y), torch.as_tensor(rank), some, trace, mass)
+                for m, cells in refined:
+                    cores[owner[here[m]]].append(cells)
             if trace is None and self.frame.integrate:
-                for m, core in part_cores(maps, parts.iloc[here], weights[here], self.frame, (self._x, self._y)):
+                for m, core in part_cores(maps, some, weights[here], self.frame, (self._x, self._y)):
                     cores[owner[here[m]]].append(core)
             # components are sorted by scene
             first = np.flatnonzero(np.diff(owner[here], prepend=-1)).tolist()
@@ -193,67 +198,85 @@ class Renderer:
         return _Sampled(samples, roles.to(self.device), cores)
 
     def _refine(
-        self, maps: Tensor, rays: tuple[Tensor, Tensor], rank: Tensor, parts: pd.DataFrame,
+        self, maps: Tensor, weights: Tensor, rays: tuple[Tensor, Tensor], rank: Tensor, parts: Parts,
         trace: Callable[[Tensor, Tensor, Deflectors], tuple[Tensor, Tensor]], mass: Deflectors,
-    ) -> None:  # fmt: skip
-        """Replace samples of compact or cuspy lensed components near their centres by the means of finer ones, in place.
+    ) -> list[tuple[int, Cells]]:  # fmt: skip
+        """Sample compact or cuspy lensed components more finely near their centres.
 
-        maps (M, P), rays (x, y) (R, P), traced through the masses (R, 1), component m along rays rank[m].
+        maps (M, P), weights (M, band + role), rays (x, y) (R, P), traced through the masses (R, 1), component m along rays
+        rank[m]. In the fine square samples are replaced by the means of finer ones, in place; pixels outside it are taken
+        out of the maps and returned as cells of the fine sampling, with their component's number.
         """
         fine = (parts["r_e"] < COMPACT) | (parts["sersic_index"] > STEEP)
         rows = torch.as_tensor(np.flatnonzero(fine & (parts["ring_width"] == 0)))
         if len(rows) == 0:
-            return
-        value = columns_of(parts, self._x)
-        first = len(self._x) - (self.frame.fine_width * self.frame.supersampling) ** 2
-        x, y = (axis[rank[rows], first:] for axis in rays)
+            return []
+        frame, value = self.frame, columns_of(parts, self._x)
+        first = len(self._x) - (frame.fine_width * frame.supersampling) ** 2
+        x, y = (axis[rank[rows]] for axis in rays)
         squared = (x - value["x"][rows]) ** 2 + (y - value["y"][rows]) ** 2
         radius = REFINED * value["r_e"][rows].clamp(max=COMPACT / 2)
-        m, p = (squared < radius**2).nonzero(as_tuple=True)
-        own, p = rows.to(m.device)[m], p + first
-        line = ((torch.arange(SUBSAMPLES) - (SUBSAMPLES - 1) / 2) / SUBSAMPLES * self.frame.fine_step).to(self._x)
-        dy, dx = torch.meshgrid(line, line, indexing="ij")
-        at = self._x[p, None] + dx.flatten(), self._y[p, None] + dy.flatten()
-        seen = trace(*at, mass.of(rank.to(m.device)[own]))
+        near_centre = squared[:, first:] < radius**2
+        # a compact source may lie between the rays of two pixels
+        near_pixel = squared[:, :first] < (radius + BETWEEN * frame.pixel_scale) ** 2
         plain = {name: value[name] for name in SERSIC_COLUMNS}  # a ring is not refined, arms are finer than any sample
-        maps[own, p] = profile(*seen, taken(plain, own)).mean(-1)
 
-    def _weights(self, parts: pd.DataFrame, bands: int) -> Tensor:
+        def finer(own: Tensor, p: Tensor, samples: int) -> Tensor:
+            """Unit profiles (K, samples, samples) on a grid of fine steps / SUBSAMPLES around points."""
+            line = ((torch.arange(samples) - (samples - 1) / 2) / SUBSAMPLES * frame.fine_step).to(self._x)
+            dy, dx = torch.meshgrid(line, line, indexing="ij")
+            at = self._x[p, None] + dx.flatten(), self._y[p, None] + dy.flatten()
+            seen = trace(*at, mass.of(rank.to(own.device)[own]))
+            return profile(*seen, taken(plain, own)).view(-1, samples, samples)
+
+        m, p = near_centre.nonzero(as_tuple=True)
+        own, p = rows.to(m.device)[m], p + first
+        maps[own, p] = finer(own, p, SUBSAMPLES).mean((1, 2))
+        m, p = near_pixel.nonzero(as_tuple=True)
+        own, s = rows.to(m.device)[m], frame.supersampling
+        maps[own, p] = 0
+        brightness = finer(own, p, s * SUBSAMPLES).view(-1, s, SUBSAMPLES, s, SUBSAMPLES).mean((2, 4))
+        components, counts = own.unique_consecutive(return_counts=True)
+        places = frame.outer_places.to(p.device)[p]
+        parted = zip(components.tolist(), *(part.split(counts.tolist()) for part in (places, brightness)), strict=True)
+        return [(k, Cells(weights[k], *part)) for k, *part in parted]
+
+    def _weights(self, parts: Parts, bands: int) -> Tensor:
         """What a component's unit profile contributes to each band and role: (components, bands + role)."""
-        r_e, width = parts["r_e"].to_numpy(), parts["ring_width"].to_numpy()
+        r_e, width, role = (parts[name] for name in ("r_e", "ring_width", "role"))
         per_flux = np.where(
             width > 0,
             surface_brightness_of_crest(1.0, r_e, np.where(width > 0, width, 1.0)),
-            surface_brightness_at_r_e(1.0, r_e, parts["sersic_index"].to_numpy()),
+            surface_brightness_at_r_e(1.0, r_e, parts["sersic_index"]),
         )
-        flux = parts[list(FLUX_COLUMNS)].to_numpy() * per_flux[:, None]
-        role = parts["role"].to_numpy()
+        flux = np.stack([parts[name] for name in FLUX_COLUMNS], 1) * per_flux[:, None]
         by_role = [np.where(role == wanted, flux[:, Band.VIS], 0.0) for wanted in TRUTH_ROLES]
         return torch.as_tensor(np.column_stack([flux[:, :bands], *by_role])).to(self.device, self.dtype)
 
-    def _maps(self, x: Tensor, y: Tensor, rank: Tensor, parts: pd.DataFrame, unlensed: bool) -> Tensor:
-        """Unit profiles (M, P) of components seen along the rays (x, y) (R, P), component m along rays rank[m]."""
+    def _maps(self, x: Tensor, y: Tensor, rank: Tensor, parts: Parts) -> Tensor:
+        """Unit profiles (M, P) of components seen along the rays (x, y) (R, P), component m along rays rank[m], in order."""
         value = columns_of(parts, self._x)
-        r_e, index, ring_width, q = (parts[name].to_numpy() for name in ("r_e", "sersic_index", "ring_width", "q"))
-        far = reach(r_e, index, ring_width, DARKNESS) / np.sqrt(q)
-        maps = self._x.new_zeros(len(parts), len(self._x))
+        far = reach(parts["r_e"], parts["sersic_index"], parts["ring_width"], DARKNESS) / np.sqrt(parts["q"])
+        maps = self._x.new_zeros(len(rank), len(self._x))
         wide = torch.as_tensor(np.flatnonzero(far > WIDE))
         for rows in wide.split(TOGETHER) if len(wide) else ():
-            rays = (x, y) if unlensed else (x[rank[rows]], y[rank[rows]])
+            rays = (x, y) if len(x) == 1 else (x[rank[rows]], y[rank[rows]])
             maps[rows] = profile(*rays, taken(value, rows))
-        compact = np.flatnonzero(far <= WIDE)
-        if len(compact):
-            rows = torch.as_tensor(compact)
-            some, bound = taken(value, rows), self._tensor(pd.Series(far[compact]))[:, None]
-            if unlensed:
-                inside = near((x[0], y[0]), some, bound)
-            else:
-                dx, dy = x[rank[rows]] - some["x"], y[rank[rows]] - some["y"]
-                inside = dx.mul_(dx).addcmul_(dy, dy) < bound**2
+        rows = torch.as_tensor(np.flatnonzero(far <= WIDE))
+        if len(rows):
+            some, bound = taken(value, rows), torch.as_tensor(far).to(self._x)[rows, None]
+            inside = torch.empty(len(rows), len(self._x), dtype=torch.bool, device=maps.device)
+            along, counts = rank[rows].unique_consecutive(return_counts=True)
+            start = 0
+            for k, stop in zip(along.tolist(), counts.cumsum(0).tolist(), strict=True):
+                inside[start:stop] = near((x[k], y[k]), some["x"][start:stop], some["y"][start:stop], bound[start:stop])
+                start = stop
             m, p = inside.nonzero(as_tuple=True)
             own = rows.to(m.device)[m]
-            seen = (x[0, p], y[0, p]) if unlensed else (x[rank.to(m.device)[own], p], y[rank.to(m.device)[own], p])
-            maps[own, p] = profile(*seen, {name: column[:, 0] for name, column in taken(value, own).items()})
+            ray = rank.to(m.device)[own]
+            maps[own, p] = profile(
+                x[ray, p], y[ray, p], {name: column[:, 0] for name, column in taken(value, own).items()}
+            )
         return maps
 
     def _deflectors(self, table: pd.DataFrame) -> Deflectors:
