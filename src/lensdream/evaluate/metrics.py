@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -134,6 +134,25 @@ def bootstrap(
     draws = [value for value in draws if np.isfinite(value)]
     low, high = np.percentile(draws, [2.5, 97.5]) if draws else (float("nan"), float("nan"))
     return {"value": measure(logits, labels), "low": float(low), "high": float(high)}
+
+
+def bootstrap_groups(
+    measure: Callable[[Mapping[str, np.ndarray]], Mapping[str, float]],
+    groups: Mapping[str, np.ndarray],
+    n: int,
+    rng: np.random.Generator,
+) -> dict[str, Interval]:
+    """Several measures of groups of scores (N,), with 95 % intervals from resampling each group on its own."""
+    draws = [
+        measure({name: rng.choice(part, len(part)) if len(part) else part for name, part in groups.items()})
+        for _ in range(n)
+    ]
+    found = {}
+    for name, value in measure(groups).items():
+        values = [draw[name] for draw in draws if np.isfinite(draw[name])]
+        low, high = np.percentile(values, [2.5, 97.5]) if values else (float("nan"), float("nan"))
+        found[name] = {"value": value, "low": float(low), "high": float(high)}
+    return found
 
 
 def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> Interval:

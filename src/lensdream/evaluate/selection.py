@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,12 @@ EDGES = {
     "magnitude_lens_VIS": (15, 18, 19, 20, 21, 22, 23, 24, 28),
 }
 """units: arcsec, none, AB mag, AB mag"""
+COMPOUND_EDGES = {
+    "theta_E_1": EDGES["theta_E"],
+    "theta_E_2": EDGES["theta_E"],
+    "arc_snr_2": EDGES["arc_snr"],
+}
+"""of lenses with two sources; columns of the truth table"""
 
 
 def lens_properties(truth: pd.DataFrame) -> pd.DataFrame:
@@ -32,11 +40,20 @@ def lens_properties(truth: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def completeness(truth: pd.DataFrame, logits: np.ndarray, thresholds: dict[str, float]) -> dict[str, list[dict]]:
+def completeness(truth: pd.DataFrame, logits: np.ndarray, thresholds: Mapping[str, float]) -> dict[str, list[dict]]:
+    """Completeness in bins of the properties of lenses with one source, of rows of the truth table."""
+    return binned(lens_properties(truth), EDGES, logits, thresholds)
+
+
+def binned(
+    properties: pd.DataFrame,
+    edges_of: Mapping[str, tuple[float, ...]],
+    logits: np.ndarray,
+    thresholds: Mapping[str, float],
+) -> dict[str, list[dict]]:
     """Per property, rows of {low, high, n, completeness_at_<name>}; bins without lenses are left out."""
-    properties = lens_properties(truth)
     table: dict[str, list[dict]] = {}
-    for name, edges in EDGES.items():
+    for name, edges in edges_of.items():
         which = np.digitize(properties[name], edges) - 1
         rows = []
         for k in range(len(edges) - 1):

@@ -1,0 +1,135 @@
+"""Figures of the compound test: what is found and told, against what it is like, and the ones that are missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from lensdream.compound_head.images import COMPOUND
+from lensdream.dataset import ImageStore, contact_sheet
+from lensdream.dataset.contact_sheet import Row
+from lensdream.evaluate import metrics
+from lensdream.evaluate.compound_head import MATCHED, SINGLE, scores_by_group, unseen
+from lensdream.scene import FAMILIES_LENS
+
+LABELS = {
+    "theta_E_1": "Einstein radius for source 1 [arcsec]",
+    "theta_E_2": "Einstein radius for source 2 [arcsec]",
+    "arc_snr_2": "signal-to-noise of source 2 in VIS",
+}
+COLOURS = {"compound_arc": "C0", "double_ring": "C1"}
+COLUMNS = 8
+"""of the picture of what is missed"""
+
+
+def selection(table: Mapping[str, list[dict]], title: str) -> plt.Figure:
+    """Completeness in bins of both Einstein radii and of the second source's S/N, with the number of lenses in each."""
+    figure, grid = plt.subplots(1, len(LABELS), figsize=(11, 3.4), layout="constrained", sharey=True)
+    for axes, (name, label) in zip(grid, LABELS.items(), strict=True):
+        rows = table[name]
+        centre = [
+            np.sqrt(max(row["low"], 10) * row["high"]) if "snr" in name else (row["low"] + row["high"]) / 2
+            for row in rows
+        ]
+        for key in (key for key in (rows[0] if rows else {}) if key.startswith("completeness")):
+            at = key.removeprefix("completeness_at_").replace("fpr_", "FPR ")
+            axes.plot(centre, [row[key] for row in rows], "o-", ms=4, label=at)
+        for x, row in zip(centre, rows, strict=True):
+            axes.text(x, 0.02, f"{row['n']:,}", fontsize=6, ha="center", color="0.4")
+        ticks = (20, 50, 100, 500) if "snr" in name else (0.3, 0.5, 1, 2)
+        axes.set(xscale="log", xlabel=label, ylim=(0, 1.03), xticks=ticks, xticklabels=[str(tick) for tick in ticks])
+        axes.minorticks_off()
+    grid[0].set_ylabel("completeness")
+    if table["theta_E_1"]:
+        grid[0].legend(fontsize=7)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def told(table: pd.DataFrame, thresholds: Mapping[str, float], prevalence: float) -> plt.Figure:
+    """How well compound lenses are told from single ones, of what the finder takes at a false-positive rate of 1e-2.
+
+    Left, completeness against the share of single lenses taken: ordinary ones, and, dashed, those matched to the compound
+    ones. Right, purity against completeness where a share `prevalence` of all lenses is compound.
+    """
+    scores = scores_by_group(table)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    seen = {name: unseen(group, thresholds["fpr_1e-2"]) for name, group in scores.items()}
+    for name, colour in COLOURS.items():
+        for reference, style in ((SINGLE, "-"), (f"{MATCHED}_of_{name}", "--")):
+            taken, complete = curve(*(values[np.isfinite(values)] for values in (seen[reference], seen[name])))
+            left.step(
+                taken,
+                complete,
+                style,
+                where="post",
+                color=colour,
+                label=name.replace("_", " ") if style == "-" else None,
+            )
+    left.plot([], [], "--", color="0.4", label="against matched single lenses")
+    for rate in (1e-2, 1e-3):
+        left.axvline(rate, color="0.7", ls=":")
+    left.set(
+        xscale="log", xlim=(2e-4, 1), ylim=(0, 1.01), xlabel="share of single lenses taken for compound",
+        ylabel="completeness of the compound lenses found",
+    )  # fmt: skip
+    left.legend(fontsize=7)
+    for at, style in (("fpr_1e-2", "-"), ("fpr_1e-3", "--")):
+        for name, colour in COLOURS.items():
+            taken, complete = curve(*(unseen(scores[group], thresholds[at]) for group in (SINGLE, name)))
+            measured = taken * len(scores[SINGLE]) >= 1  # beyond the last false positive purity is not known
+            purity = [
+                metrics.purity_at_prevalence(c, t, prevalence)
+                for c, t in zip(complete[measured], taken[measured], strict=True)
+            ]
+            label = f"{name.replace('_', ' ')}, finder at {at.replace('fpr_', 'FPR ')}"
+            right.plot(complete[measured], purity, style, color=colour, label=label)
+    right.set(
+        xlim=(0, 1), ylim=(0, 1.01), xlabel="found and told, of all compound lenses",
+        ylabel=f"purity, {prevalence:g} of lenses being compound",
+    )  # fmt: skip
+    right.legend(fontsize=7)
+    return figure
+
+
+def curve(reference: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of `reference` and of `scores` above each threshold out of `reference`, from the highest to the lowest.
+
+    Minus infinity is above none.
+    """
+    thresholds = np.unique(reference[np.isfinite(reference)])[::-1]
+    above = (
+        (len(values) - np.searchsorted(np.sort(values), thresholds, "right")) / max(len(values), 1)
+        for values in (reference, scores)
+    )
+    return tuple(above)
+
+
+def missed(store: ImageStore, table: pd.DataFrame, finder: float, head: float) -> list[Row]:
+    """Rows of pictures: compound lenses that the finder misses or the head takes for single ones, and the reverse.
+
+    Those with the strongest second source come first, of single lenses taken for compound those that score highest. `finder`
+    and `head` are thresholds on the logits, with NaN for `head` only the finder's are drawn; rows without a lens are left out.
+    """
+    family, found, told = table["family"], table["logit"] > finder, table["compound_logit"] > head
+    words = {name: f"{name.replace('_', ' ')}s" for name in COMPOUND}
+    kinds = [(f"{words[name]}\nnot found", (family == name) & ~found, "arc_snr_2") for name in COMPOUND]
+    if not np.isnan(head):
+        kinds += [
+            (f"{words[name]}\ntaken for single", (family == name) & found & ~told, "arc_snr_2") for name in COMPOUND
+        ]
+        kinds.append(("single lenses\ntaken for compound", family.isin(FAMILIES_LENS) & found & told, "compound_logit"))
+    rows = []
+    for name, inside, order in kinds:
+        chosen = table[inside].sort_values(order, ascending=False).head(COLUMNS)
+        if len(chosen):
+            titles = tuple(contact_sheet.title_of(row) for _, row in chosen.iterrows())
+            note = f"{int(inside.sum()):,} in all"
+            rows.append(Row(name, note, store.images(chosen["position"].to_numpy()), titles))
+    return rows

@@ -1,0 +1,177 @@
+"""How well compound lenses are told from single ones, among the lenses that the finder takes.
+
+Finding a compound lens is not yet knowing it for one. What counts is a survey's proportions: compound lenses are one in a
+hundred lenses or fewer, so false positives are ordinary single lenses, and rates are fixed on those of the test split. The
+single lenses matched to the compound ones, the same scenes without the second source, are the hardest and stand beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from lensdream.compound_head.images import COMPOUND
+from lensdream.config import CompoundConfig
+from lensdream.evaluate import metrics, selection
+from lensdream.evaluate.metrics import Interval
+from lensdream.scene import FAMILIES_LENS
+
+FINDER_AT = ("0.5", "fpr_1e-2", "fpr_1e-3")
+"""thresholds of the finder whose lenses are looked at"""
+RATES = {"1e-2": 1e-2, "1e-3": 1e-3}
+"""shares of the single lenses found that may be taken for compound"""
+ALL = "compound"
+"""both families together, as many of each as the store has"""
+SINGLE, MATCHED, CONTROL = "single", "matched_single", "faint_second"
+
+
+def measure(table: pd.DataFrame, thresholds: Mapping[str, float], settings: CompoundConfig) -> dict[str, object]:
+    """The block `compound_head` of `compound-test.json`: a part `found_at_<threshold>` for each of the finder's.
+
+    `table` has the compound split and the lenses of the test split, with columns index, partner, split, family, logit (of
+    the finder), compound_logit, and those in `selection.COMPOUND_EDGES`; `thresholds` are the finder's.
+    """
+    scores = scores_by_group(table)
+    result: dict[str, object] = {"prevalence": settings.prevalence}
+    for at in FINDER_AT:
+        rng = np.random.default_rng(settings.seed)
+        seen = {name: unseen(group, thresholds[at]) for name, group in scores.items()}
+        result[f"found_at_{at}"] = measured(seen, settings, rng)
+    return result
+
+
+def scores_by_group(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Columns logit and compound_logit (N, 2) of each group.
+
+    Groups are each compound family, `matched_single_of_` each, the ordinary single lenses and the control.
+    """
+    family = table["family"]
+    partner = table["partner"].map(table.set_index("index")["family"])
+    groups = {SINGLE: (table["split"] == "test") & family.isin(FAMILIES_LENS), CONTROL: family == CONTROL}
+    groups |= {name: family == name for name in COMPOUND}
+    groups |= {f"{MATCHED}_of_{name}": (family == MATCHED) & (partner == name) for name in COMPOUND}
+    return {name: table.loc[inside, ["logit", "compound_logit"]].to_numpy(float) for name, inside in groups.items()}
+
+
+def unseen(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """The second score (N,) of what the first lets through, minus infinity for what it does not."""
+    return np.where(scores[:, 0] > threshold, scores[:, 1], -np.inf)
+
+
+def measured(seen: Mapping[str, np.ndarray], settings: CompoundConfig, rng: np.random.Generator) -> dict[str, object]:
+    """Numbers of one threshold of the finder: of the groups' scores, minus infinity for lenses that it misses."""
+    found = {name: scores[np.isfinite(scores)] for name, scores in seen.items()}
+    single = found[SINGLE]
+    measurable = {name: rate for name, rate in RATES.items() if len(single) * rate >= 1}
+    points = {name: metrics.threshold_at_fpr(single, rate) for name, rate in measurable.items()}
+    block: dict[str, object] = {"n_single": len(single)}
+    block |= {f"threshold_fpr_{name}": points.get(name, float("nan")) for name in RATES}
+    for family in (*COMPOUND, ALL):
+        parts = COMPOUND if family == ALL else (family,)
+        groups = {
+            SINGLE: seen[SINGLE],
+            MATCHED: np.concatenate([seen[f"{MATCHED}_of_{part}"] for part in parts]),
+            ALL: np.concatenate([seen[part] for part in parts]),
+        }
+        intervals = metrics.bootstrap_groups(
+            lambda drawn: told(drawn, settings.prevalence), groups, settings.bootstrap, rng
+        )
+        block[family] = {"n": int(np.isfinite(groups[ALL]).sum())} | {
+            name: value if is_measurable(name, groups) else dict.fromkeys(value, float("nan"))
+            for name, value in intervals.items()
+        }
+    found[MATCHED] = np.concatenate([found[f"{MATCHED}_of_{name}"] for name in COMPOUND])
+    for name in (MATCHED, CONTROL):
+        block[name] = {"n": len(found[name])} | {
+            f"taken_at_fpr_{rate}": metrics.share_with_interval(
+                found[name] > points[rate] if rate in points else np.array([]), settings.bootstrap, rng
+            )
+            for rate in RATES
+        }
+    return block
+
+
+def told(seen: Mapping[str, np.ndarray], prevalence: float) -> dict[str, float]:
+    """Numbers of scores (N,) of single, matched single and compound lenses, minus infinity for those not found.
+
+    `completeness` is of the compound lenses found, `found_and_told` of all there are. Purity is that of what finder and head
+    both take, where a share `prevalence` of all lenses is compound; NaN stands for what is not defined.
+    """
+    finite = {name: scores[np.isfinite(scores)] for name, scores in seen.items()}
+    values = {
+        "auroc": outscoring(finite[ALL], finite[SINGLE]),
+        "auroc_matched": outscoring(finite[ALL], finite[MATCHED]),
+    }
+    for name, rate in RATES.items():
+        threshold = metrics.threshold_at_fpr(finite[SINGLE], rate)
+        both = share_above(seen[ALL], threshold)
+        false = rate * len(finite[SINGLE]) / max(len(seen[SINGLE]), 1)
+        values[f"completeness_at_fpr_{name}"] = share_above(finite[ALL], threshold)
+        values[f"found_and_told_at_fpr_{name}"] = both
+        values[f"purity_at_fpr_{name}"] = metrics.purity_at_prevalence(both, false, prevalence)
+    for name, rate in RATES.items():
+        threshold = metrics.threshold_at_fpr(finite[MATCHED], rate)
+        values[f"completeness_at_matched_fpr_{name}"] = share_above(finite[ALL], threshold)
+    return values
+
+
+def is_measurable(name: str, groups: Mapping[str, np.ndarray]) -> bool:
+    """Whether a number of `told` is of a rate at which at least one of the single lenses found may be taken."""
+    reference = groups[MATCHED if "_matched_fpr_" in name else SINGLE]
+    _, fixed, rate = name.rpartition("fpr_")
+    return not fixed or RATES[rate] * int(np.isfinite(reference).sum()) >= 1
+
+
+def share_above(scores: np.ndarray, threshold: float) -> float:
+    """Share of scores above a threshold; NaN without scores or threshold."""
+    return float((scores > threshold).mean()) if len(scores) and not np.isnan(threshold) else float("nan")
+
+
+def outscoring(scores: np.ndarray, others: np.ndarray) -> float:
+    """Area under the ROC curve: the chance that one of the scores is above one of the others, ties half; NaN without."""
+    labels = np.repeat([1, 0], [len(scores), len(others)])
+    return metrics.auroc(np.concatenate([scores, others]), labels)
+
+
+def completeness(table: pd.DataFrame, finder: float, block: Mapping[str, float]) -> dict[str, list[dict]]:
+    """Share told, of the compound lenses above the finder's threshold, in bins of what they are like.
+
+    `block` is that of the same threshold in what `measure` gives.
+    """
+    found = table[table["family"].isin(COMPOUND) & (table["logit"] > finder)]
+    points = {f"fpr_{rate}": block[f"threshold_fpr_{rate}"] for rate in RATES}
+    known = {at: point for at, point in points.items() if not np.isnan(point)}
+    return selection.binned(
+        found[list(selection.COMPOUND_EDGES)], selection.COMPOUND_EDGES, found["compound_logit"].to_numpy(float), known
+    )
+
+
+def report(block: Mapping[str, object]) -> str:
+    """The table that the stage prints."""
+    lines = []
+    for at in FINDER_AT:
+        part = block[f"found_at_{at}"]
+        lines.append(
+            f"compound or single, of the lenses that the finder takes at {at.replace('fpr_', 'FPR ')}: "
+            f"{part['n_single']} ordinary single ones; prevalence {block['prevalence']:g}"
+        )
+        lines.append(
+            f"  {'':14s} {'n':>6s} {'AUROC':>7s} {'matched':>8s}"
+            + "".join(f"{f'{word} {rate}':>19s}" for rate in RATES for word in ("completeness", "purity"))
+        )
+        for name in (*COMPOUND, ALL):
+            row = part[name]
+            lines.append(
+                f"  {name:14s} {row['n']:6d} {row['auroc']['value']:7.4f} {row['auroc_matched']['value']:8.4f}"
+                + "".join(
+                    f"{short(row[f'{key}_at_fpr_{rate}']):>19s}" for rate in RATES for key in ("completeness", "purity")
+                )
+            )
+    return "\n".join(lines)
+
+
+def short(value: Interval) -> str:
+    """Write a share and its interval with two decimals."""
+    return "-" if np.isnan(value["value"]) else f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
