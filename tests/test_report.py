@@ -19,9 +19,10 @@ from lensdream import config
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
-from lensdream.evaluate import compound, shortcuts, survey_test
+from lensdream.evaluate import compound, compound_head, shortcuts, survey_test
 from lensdream.evaluate import stage as evaluate_stage
 from lensdream.explain.measure import score_maps
+from lensdream.files import without_nan
 from lensdream.paths import Paths
 from lensdream.report import families, finder, others, stage
 from lensdream.report.page import Explanations, Measured, captioned
@@ -143,10 +144,21 @@ def survey_tested() -> dict:
 
 
 def compound_tested() -> dict:
+    """`compound-test.json` as its stage writes it, of made-up scores; few single lenses are found."""
+    settings = CompoundConfig(bootstrap=20, seed=0, prevalence=0.01, batch_size=8)
     table = truth_table()
     table = table[table["split"] == "compound"].assign(logit=1.0)
     thresholds = {"0.5": 0.0, "fpr_1e-2": 0.5, "fpr_1e-3": 2.0, "fpr_1e-4": math.nan}
-    return compound.measure(table, thresholds, CompoundConfig(bootstrap=20, seed=0, prevalence=0.01, batch_size=8))
+    single = pd.DataFrame(
+        {"index": np.arange(900, 1050), "partner": -1, "split": "test", "family": "lens", "logit": 1.0}
+    )
+    both = pd.concat([table, single], ignore_index=True)
+    both = both.assign(compound_logit=np.arange(len(both))[::-1] + 0.5)
+    told = compound_head.measure(both, thresholds, settings)
+    told["selection_function"] = compound_head.completeness(both, 0.5, told["found_at_fpr_1e-2"])
+    bins = [{"low": 0.4, "high": 0.6, "n": 77, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
+    sections = {"selection_function": {"theta_E_2": bins}, "compound_head": told}
+    return without_nan(compound.measure(table, thresholds, settings) | sections)
 
 
 def explained() -> dict:
@@ -205,6 +217,7 @@ def all_metrics() -> dict:
             "best_epoch": 1, "epochs": 2, "validation_loss": 0.3, "validation_auroc": 0.95, "images_per_second": 224.8,
             "seconds": 42.0, "parameters": 622017,
         },
+        "train-compound": {"epochs": 8, "seconds": 150.0, "compound_lenses": 7200, "single_lenses_an_epoch": 14400},
         "evaluate": evaluated(),
         "survey-test": survey_tested(),
         "compound-test": compound_tested(),
@@ -232,7 +245,8 @@ def made(tmp_path_factory):
     )
     for name in ("population/forecast", "population/counts", "train/losses", "evaluate/roc", "evaluate/scores",
                  "survey-test/scores", "survey-test/atlas",
-                 "evaluate/selection", "evaluate/reliability", "compound-test/scores", "explain/occlusion-star",
+                 "evaluate/selection", "evaluate/reliability", "compound-test/scores", "compound-test/selection",
+                 "compound-test/told", "compound-test/told-selection", "compound-test/missed", "explain/occlusion-star",
                  "explain/occlusion-lens", "explain/dream-lens", "explain/ablation",
                  "explain/ablation-lens", "explain/sanity",
                  "explain/removal"):  # fmt: skip
@@ -256,7 +270,7 @@ def written(root) -> Read:
 def test_page_holds_everything_and_loads_nothing(made, capsys):
     stage.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
-    n_pictures = 10 + 7 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    n_pictures = 14 + 7 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
     assert len(page.sources) == n_pictures
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
@@ -271,6 +285,8 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
         "occlusion zero", "guided grad cam", "towards non-lens", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
         "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
         "240 non-lenses are too few to measure a rate of 1e-3", "purity, 0.001 of all being lenses",
+        "0.4 to 0.6", "S/N of source 2 in VIS", "in 8 epochs and 2 min 30 s, from 7,200 compound lenses of its own",
+        "both, finder at FPR 1e-2", "Where a share of 0.01 of all lenses is compound",
         "arcs removed from 30 lenses", "without VIS", "Y, J and H in another order",
         "MLflow has no finished run", "not a git repository",
     ):  # fmt: skip

@@ -46,6 +46,9 @@ SELECTED_BY = {
     "arc_snr": "S/N of the arcs in VIS",
     "magnitude_lensed_source_VIS": "lensed source, VIS [AB mag]",
     "magnitude_lens_VIS": "deflector, VIS [AB mag]",
+    "theta_E_1": "Einstein radius for source 1 [arcsec]",
+    "theta_E_2": "Einstein radius for source 2 [arcsec]",
+    "arc_snr_2": "S/N of source 2 in VIS",
 }
 
 COMPOUND_ORDER = (

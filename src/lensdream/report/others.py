@@ -23,7 +23,7 @@ from lensdream.report.table import (
     word,
 )
 
-SPLITS = ("train", "validation", "test", "compound")
+SPLITS = ("train", "compound_train", "validation", "test", "compound")
 
 LENS_QUANTITIES = {quantity.name: quantity.label for quantity in FORECAST}
 

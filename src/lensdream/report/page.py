@@ -15,7 +15,7 @@ import pandas as pd
 from lensdream.observe.bands import Origin
 from lensdream.paths import Paths
 from lensdream.provenance import GitState
-from lensdream.report import finder, others, survey
+from lensdream.report import compound_head, finder, others, survey
 from lensdream.report.families import FAMILIES, WITH_ARCS
 from lensdream.report.table import count, decimal, duration, percent_interval
 
@@ -23,6 +23,7 @@ COMMANDS = {
     "population": "population",
     "simulate": "simulate",
     "train": "train",
+    "train-compound": "train-compound",
     "evaluate": "evaluate",
     "survey-test": "survey-test",
     "compound-test": "compound",
@@ -44,7 +45,18 @@ SURVEY_FIGURES = {
     "above the threshold of 1e-2. The dotted lines are the thresholds.",
     "atlas": "The highest-scoring non-lenses, in the order of their logits, framed by family.",
 }
-COMPOUND_FIGURES = {"scores": "Scores of compound lenses and of the single lenses matched to them."}
+COMPOUND_FIGURES = {
+    "scores": "Scores of compound lenses and of the single lenses matched to them.",
+    "selection": "Completeness of compound lenses against what they are like, with the number of lenses in each bin.",
+}
+TOLD_FIGURES = {
+    "told": "Left: compound lenses told against single ones taken, of the lenses that the finder takes at FPR 1e-2. Right: "
+    "purity against completeness, of all compound lenses, those not found included.",
+    "told-selection": "Share of the compound lenses found that are told, against what they are like, at two rates of ordinary "
+    "single lenses taken.",
+    "missed": "Compound lenses that the finder misses at FPR 1e-2, those it finds that are taken for single, and single ones "
+    "taken for compound, at a rate of 1e-2. The strongest second sources come first, of single lenses the highest scores.",
+}
 POPULATION_FIGURES = {
     "forecast": "The detectable lenses that were drawn, beside the percentiles 16, 50 and 84 of the forecast of Collett 2015.",
     "counts": "The galaxies that scenes are made of, beside the published counts.",
@@ -61,6 +73,7 @@ class Measured:
     population: Mapping
     simulate: Mapping
     train: Mapping
+    train_compound: Mapping
     evaluate: Mapping
     survey_test: Mapping
     compound: Mapping
@@ -203,6 +216,7 @@ def render(
 def _values(measured: Measured, paths: Paths) -> dict[str, object]:
     """Everything that comes out of metrics and figures, under the names that the template uses."""
     evaluate, observe, explain = measured.evaluate, measured.observe, measured.explain
+    told = measured.compound["compound_head"]
     return {
         "summary": summary(measured),
         "beside_poster": finder.beside_poster(evaluate, measured.compound),
@@ -228,7 +242,14 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "brightness": survey.brightness(measured.survey_test),
         "band_checks": survey.bands(measured.survey_test),
         "compound": finder.compound(measured.compound),
+        "compound_selection": finder.selection(measured.compound),
         "compound_pictures": captioned(paths.figures / "compound-test", COMPOUND_FIGURES),
+        "told_learnt": compound_head.learnt(measured.train_compound),
+        "told_summary": compound_head.summary(told),
+        "told": compound_head.told(told),
+        "mistaken": compound_head.mistaken(told),
+        "told_selection": finder.selection(told),
+        "told_pictures": captioned(paths.figures / "compound-test", TOLD_FIGURES),
         "training": others.training(measured.train),
         "epochs": others.epochs(measured.epochs),
         "train_pictures": captioned(paths.figures / "train", TRAIN_FIGURES),

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from lensdream.paths import Paths
 from lensdream.report.finder import COMPOUND_NAMES, SCORES, networks
-from lensdream.report.table import Table, count, decimal, interval
+from lensdream.report.table import NOTHING, Table, count, decimal, interval
 
 SCALES = ("quick", "poster")
 BEGIN, END = "<!-- numbers, by `lensdream readme` -->", "<!-- end of the numbers -->"
 AT = ("0.5", "fpr_1e-2", "fpr_1e-3")
+TOLD = {"completeness": "completeness", "purity": "purity where 1 lens in 100 is compound,"}
 COMPOUND = ("compound_arc", "matched_single_of_compound_arc", "double_ring", "matched_single_of_double_ring")
 
 
@@ -59,7 +60,23 @@ def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], tra
             for name in COMPOUND
         ),
     ]
+    if any("compound_head" in measured for measured in compound.values()):
+        rows += [
+            row(
+                f"compound lenses among those found at FPR 1e-2, told from single ones: {words} at {rate}",
+                lambda s, key=f"{key}_at_fpr_{rate}": told(compound[s], key),
+            )
+            for key, words in TOLD.items()
+            for rate in ("1e-2", "1e-3")
+        ]
     return Table(("", *SCALES), tuple(rows))
+
+
+def told(compound: Mapping, key: str) -> str:
+    """Give a number of the compound head, a dash where the scale has none or too few single lenses for it."""
+    if "compound_head" not in compound:
+        return NOTHING
+    return interval(compound["compound_head"]["found_at_fpr_1e-2"]["compound"][key], 3)
 
 
 def rewritten(page: str, between: str) -> str:

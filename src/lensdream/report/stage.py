@@ -10,7 +10,7 @@ from lensdream.dataset import ImageStore
 from lensdream.files import write_whole
 from lensdream.paths import Paths
 from lensdream.provenance import git_state
-from lensdream.report import families, finder, survey
+from lensdream.report import compound_head, families, finder, survey
 from lensdream.report.page import Measured, Picture, render
 from lensdream.report.table import Table
 
@@ -42,7 +42,7 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def tables(measured: Measured) -> list[Table]:
-    """Choose what the terminal shows: main scores, networks, families, the survey's thresholds, compound test."""
+    """Choose what the terminal shows: main scores, networks, families, the survey's thresholds, compound test and head."""
     main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.PEERS}
     evaluate = measured.evaluate
     return [
@@ -51,4 +51,5 @@ def tables(measured: Measured) -> list[Table]:
         finder.families(evaluate),
         survey.rates(measured.survey_test),
         finder.compound(measured.compound),
+        compound_head.told(measured.compound["compound_head"]),
     ]

@@ -1,0 +1,76 @@
+"""How well compound lenses are told from single ones: the tables out of the block `compound_head` of `compound-test.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lensdream.report.finder import COMPOUND_NAMES
+from lensdream.report.table import Table, count, decimal, duration, percent_interval
+
+FINDER_AT = {"0.5": "a score of 0.5", "fpr_1e-2": "FPR 1e-2", "fpr_1e-3": "FPR 1e-3"}
+TOLD = ("compound_arc", "double_ring", "compound")
+NAMES = COMPOUND_NAMES | {"compound": "both", "matched_single": "single lenses matched to them"}
+RATES = ("1e-2", "1e-3")
+
+
+def told(head: Mapping) -> Table:
+    """Give what is told of the lenses that the finder takes, and how pure it is in a survey."""
+
+    def cells(part: Mapping, name: str) -> tuple[str, ...]:
+        row = part[name]
+        rates = (
+            text
+            for rate in RATES
+            for text in (
+                percent_interval(row[f"completeness_at_fpr_{rate}"]),
+                percent_interval(row[f"purity_at_fpr_{rate}"]),
+            )
+        )
+        return (count(row["n"]), decimal(row["auroc"]["value"], 3), decimal(row["auroc_matched"]["value"], 3), *rates)
+
+    rows = tuple(
+        (f"{NAMES[name]}, finder at {words}", *cells(head[f"found_at_{at}"], name))
+        for at, words in FINDER_AT.items()
+        for name in TOLD
+    )
+    columns = (text for rate in RATES for text in (f"told at {rate}", f"purity at {rate}"))
+    return Table(("of the lenses found", "images", "AUROC", "AUROC, matched", *columns), rows)
+
+
+def mistaken(head: Mapping) -> Table:
+    """Give how many of the hardest lenses are taken for compound at the same thresholds, and what is told against them."""
+
+    def row(at: str, words: str) -> tuple[str, ...]:
+        part = head[f"found_at_{at}"]
+        taken = (
+            percent_interval(part[name][f"taken_at_fpr_{rate}"])
+            for name in ("matched_single", "faint_second")
+            for rate in RATES
+        )
+        told = percent_interval(part["compound"]["completeness_at_matched_fpr_1e-2"])
+        return (f"finder at {words}", count(part["n_single"]), *taken, told)
+
+    columns = (f"{name} taken at {rate}" for name in ("matched", "second too faint:") for rate in RATES)
+    head_row = ("of the lenses found", "ordinary single lenses", *columns, "told where 1e-2 of the matched are taken")
+    return Table(head_row, tuple(row(at, words) for at, words in FINDER_AT.items()))
+
+
+def learnt(train: Mapping) -> str:
+    """Tell what it learnt from, in a sentence."""
+    return (
+        f"It starts from the finder's weights and learns, in {train['epochs']} epochs and {duration(train['seconds'])}, from "
+        f"{count(train['compound_lenses'])} compound lenses of its own, the single lenses matched to them, and "
+        f"{count(train['single_lenses_an_epoch'])} ordinary single lenses an epoch."
+    )
+
+
+def summary(head: Mapping) -> str:
+    """Say the main numbers in a sentence."""
+    row = head["found_at_fpr_1e-2"]["compound"]
+    return (
+        f"Of the compound lenses that the finder takes at a false-positive rate of 1e-2, "
+        f"{percent_interval(row['completeness_at_fpr_1e-2'])} are told at a rate of 1e-2 of the ordinary single lenses and "
+        f"{percent_interval(row['completeness_at_fpr_1e-3'])} at 1e-3. Where a share of {head['prevalence']:g} of all lenses "
+        f"is compound, what is taken is then pure to {percent_interval(row['purity_at_fpr_1e-2'])} and to "
+        f"{percent_interval(row['purity_at_fpr_1e-3'])}."
+    )
