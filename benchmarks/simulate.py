@@ -119,7 +119,8 @@ def _rounded(value: float | str | None) -> float | str | None:
 
 def _mix(population: PopulationConfig, n: int, compound: int = 0) -> PopulationConfig:
     """The training mix of n scenes, with as many of each compound family as asked for."""
-    none = dict.fromkeys(("validation", "test", "undetectable", "faint_second"), 0)
+    others = "validation", "test", "undetectable", "faint_second", "compound_arc_train", "double_ring_train"
+    none = dict.fromkeys(others, 0)
     return dataclasses.replace(population, train=n, compound_arc=compound, double_ring=compound, **none)
 
 

@@ -23,6 +23,7 @@ PARAMS = Path(__file__).parents[1] / "params.yaml"
 POPULATION = dataclasses.replace(
     config.load("population", PopulationConfig, "quick", PARAMS),
     train=30, validation=12, test=12, undetectable=3, compound_arc=2, double_ring=2, faint_second=2,
+    compound_arc_train=2, double_ring_train=1,
 )  # fmt: skip
 SIMULATE = SimulateConfig(
     stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=4, workers=2, renderer="lensdream"
@@ -67,11 +68,14 @@ def test_a_population_is_what_was_asked_for(few_pools):
     assert counts["test/undetectable"] == 3
     assert counts["compound/matched_single"] == 6
     assert counts["compound/faint_second"] == 2
+    assert {name: n for name, n in counts.items() if name.startswith("compound_train")} == {
+        "compound_train/compound_arc": 2, "compound_train/double_ring": 1, "compound_train/matched_single": 3,
+    }  # fmt: skip
     table = scenes.scenes
     assert table["index"].tolist() == list(range(len(table)))
     assert scenes.components["scene"].is_monotonic_increasing
-    assert table["seed"].nunique() == len(table) - counts["compound/matched_single"] - sum(
-        counts.get(f"{split}/elliptical", 0) for split in ("train", "validation", "test")
+    assert table["seed"].nunique() == len(table) - sum(
+        n for key, n in counts.items() if key.endswith(("/matched_single", "/elliptical"))
     )
     paired = table[table["partner"] >= 0]
     partners = table.loc[paired["partner"]]
@@ -101,7 +105,10 @@ def test_more_controls_than_lenses_leave_some_without_a_partner(pools):
 
 
 def test_nothing_asked_for_is_nothing_drawn(few_pools):
-    numbers = ("train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second")
+    numbers = (
+        "train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second",
+        "compound_arc_train", "double_ring_train",
+    )  # fmt: skip
     scenes = stage.draw_scenes(dataclasses.replace(POPULATION, **dict.fromkeys(numbers, 0)), 1)
     assert len(scenes) == len(scenes.components) == 0
     assert stage.summary(scenes)["counts"] == {}

@@ -112,7 +112,7 @@ def test_compound_lenses_have_the_geometry_of_their_family(pools, family):
     rng = np.random.default_rng(2)
     pairs = []
     while len(pairs) < 3:
-        pairs += lenses.draw_compound(SETTINGS, pools, rng, family)
+        pairs += lenses.draw_compound(SETTINGS, pools, "compound", rng, family)
     scenes = assemble([compound for compound, _ in pairs])
     table = scenes.scenes
     assert (table["family"] == family.name).all()

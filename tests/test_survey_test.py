@@ -26,9 +26,8 @@ from lensdream.survey import EUCLID, Band
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 NUMBERS = {"train": 8, "validation": 0, "test": 40, "undetectable": 0, "compound_arc": 0, "double_ring": 0}
-POPULATION = dataclasses.replace(
-    config.load("population", PopulationConfig, "quick", PARAMS), **NUMBERS, faint_second=0
-)
+NONE = dict.fromkeys(("faint_second", "compound_arc_train", "double_ring_train"), 0)
+POPULATION = dataclasses.replace(config.load("population", PopulationConfig, "quick", PARAMS), **NUMBERS, **NONE)
 SIMULATE = SimulateConfig(
     stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=50, chunk=4, workers=1, renderer="lensdream"
 )

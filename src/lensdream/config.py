@@ -101,6 +101,8 @@ class PopulationConfig(NonLensShares):
     compound_arc: int = bounded(0, 10**8)
     double_ring: int = bounded(0, 10**8)
     faint_second: int = bounded(0, 10**8)
+    compound_arc_train: int = bounded(0, 10**8)
+    double_ring_train: int = bounded(0, 10**8)
 
     def __post_init__(self) -> None:
         """Check what no single bound can."""

@@ -11,6 +11,7 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 256, device: tor
     model.eval()
     with torch.inference_mode():
         found = [
-            model(batch.float().to(device, memory_format=torch.channels_last)).cpu() for batch in images.split(batch_size)
+            model(batch.float().to(device, memory_format=torch.channels_last)).cpu()
+            for batch in images.split(batch_size)
         ]
     return torch.cat(found) if found else torch.empty(0)

@@ -35,8 +35,8 @@ LARGEST_OFFSET = 0.75
 """of a source from the axis, in Einstein radii: beyond it a magnification of 3 is out of reach"""
 RING_OFFSET = 0.06
 """scale of the offset of a double ring's sources [arcsec]"""
-PROPOSALS = {1: 4000, 2: 20000}
-"""of a round, by its number of sources: some 40 lenses, some 10 compound ones"""
+PROPOSALS = {1: 3000, 2: 20000}
+"""of a round, by its number of sources: some 30 lenses, some 10 compound ones"""
 OPTIMISM = 2.0
 """by how much a proposal's estimated S/N exceeds the measured one; 4 in 1,000 detectable lenses have less"""
 SMALLEST_REDSHIFT_GAP = 0.1
@@ -48,7 +48,7 @@ DETECTION_FRAME = Frame(
 )
 """coarse: but at one sample a pixel the magnification of sources smaller than 0.05 arcsec is off by 20 to 90 %"""
 NARROW_FRAME = replace(DETECTION_FRAME, stamp=32, fine_width=28)
-"""for scenes whose arcs it holds: more than half of them, at less than half of the cost"""
+"""for scenes whose arcs it holds: nearly half of them, at less than half of the cost"""
 DETECTION_CHUNK = 64
 """scenes looked at together"""
 
@@ -111,12 +111,12 @@ COMPOUND_FAMILIES = {
 
 
 def draw_compound(
-    config: PopulationConfig, pools: Pools, rng: np.random.Generator, family: CompoundFamily
+    config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, family: CompoundFamily
 ) -> list[tuple[Draft, Draft]]:
     """One round of proposals: (compound lens, its matched single lens)."""
     dimmest = config.minimum_arc_snr * np.array([[1.0], [family.dimmest_second]])
     chosen = _propose(pools, rng, 2, dimmest, family.offset, family.in_arcsec)
-    drafts = [_lens(config, pools, "compound", rng, *proposal) for proposal in chosen]
+    drafts = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
     if not drafts:
         return []
     scenes = assemble(drafts)

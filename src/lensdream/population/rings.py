@@ -2,7 +2,9 @@
 
 Hoag-type: a round old core and a detached ring of young stars; collisional: a galaxy that another fell through;
 resonant: rings at the end of a bar and around the disc; polar: a ring of accreted gas across an old galaxy.
-Families and their proportions after Buta & Combes 1996, Fund. Cosmic Phys. 17, 95.
+Families after Buta & Combes 1996, Fund. Cosmic Phys. 17, 95. In nature nine of ten are resonant and Hoag's kind is one galaxy
+in a thousand; the rare ones are drawn in larger numbers here, as they look most like lenses, but not so large that a network
+takes every full ring around a round core for one of them: lenses have such rings too.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def add_ring_galaxy(draft: Draft, old: Body, young: np.ndarray, rng: np.random.G
     young (band,): the light that `old` would have, were all its stars young; of the same VIS flux.
     """
     kinds = (_add_hoag, _add_collisional, _add_resonant, _add_polar)
-    kinds[rng.choice(4, p=[0.35, 0.25, 0.3, 0.1])](draft, old, replace(old, flux=young), rng)
+    kinds[rng.choice(4, p=[0.12, 0.22, 0.56, 0.1])](draft, old, replace(old, flux=young), rng)
 
 
 def _radius(body: Body, rng: np.random.Generator) -> float:

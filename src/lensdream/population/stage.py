@@ -29,6 +29,8 @@ MOST_BARREN = 200
 """rounds in a row that may give nothing"""
 (LENS,) = FAMILIES_LENS
 CONTROL = FAMILIES_NON_LENS[0]
+COMPOUND_TRAIN = "compound_train"
+"""split of compound lenses that tell them from single ones is learned on; of the training split's galaxies"""
 _worker: dict[str, object] = {}
 
 
@@ -66,7 +68,7 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def draw_scenes(settings: PopulationConfig, workers: int, pools: Pools | None = None) -> Scenes:
-    """All scenes of a scale, in the order train, validation, test, undetectable, compound."""
+    """All scenes of a scale, in the order train, validation, test, undetectable, compound, compound_train."""
     tasks, pools = lots(settings), pools or draw_all_pools(settings)
     with worker_map(0 if workers == 1 else workers, start_worker, (settings, pools)) as ordered:
         return joined(tqdm(ordered(draw_lot, tasks), total=len(tasks), desc="lots of scenes", leave=False))
@@ -116,6 +118,8 @@ def lots(settings: PopulationConfig) -> list[Lot]:
     tasks += _cut(FAMILY_UNDETECTABLE, "test", settings.undetectable)
     for family in lenses.COMPOUND_FAMILIES:
         tasks += _cut(family, "compound", getattr(settings, family))
+    tasks += _cut("compound_arc", COMPOUND_TRAIN, settings.compound_arc_train)
+    tasks += _cut("double_ring", COMPOUND_TRAIN, settings.double_ring_train)
     return tasks
 
 
@@ -162,7 +166,8 @@ def start_worker(settings: PopulationConfig, pools: Pools) -> None:
     """Prepare this process for `draw_lot`."""
     torch.set_num_threads(1)
     _worker["settings"] = settings
-    _worker["pools"] = {name: pools.split(name) for name in SHARES}
+    parts = {name: pools.split(name) for name in SHARES}
+    _worker["pools"] = parts | {COMPOUND_TRAIN: parts["train"]}
 
 
 def draw_lot(lot: Lot) -> Scenes:
@@ -187,7 +192,7 @@ def _undetectable(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.ra
 def _compound(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
     """Compound lenses, then the single lenses matched to them."""
     family = lenses.COMPOUND_FAMILIES[lot.family]
-    pairs = _gather(lot.family, lot.n, lambda: lenses.draw_compound(settings, pools, rng, family))
+    pairs = _gather(lot.family, lot.n, lambda: lenses.draw_compound(settings, pools, lot.split, rng, family))
     return _paired([compound for compound, _ in pairs], [single for _, single in pairs])
 
 
