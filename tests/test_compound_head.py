@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from lensdream import config
 from lensdream.compound_head import images, stage
 from lensdream.compound_head.network import FOLDER, read_head, started_from, trainee
 from lensdream.config import CompoundHeadConfig
@@ -18,9 +21,11 @@ from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
 from lensdream.networks.model_file import images_trained_on
 from lensdream.paths import Paths
+from lensdream.population import stage as population
 from lensdream.survey import EUCLID, Band
 from lensdream.train import fit
 
+ROOT = Path(__file__).parents[1]
 SETTINGS = CompoundHeadConfig(
     seed=3, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, label_smoothing=0.0, averaging=0.8,
@@ -121,6 +126,20 @@ def test_no_single_lens_or_all_there_are(per_compound, n, paths):
     assert len(validation) == 8 + (12 if n else 0)
 
 
+def test_the_population_draws_such_pairs(few_pools):
+    wanted = {"compound_arc_train": 2, "double_ring_train": 1, "sky_area": 0.02}
+    none = dict.fromkeys(
+        ("train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second"), 0
+    )
+    settings = config.load("population", config.PopulationConfig, "quick", ROOT / "params.yaml")
+    scenes = population.draw_scenes(dataclasses.replace(settings, **none, **wanted), 1).scenes
+    pairs = images.pairs_of(SimpleNamespace(truth=scenes, folder="drawn"))
+    assert scenes["family"].iloc[pairs[:, 0]].tolist() == ["compound_arc", "compound_arc", "double_ring"]
+    assert (scenes["theta_E_2"].iloc[pairs[:, 0]] > 0).all()
+    same = ["theta_E_1", "z_lens", "z_source_1", "mass_x", "psf", "seed"]
+    assert np.array_equal(scenes[same].iloc[pairs[:, 0]], scenes[same].iloc[pairs[:, 1]])
+
+
 def test_another_start_or_other_images_are_another_training(paths, tmp_path):
     store = write_store(paths, truth_of())
     other = write_store(Paths("other", tmp_path), truth_of(n_train=41))
@@ -133,7 +152,7 @@ def test_another_start_or_other_images_are_another_training(paths, tmp_path):
 @pytest.mark.parametrize("n_pairs", [0, 1])
 def test_a_store_without_compound_scenes_to_learn_from_names_the_remedy(n_pairs, paths):
     store = write_store(paths, truth_of(n_pairs=n_pairs))
-    found = f"compound_train of {paths.images} has {n_pairs} compound lenses, at least 2 .* run population and simulate again"
+    found = f"compound_train of {paths.images} has {n_pairs} compound lenses, at least 2 .* raise population.compound_arc_train"
     with pytest.raises(ValueError, match=found):
         images.lesson(store, SETTINGS, "start")
 

@@ -16,7 +16,8 @@ from lensdream.dataset.labelled import LabelledImages
 from lensdream.scene import FAMILIES_LENS
 
 SPLIT = "compound_train"
-"""compound scenes of its own, of the galaxies of the training split: none of the compound test's is learnt from"""
+"""compound scenes of its own, of the galaxies of the training split: none of the compound test's is learnt from. The name
+is that of `population.stage`, which would bring SkyPy"""
 COMPOUND = ("compound_arc", "double_ring")
 """families that it has to tell, label 1 here; every other lens is a single one, label 0"""
 
@@ -87,9 +88,7 @@ def pairs_of(store: ImageStore) -> np.ndarray:
     Raises `ValueError` with the remedy where there are none, too few to hold one out, or some without a partner.
     """
     truth = store.truth
-    again = (
-        "set the compound scenes to learn from under population in params.yaml and run population and simulate again"
-    )
+    again = "raise population.compound_arc_train and population.double_ring_train, run population and simulate again"
     compound = np.flatnonzero((truth["split"] == SPLIT) & truth["family"].isin(COMPOUND))
     if len(compound) < 2:
         raise ValueError(

@@ -41,9 +41,9 @@ def selection(table: Mapping[str, list[dict]], title: str) -> plt.Figure:
             at = key.removeprefix("completeness_at_").replace("fpr_", "FPR ")
             axes.plot(centre, [row[key] for row in rows], "o-", ms=4, label=at)
         for x, row in zip(centre, rows, strict=True):
-            axes.text(x, 0.02, f"{row['n']:,}", fontsize=6, ha="center", color="0.4")
+            axes.text(x, -0.07, f"{row['n']:,}", fontsize=6, ha="center", color="0.4")
         ticks = (20, 50, 100, 500) if "snr" in name else (0.3, 0.5, 1, 2)
-        axes.set(xscale="log", xlabel=label, ylim=(0, 1.03), xticks=ticks, xticklabels=[str(tick) for tick in ticks])
+        axes.set(xscale="log", xlabel=label, ylim=(-0.1, 1.03), xticks=ticks, xticklabels=[str(tick) for tick in ticks])
         axes.minorticks_off()
     grid[0].set_ylabel("completeness")
     if table["theta_E_1"]:
@@ -121,10 +121,8 @@ def missed(store: ImageStore, table: pd.DataFrame, finder: float, head: float) -
     words = {name: f"{name.replace('_', ' ')}s" for name in COMPOUND}
     kinds = [(f"{words[name]}\nnot found", (family == name) & ~found, "arc_snr_2") for name in COMPOUND]
     if not np.isnan(head):
-        kinds += [
-            (f"{words[name]}\ntaken for single", (family == name) & found & ~told, "arc_snr_2") for name in COMPOUND
-        ]
-        kinds.append(("single lenses\ntaken for compound", family.isin(FAMILIES_LENS) & found & told, "compound_logit"))
+        kinds += [(f"{words[name]}\ncalled single", (family == name) & found & ~told, "arc_snr_2") for name in COMPOUND]
+        kinds.append(("single lenses\ncalled compound", family.isin(FAMILIES_LENS) & found & told, "compound_logit"))
     rows = []
     for name, inside, order in kinds:
         chosen = table[inside].sort_values(order, ascending=False).head(COLUMNS)
