@@ -1,11 +1,12 @@
 """The README's numbers are those of the committed metrics."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from lensdream.report.readme import BEGIN, END, numbers, rewritten
-from lensdream.report.table import Table
+from lensdream.report.readme import BEGIN, END, SCALES, numbers, rewritten, scales
+from lensdream.report.table import NOTHING, Table
 
 ROOT = Path(__file__).parents[1]
 
@@ -13,6 +14,24 @@ ROOT = Path(__file__).parents[1]
 def test_the_readme_holds_the_committed_metrics():
     page = (ROOT / "README.md").read_text()
     assert rewritten(page, numbers(ROOT)) == page, "run `lensdream readme`"
+
+
+def test_telling_compound_lenses_has_rows_as_soon_as_a_scale_has_measured_it():
+    evaluate, compound, train = (
+        {scale: json.loads((ROOT / "metrics" / scale / f"{stage}.json").read_text()) for scale in SCALES}
+        for stage in ("evaluate", "compound-test", "train")
+    )
+    for measured in compound.values():
+        measured.pop("compound_head", None)
+    without = scales(evaluate, compound, train).rows
+    known, unknown = {"value": 0.7, "low": 0.6, "high": 0.8}, dict.fromkeys(("value", "low", "high"))
+    row = {"completeness_at_fpr_1e-2": known, "purity_at_fpr_1e-2": known}
+    row |= {"completeness_at_fpr_1e-3": unknown, "purity_at_fpr_1e-3": unknown}
+    compound["poster"]["compound_head"] = {"found_at_fpr_1e-2": {"compound": row}}
+    added = scales(evaluate, compound, train).rows[len(without) :]
+    assert scales(evaluate, compound, train).rows[: len(without)] == without
+    assert [cells[1:] for cells in added] == [(NOTHING, "0.700 [0.600, 0.800]"), (NOTHING, NOTHING)] * 2
+    assert added[2][0].endswith("purity where 1 lens in 100 is compound, at 1e-2")
 
 
 def test_only_what_stands_between_the_marks_is_rewritten():

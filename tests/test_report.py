@@ -24,9 +24,10 @@ from lensdream.evaluate import stage as evaluate_stage
 from lensdream.explain.measure import score_maps
 from lensdream.files import without_nan
 from lensdream.paths import Paths
+from lensdream.report import compound_head as report_of_head
 from lensdream.report import families, finder, others, stage
 from lensdream.report.page import Explanations, Measured, captioned
-from lensdream.report.table import Table, counted_share, decimal, duration, interval
+from lensdream.report.table import NOTHING, Table, counted_share, decimal, duration, interval
 from lensdream.scene import FAMILIES_NON_LENS
 from lensdream.survey import EUCLID, Band
 
@@ -302,6 +303,23 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
     rows = len(families.FAMILIES)
     assert picture.shape[0] > 160 * rows
     assert 160 * 3 < picture.shape[1] < 160 * 5
+
+
+def test_what_is_told_stands_beside_what_was_found():
+    head = compound_tested()["compound_head"]
+    table = report_of_head.told(head)
+    assert [row[0] for row in table.rows[3:6]] == [
+        "compound arcs, finder at FPR 1e-2", "double rings, finder at FPR 1e-2", "both, finder at FPR 1e-2",
+    ]  # fmt: skip
+    both = dict(zip(table.head, table.rows[5], strict=True))
+    # compound lenses outscore the 150 single lenses, all of which are found; one in 100 is too many for a rate of 1e-3
+    assert (both["images"], both["AUROC"], both["told at 1e-2"]) == ("6", "1.000", "100.0 [100.0, 100.0] %")
+    assert both["purity at 1e-2"] == "50.3 [50.3, 50.3] %"  # 0.01 against 0.99 x 0.01
+    assert (both["told at 1e-3"], both["purity at 1e-3"]) == (NOTHING, NOTHING)
+    assert table.rows[8][1:] == ("0", *[NOTHING] * 6)  # nothing is found at FPR 1e-3
+    mistaken = dict(zip(report_of_head.mistaken(head).head, report_of_head.mistaken(head).rows[1], strict=True))
+    assert mistaken["ordinary single lenses"] == "150"
+    assert mistaken["matched taken at 1e-2"] == "100.0 [100.0, 100.0] %"
 
 
 def test_second_run_links_to_no_run_of_its_own(made):
