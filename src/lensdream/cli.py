@@ -79,10 +79,14 @@ def _compound(scale: str) -> None:
     compound.run(scale)
 
 
-def _explain(scale: str) -> None:
+def _explain(scale: str | None, paths: list[str], out: str, model: str | None, window: int, stride: int) -> int | None:
+    if scale is None:
+        from lensdream.explain.command import main_explain
+
+        return main_explain(paths, Path(out), model, window=window, stride=stride)
     from lensdream.explain import stage
 
-    stage.run(scale)
+    return stage.run(scale)
 
 
 def _observe(scale: str) -> None:
@@ -97,7 +101,7 @@ def _report(scale: str) -> None:
     stage.run(scale)
 
 
-STAGES: dict[str, tuple[Callable[..., None], str]] = {
+STAGES: dict[str, tuple[Callable[..., int | None], str]] = {
     "population": (_population, "draw galaxies with SkyPy and put scenes together"),
     "simulate": (_simulate, "render the scenes"),
     "train": (_train, "train a network, keep the best validation epoch"),
@@ -105,7 +109,7 @@ STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "evaluate": (_evaluate, "measure it on the test set"),
     "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),
     "compound": (_compound, "measure it on compound lenses it never saw"),
-    "explain": (_explain, "occlusion maps and Deep Dream, scored against the true arcs"),
+    "explain": (_explain, "why a scale's scenes, or FITS cutouts, are called lenses: maps, and of scenes their scores"),
     "observe": (_observe, "score the real cutouts in data/cutouts and LENSDREAM_CUTOUTS"),
     "report": (_report, "put everything on one page"),
 }
@@ -189,11 +193,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (function, text) in STAGES.items():
         command = commands.add_parser(name, help=text, description=text)
-        _add_scale(command)
+        ARGUMENTS.get(name, _add_scale)(command)
         command.set_defaults(run=lambda arguments, function=function: function(**_values(arguments)))
-    commands.choices["train"].add_argument(
-        "--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-few (default: lensnet)"
-    )
 
     score = commands.add_parser("score", help="score FITS cutouts: one row a file")
     score.add_argument("paths", nargs="+", help="folders, globs and files")
@@ -255,6 +256,27 @@ def _values(arguments: argparse.Namespace) -> dict[str, str]:
 
 def _add_scale(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scale", required=True, help="quick or poster: a scale in params.yaml")
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
+    _add_scale(command)
+    command.add_argument("--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-few (default: lensnet)")
+
+
+def _add_scale_or_cutouts(command: argparse.ArgumentParser) -> None:
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--scale", help="quick or poster: a scale in params.yaml, whose scenes are explained")
+    what.add_argument("paths", nargs="*", default=[], help="folders, globs and files of FITS cutouts to explain")
+    command.add_argument("--out", default="explained", help="folder for a PNG and a FITS a cutout (default: explained)")
+    command.add_argument(
+        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the newest)"
+    )
+    command.add_argument("--window", type=int, default=4, help="side of the occluding square [pixel] (default: 4)")
+    command.add_argument("--stride", type=int, default=2, help="its step [pixel] (default: 2)")
+
+
+ARGUMENTS = {"train": _add_network, "explain": _add_scale_or_cutouts}
+"""of the stages that take more than a scale"""
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,32 +84,30 @@ def maps_page(title: str, rows: Sequence[MapsRow], window: int, note: str = "") 
         f"{window}x{window} occlusion, sky",
         "Guided Grad-CAM",
     )
-    figure, axes = _grid(title, len(rows), headings, BELOW + NOTE if note else BELOW)
-    limit = _robust_maximum([m for row in rows for m in (row.occlusion_zero, row.occlusion_sky)])
-    brightest = _robust_maximum([row.guided_grad_cam for row in rows])
+    figure, axes = grid(title, len(rows), headings, BELOW + NOTE if note else BELOW)
+    limit = robust_maximum([m for row in rows for m in (row.occlusion_zero, row.occlusion_sky)])
+    brightest = robust_maximum([row.guided_grad_cam for row in rows])
     signed, guided = None, None
     for row, line in zip(rows, axes, strict=True):
         picture.draw(line[0], row.image)
-        _draw_vis(line[1], row.image)
-        _draw_fine_structure(line[2], row.image)
+        draw_vis(line[1], row.image)
+        draw_fine_structure(line[2], row.image)
         _draw_arcs(line[2], row.arcs, 1.0)
         for axis, change in ((line[3], row.occlusion_zero), (line[4], row.occlusion_sky)):
-            signed = axis.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, origin="lower", interpolation="nearest")
+            signed = draw_signed(axis, change, limit)
             _draw_arcs(axis, row.arcs, 0.5)
         guided = line[5].imshow(
             row.guided_grad_cam, cmap="Blues", vmin=0, vmax=brightest, origin="lower", interpolation="nearest"
         )
         _draw_arcs(line[5], row.arcs, 0.5)
         line[0].set_ylabel(row.label, fontsize="small")
-    bar = _bar_below(figure, axes[-1, 3:5], signed, "both")
+    bar = bar_below(figure, axes[-1, 3:5], signed, "both")
     bar.set_label("change in the logit: red supports non-lens, blue lens", fontsize="small")
-    bar = _bar_below(figure, axes[-1, 5:], guided, "max")
+    bar = bar_below(figure, axes[-1, 5:], guided, "max")
     bar.set_ticks([0, brightest], labels=["0", "max"])
     bar.set_label("supports lens", fontsize="small")
     if note:
-        figure.text(
-            1 - GAP / figure.get_figwidth(), 0.25 * NOTE / figure.get_figheight(), note, ha="right", fontsize="small"
-        )
+        note_below(figure, note)
     return figure
 
 
@@ -119,7 +118,7 @@ def dream_page(title: str, rows: Sequence[DreamRow]) -> Figure:
     """
     if not rows:
         raise ValueError(f"no scene to draw on the page '{title}'")
-    figure, axes = _grid(title, len(rows), ("dreamt non-lens", "original", "dreamt lens"), 0.0)
+    figure, axes = grid(title, len(rows), ("dreamt non-lens", "original", "dreamt lens"), 0.0)
     for row, line in zip(rows, axes, strict=True):
         for axis, image, logit in zip(line, (row.non_lens, row.original, row.lens), row.logits, strict=True):
             _draw_with_logit(axis, image, logit)
@@ -138,7 +137,7 @@ def ablation_page(title: str, rows: Sequence[AblationRow], components: Sequence[
     there = {name for row in rows for name in row.without}
     names = [c for c in components if c in there and (c != "source_1" or "source_2" in there)]
     headings = ("whole", *(f"without {name.replace('_', ' ')}" for name in names))
-    figure, axes = _grid(title, len(rows), headings, 0.0)
+    figure, axes = grid(title, len(rows), headings, 0.0)
     for row, line in zip(rows, axes, strict=True):
         _draw_with_logit(line[0], row.original, row.logit)
         for axis, name in zip(line[1:], names, strict=True):
@@ -155,23 +154,30 @@ def _draw_with_logit(axis: Axes, image: np.ndarray, logit: float) -> None:
     axis.text(0.03, 0.03, f"logit {logit:+.2f}", fontsize="small", transform=axis.transAxes, **ON_PICTURE)
 
 
-def _grid(title: str, n_rows: int, headings: Sequence[str], below: float) -> tuple[Figure, np.ndarray]:
+def grid(
+    title: str, n_rows: int, headings: Sequence[str], below: float, *, top: float = TOP, between: float = GAP
+) -> tuple[Figure, np.ndarray]:
+    """Lay out rows of square panels without ticks under a title; `headings` of the first row, one a column.
+
+    below, top, between: space under the last row, above the first and between two [inch].
+    """
     # Laid out by hand: automatic layouts shrink the panels above a colour bar out of line with the rest.
-    width, height = LEFT + (CELL + GAP) * len(headings), TOP + (CELL + GAP) * n_rows + below
+    width = LEFT + (CELL + GAP) * len(headings)
+    height = top + CELL * n_rows + between * (n_rows - 1) + GAP + below
     figure = Figure(figsize=(width, height), dpi=130)
-    share = GAP / CELL
-    edges = {"left": LEFT / width, "right": 1 - GAP / width, "top": 1 - TOP / height, "bottom": (below + GAP) / height}
-    axes = figure.subplots(n_rows, len(headings), squeeze=False, gridspec_kw=edges | {"wspace": share, "hspace": share})
+    edges = {"left": LEFT / width, "right": 1 - GAP / width, "top": 1 - top / height, "bottom": (below + GAP) / height}
+    spaces = {"wspace": GAP / CELL, "hspace": between / CELL}
+    axes = figure.subplots(n_rows, len(headings), squeeze=False, gridspec_kw=edges | spaces)
     for axis, heading in zip(axes[0], headings, strict=True):
         axis.set_title(heading, fontsize="small")
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])
-    figure.suptitle(title, fontsize="medium", y=1 - 0.12 / height, va="top")
+    figure.suptitle(title, fontsize="medium", y=1 - 0.12 / height, va="top", parse_math=False)
     return figure, axes
 
 
-def _bar_below(figure: Figure, axes: np.ndarray, drawn: AxesImage, extend: str) -> Colorbar:
+def bar_below(figure: Figure, axes: np.ndarray, drawn: AxesImage, extend: str) -> Colorbar:
     """Place a colour bar under a stretch of the last row."""
     left, right, bottom = axes[0].get_position().x0, axes[-1].get_position().x1, axes[0].get_position().y0
     inch = 1 / figure.get_figheight()
@@ -184,13 +190,24 @@ def _bar_below(figure: Figure, axes: np.ndarray, drawn: AxesImage, extend: str) 
     return bar
 
 
-def _draw_vis(axis: Axes, image: np.ndarray) -> None:
+def note_below(figure: Figure, note: str) -> None:
+    """Print a line in the lower right corner; the grid must have left `NOTE` for it."""
+    width, height = figure.get_size_inches()
+    figure.text(1 - GAP / width, 0.25 * NOTE / height, note, ha="right", fontsize="small", parse_math=False)
+
+
+def draw_signed(axis: Axes, change: np.ndarray, limit: float) -> AxesImage:
+    """Draw a map (y, x): blue where it supports 'lens', red where 'non-lens', white at 0, full at `limit`."""
+    return axis.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, origin="lower", interpolation="nearest")
+
+
+def draw_vis(axis: Axes, image: np.ndarray) -> None:
     """VIS in grey, by asinh of the flux in sky scatters, on the same fixed scale everywhere."""
     bright = np.arcsinh(image[Band.VIS] / EUCLID.bands[Band.VIS].sky_sigma / 2.0)
     axis.imshow(bright, cmap="gray", vmin=-0.6, vmax=float(np.arcsinh(300.0)), origin="lower", interpolation="nearest")
 
 
-def _draw_fine_structure(axis: Axes, image: np.ndarray) -> None:
+def draw_fine_structure(axis: Axes, image: np.ndarray) -> None:
     """VIS less its own blur, in units of the noise there: arcs that the deflector outshines."""
     band, flux = EUCLID.bands[Band.VIS], np.asarray(image[Band.VIS], np.float32)
     blurred = gaussian_filter(flux, 2.5)
@@ -204,7 +221,14 @@ def _draw_arcs(axis: Axes, arcs: tuple[np.ndarray, np.ndarray], width: float) ->
             axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linewidths=width)
 
 
-def _robust_maximum(maps: Sequence[np.ndarray]) -> float:
+def robust_maximum(maps: Sequence[np.ndarray]) -> float:
     """Size that 99.8 % of the pixels of a page stay below: one outlying pixel must not fade the rest; 1 for nothing."""
     largest = float(np.percentile(np.abs(np.stack(maps)), 99.8))
     return largest if largest > 0 else 1.0
+
+
+def png(figure: Figure) -> bytes:
+    """Bytes of the figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -52,6 +52,12 @@ class Occlusion:
         columns = _cover(self.corners_x, self.window, self.size[1]).to(change)
         return (rows.T @ change @ columns) / torch.outer(rows.sum(0), columns.sum(0))
 
+    def summed(self, attributions: Tensor) -> Tensor:
+        """Sum a map of single pixels (B, y, x) over each square: (B, n_y, n_x), to be held against a change."""
+        rows = _cover(self.corners_y, self.window, self.size[0]).to(attributions)
+        columns = _cover(self.corners_x, self.window, self.size[1]).to(attributions)
+        return rows @ attributions @ columns.T
+
 
 def window_corners(length: int, window: int, stride: int) -> Tensor:
     """First pixels of the windows along an axis of `length` pixels, `stride` apart.

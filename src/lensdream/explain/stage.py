@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import time
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 
 from lensdream import config, dataset, networks, tracking
 from lensdream.explain import measure
 from lensdream.explain.explained import FAMILIES, FAMILIES_WITH_ARCS, choose_scenes, explain, maps_file
+from lensdream.explain.figures import png
 from lensdream.explain.steps import ablations, dreams, occlusions, removals, sanity
 from lensdream.files import write_json, write_whole
 from lensdream.paths import Paths
@@ -55,15 +54,9 @@ def run(scale: str, root: Path = Path()) -> None:
         pages |= drawn
         for name, page in pages.items():
             path = paths.figures / "explain" / f"{name}.png"
-            write_whole(path, _png(page))
+            write_whole(path, png(page))
             tracked.figure(path)
         result["scenes"] = {name: len(explained.places(name)) for name in FAMILIES}
         result["seconds"] = round(time.perf_counter() - start, 3)
         tracked.metrics(measure.flat(result))
     write_json(paths.metrics("explain"), result)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()

@@ -1,0 +1,111 @@
+"""The command `lensdream explain FILE.fits`: a picture and a FITS file of maps for each of a user's own cutouts."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lensdream.explain.cutout import explain_image
+from lensdream.explain.cutout_fits import maps_file, sky_of_stamp
+from lensdream.explain.cutout_page import cutout_page
+from lensdream.explain.figures import png
+from lensdream.explain.occlusion import window_corners
+from lensdream.files import write_whole
+from lensdream.observe.cutouts import CutoutError, read_cutout
+from lensdream.observe.score import ALL_SCORED, SOME_SKIPPED, USAGE_ERROR, UsageError, find_model
+from lensdream.observe.scorer import ModelError, Scorer
+from lensdream.observe.targets import SUFFIXES, find_files
+
+WINDOW, STRIDE = 4, 2
+"""side of the occluding square and its step [pixel]"""
+PICTURE, MAPS = "-why.png", "-maps.fits"
+"""endings of the two files of a cutout"""
+
+
+def main_explain(
+    paths: Sequence[str],
+    out: Path,
+    model: str | None = None,
+    *,
+    window: int = WINDOW,
+    stride: int = STRIDE,
+    root: Path = Path(),
+) -> int:
+    """Explain the FITS files that `paths` name (folders, globs, files); two files for each into the folder `out`.
+
+    `model`: as `observe.score.main_score` takes it. Returns the exit code: 0 all explained, 3 some skipped (each on
+    stderr with the reason), 2 usage error (told on stderr, nothing written).
+    """
+    try:
+        files, unmatched = find_files(paths)
+        if not files:
+            raise UsageError(
+                f"nothing to explain: no file and no folder with {' or '.join('*' + s for s in SUFFIXES)} matches "
+                + " ".join(paths)
+            )
+        folder, name = find_model(model, root)
+        scorer = Scorer.load(folder)
+        _check_square(scorer.stamp, window, stride)
+        _make(out)
+    except (UsageError, ModelError) as error:
+        print(f"lensdream explain: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    skipped = 0
+
+    def skip(what: Path | str, reason: str) -> None:
+        nonlocal skipped
+        skipped += 1
+        print(f"skipped {what}: {reason}", file=sys.stderr)
+
+    for pattern in unmatched:
+        skip(pattern, "no such file, and as a folder or glob it matches nothing")
+    for path, stem in zip(files, _stems(files), strict=True):
+        try:
+            logit = _explain(path, out / stem, scorer, f"{name}@{scorer.digest[:12]}", window, stride)
+            print(f"{path}: logit {logit:+.2f} -> {out / stem}{PICTURE}, {out / stem}{MAPS}", flush=True)
+        except CutoutError as error:
+            skip(path, str(error))
+    return SOME_SKIPPED if skipped else ALL_SCORED
+
+
+def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, stride: int) -> float:
+    """Write both files of one cutout; returns its logit. Raises `CutoutError` for one that cannot be explained."""
+    cutout, sky = read_cutout(path, scorer.stamp), sky_of_stamp(path, scorer.stamp)
+    logit = float(scorer.logits(cutout.image[None])[0])
+    if not math.isfinite(logit):
+        raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
+    maps = explain_image(scorer.network, cutout.image, window=window, stride=stride)
+    probability = float(scorer.points.probability(maps.logit))
+    remark = "; ".join(part for part in (", ".join(cutout.flags), cutout.origin.value) if part)
+    page = cutout_page(cutout.object, cutout.image, maps, probability, remark)
+    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, probability))
+    write_whole(stem.with_name(stem.name + PICTURE), png(page))
+    return maps.logit
+
+
+def _check_square(stamp: int, window: int, stride: int) -> None:
+    try:
+        window_corners(stamp, window, stride)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be made a folder ({error.strerror}): name another place") from None
+
+
+def _stems(files: Iterable[Path]) -> list[str]:
+    """Names without suffix, each once: of files of one name in several folders, the later get a number."""
+    stems: dict[str, None] = {}
+    for file in files:
+        stem = file.name.removesuffix(".gz").removesuffix(".fits")
+        free, number = stem, 2
+        while free in stems:
+            free, number = f"{stem}-{number}", number + 1
+        stems[free] = None
+    return list(stems)

@@ -1,0 +1,89 @@
+"""Maps of a cutout as a FITS file on the cutout's own sky."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from lensdream.explain.cutout import CutoutMaps
+from lensdream.observe.bands import euclid_band, stand_in_for_vis
+from lensdream.observe.cutouts import Cutout
+from lensdream.observe.fits_planes import open_planes
+from lensdream.observe.resample import window_around
+from lensdream.survey import EUCLID, Band
+
+
+def sky_of_stamp(path: Path, stamp: int) -> fits.Header:
+    """World coordinates of the network's image: those of the file's VIS plane, or of what stands in for it, cut to it.
+
+    stamp: side [pixel of 0.1 arcsec], around the middle of the plane, as `read_cutout` takes it. Without world
+    coordinates in the file, an empty header. Raises `CutoutError` as `read_cutout` does.
+    """
+    with open_planes(path) as file:
+        vis = euclid_band(file, Band.VIS)
+        if vis is None:
+            found = stand_in_for_vis(file)
+            if found is None:
+                return fits.Header()
+            vis, _ = found
+        height, width = vis.flux.shape
+        window = window_around((height - 1) / 2, (width - 1) / 2, EUCLID.pixel_scale / vis.scale, stamp)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # astropy's on keywords that it mends
+            wcs = WCS(fits.Header.fromstring(vis.flux.cards.text))
+            if not wcs.has_celestial:
+                return fits.Header()
+            wcs = wcs.celestial.deepcopy()
+            # FITS counts pixel centres from 1, so pixel p lies at p - 0.5 from the picture's edge.
+            edge = np.array([window.low_x, window.low_y])
+            wcs.wcs.crpix = (wcs.wcs.crpix - 0.5 - edge) / window.ratio + 0.5
+            if wcs.wcs.has_cd():
+                wcs.wcs.cd = wcs.wcs.cd * window.ratio
+            else:
+                wcs.wcs.cdelt = wcs.wcs.cdelt * window.ratio
+            if window.ratio != 1:
+                wcs.sip = None  # its coefficients hold for the pixels as they were
+            wcs.pixel_shape = (stamp, stamp)
+            return wcs.to_header(relax=True)
+
+
+def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, probability: float) -> bytes:
+    """All maps of a cutout, each an extension with its world coordinates; and the image that the network was shown."""
+    first = fits.PrimaryHDU()
+    cards = first.header
+    cards["OBJECT"] = cutout.object
+    cards["FILE"] = cutout.path.name
+    cards["MODEL"] = (model, "name@sha256")
+    cards["LOGIT"] = (maps.logit, "of the image as it is")
+    cards["PROB"] = (probability, "calibrated")
+    cards["WINDOW"] = (maps.window, "[pixel] side of the occluding square")
+    cards["STRIDE"] = (maps.stride, "[pixel] its step")
+    cards["COMMENT"] = "Maps are positive where they support 'lens', negative where 'non-lens'."
+    for flag in cutout.flags:
+        cards["HISTORY"] = f"reader: {flag}"
+    planes = {
+        "OCCLUSION_SKY": (maps.sky, "logit lost with a square of sky over the place"),
+        "OCCLUSION_BLACK": (maps.black, "logit lost with a square of zeros over the place"),
+    }
+    for band, values in maps.by_band.items():
+        name = EUCLID.bands[band].fits_name
+        planes[f"OCCLUSION_{name}"] = (values, f"logit lost with a square of sky in {name} alone")
+    planes["INTEGRATED_GRADIENTS"] = (maps.integrated, "share of the logit [logit a pixel], summed over bands")
+    units = [_extension(name, values, sky, meaning) for name, (values, meaning) in planes.items()]
+    for band in Band:
+        shown = "[microjansky a pixel] as the network was shown it"
+        units.append(_extension(EUCLID.bands[band].fits_name, cutout.image[band], sky, shown))
+    buffer = io.BytesIO()
+    fits.HDUList([first, *units]).writeto(buffer)
+    return buffer.getvalue()
+
+
+def _extension(name: str, values: np.ndarray, sky: fits.Header, meaning: str) -> fits.ImageHDU:
+    unit = fits.ImageHDU(np.asarray(values, np.float32), sky.copy(), name=name)
+    unit.header["COMMENT"] = meaning
+    return unit

@@ -1,0 +1,61 @@
+"""The maps of one cutout as a picture: blue supports 'lens', red 'non-lens', on one symmetric scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lensdream import picture
+from lensdream.explain import figures
+from lensdream.explain.cutout import CutoutMaps
+from lensdream.observe.page import grey
+from lensdream.survey import EUCLID, Band
+
+LONGEST = 110
+"""letters in a line of the title"""
+TOP, BETWEEN = 0.8, 0.3
+"""space above the first row, for a title of two lines, and between the rows, for headings [inch]"""
+
+
+def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, probability: float, remark: str = "") -> Figure:
+    """Draw a cutout's image (band, y, x) [microjansky a pixel] and all its maps in the unit of occlusion.
+
+    name, remark: printed above and below. Two rows: the colours, VIS and the maps over all bands; VIS less its blur and
+    the occlusion of each band alone.
+    """
+    title = f"{_shortened(name)}\nlogit {maps.logit:+.2f}, probability of a lens {probability:.3f}"
+    window = f"{maps.window}x{maps.window}"
+    headings = ("VIS, Y J, H" if image[Band.Y :].any() else "VIS, bright end", "VIS", f"{window} occlusion, sky")
+    headings = (*headings, f"{window} occlusion, black", f"Integrated Gradients in {window}")
+    below = figures.BELOW + figures.NOTE if remark else figures.BELOW
+    figure, axes = figures.grid(title, 2, headings, below, top=TOP, between=BETWEEN)
+    colour = picture.composite(image) if image[Band.Y :].any() else grey(image)
+    axes[0, 0].imshow(colour, origin="lower", interpolation="nearest", cmap="gray", vmin=0, vmax=1)
+    figures.draw_vis(axes[0, 1], image)
+    figures.draw_fine_structure(axes[1, 0], image)
+    axes[1, 0].set_title("VIS less its blur", fontsize="small")
+    # Not by Integrated Gradients: of bright galaxies they are large and cancel each other.
+    limit = figures.robust_maximum([maps.sky, maps.black, *maps.by_band.values()])
+    drawn = None
+    for axis, values in zip(axes[0, 2:], (maps.sky, maps.black, maps.integrated_squares), strict=True):
+        drawn = figures.draw_signed(axis, values, limit)
+    for axis, band in zip(axes[1, 1:], Band, strict=True):
+        axis.set_title(f"sky in {EUCLID.bands[band].fits_name} alone", fontsize="small")
+        if band in maps.by_band:
+            figures.draw_signed(axis, maps.by_band[band], limit)
+        else:
+            _say(axis, "no data")
+    bar = figures.bar_below(figure, axes[-1, 1:], drawn, "both")
+    bar.set_label("logit lost with the square: red supports non-lens, blue lens", fontsize="small")
+    if remark:
+        figures.note_below(figure, _shortened(remark))
+    return figure
+
+
+def _say(axis: Axes, words: str) -> None:
+    axis.text(0.5, 0.5, words, ha="center", va="center", fontsize="small", color="0.4", transform=axis.transAxes)
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
