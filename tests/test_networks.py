@@ -5,9 +5,21 @@ import json
 import pytest
 import torch
 
-from lensdream.networks import OU66, OU200, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
+from lensdream.networks import (
+    OU66,
+    OU200,
+    LensNet,
+    LensNetConfig,
+    OUConfig,
+    Symmetric,
+    load_finder,
+    load_model,
+    predict,
+    save_model,
+)
 from lensdream.networks.lensnet import InputTransform
 from lensdream.networks.model_file import SETTINGS, images_trained_on
+from lensdream.networks.symmetric import orientations
 from lensdream.survey import EUCLID
 
 BOTH = pytest.mark.parametrize("network", [OU66, OU200])
@@ -46,6 +58,39 @@ def test_the_binary_loss_is_the_cross_entropy_of_the_two_classes(network):
     ours = torch.nn.functional.binary_cross_entropy_with_logits(model(images), labels)
     theirs = torch.nn.functional.cross_entropy(model.classes(images), labels.long())
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+def test_second_looks_are_the_mean_of_eight_orientations_where_the_first_is_not_hopeless():
+    network, images = LensNet(LensNetConfig(4)).eval(), sky(6, 40)
+    with torch.no_grad():
+        first = network(images)
+        turned = torch.stack([network(image) for image in orientations(images)])
+        hopeless = float(first.median())
+        found = Symmetric(network, hopeless)(images)
+        again = first > hopeless
+        assert again.any()
+        assert not again.all()
+        assert torch.equal(found[~again], first[~again])
+        assert torch.allclose(found[again], turned.mean(0)[again], atol=1e-5)
+        assert not torch.allclose(found[again], first[again], atol=1e-5)
+        # so the sky may be turned and mirrored
+        everything = Symmetric(network, -torch.inf)
+        for image in orientations(images):
+            assert torch.allclose(everything(image), everything(images), atol=1e-5)
+        assert torch.equal(Symmetric(network, torch.inf)(images), first)
+
+
+def test_the_eight_orientations_differ():
+    image = torch.arange(9.0).view(3, 3)
+    found = orientations(image)
+    assert torch.equal(found[0], image)
+    assert len({tuple(turned.flatten().tolist()) for turned in found}) == 8
+
+
+def test_a_finder_is_the_network_of_its_folder(tmp_path):
+    save_model(tmp_path, LensNet(LensNetConfig(4)).eval(), 80)
+    finder, network = load_finder(tmp_path), load_model(tmp_path)
+    assert torch.equal(predict(finder.network, sky(2, 80)), predict(network, sky(2, 80)))
 
 
 @BOTH

@@ -4,5 +4,17 @@ from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OU200, OUConfig
 from lensdream.networks.predict import predict
+from lensdream.networks.symmetric import Symmetric, load_finder
 
-__all__ = ["OU66", "OU200", "LensNet", "LensNetConfig", "OUConfig", "load_model", "predict", "save_model"]
+__all__ = [
+    "OU66",
+    "OU200",
+    "LensNet",
+    "LensNetConfig",
+    "OUConfig",
+    "Symmetric",
+    "load_finder",
+    "load_model",
+    "predict",
+    "save_model",
+]
