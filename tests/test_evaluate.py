@@ -187,13 +187,22 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     alone = json.loads(paths.metrics("evaluate").read_text())
     assert "ou66" not in alone
     assert alone["images_trained_on"] is None
-    assert "times missed" not in capsys.readouterr().out
+    assert set(alone["one_look"]) == set(alone) - {
+        "undetectable",
+        "selection_function",
+        "one_look",
+        "looks_an_image",
+    } | {"missed_at_fpr_1e-3_ratio"}
+    assert 1 < alone["looks_an_image"] <= 8
+    assert "ou66" not in capsys.readouterr().out
     save_model(paths.peers / "ou66", OU66(OUConfig()), 32, 45)
     stage.run("tiny", tmp_path)
     both = json.loads(paths.metrics("evaluate").read_text())
     block = both.pop("ou66")
     assert both == alone  # ours does not change because another is measured
-    assert set(block) == set(alone) - {"undetectable", "selection_function"} | {"missed_at_fpr_1e-3_ratio"}
+    assert set(block) == set(alone) - {"undetectable", "selection_function", "one_look", "looks_an_image"} | {
+        "missed_at_fpr_1e-3_ratio"
+    }
     assert (block["parameters"], block["images_trained_on"]) == (203_192, 45)
     assert "ou200" not in both
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ou66"))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lensdream import tracking
-from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, save_model
+from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_finder, save_model
 from lensdream.observe.cutouts import read_cutout
 from lensdream.observe.score import COLUMNS, main_score, score_files
 from lensdream.observe.scorer import ModelError, OperatingPoints, Scorer
@@ -52,7 +52,7 @@ def test_scores_are_the_networks(model, files):
     assert tuple(table) == COLUMNS
     images = np.stack([read_cutout(path, STAMP).image for path in files])
     with torch.inference_mode():
-        logits = load_model(model)(torch.from_numpy(images)).numpy()
+        logits = load_finder(model)(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(table["logit"], logits, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-logits / 2)), rtol=1e-4)
     assert list(table["above_fpr_1e-3"]) == list(logits > 0)
@@ -64,7 +64,7 @@ def test_a_peer_scores_too(files, tmp_path):
     save_model(tmp_path / "peer", OU66(OUConfig()), STAMP)
     images = np.stack([read_cutout(path, STAMP).image for path in files])
     with torch.inference_mode():
-        logits = load_model(tmp_path / "peer")(torch.from_numpy(images)).numpy()
+        logits = load_finder(tmp_path / "peer")(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(
         score_files(files, tmp_path / "peer", batch_size=2)["logit"], logits, rtol=1e-4, atol=1e-4
     )
@@ -196,7 +196,7 @@ def test_damaged_operating_points(model, text):
 
 
 def test_a_network_that_gives_no_number_skips(model, files, tmp_path):
-    network = load_model(model)
+    network = load_finder(model).network
     with torch.no_grad():
         network.head.bias.fill_(torch.nan)
     save_model(tmp_path / "broken", network, STAMP)
@@ -216,7 +216,7 @@ def test_logits_are_the_networks_own_at_any_flux(model):
         images = rng.normal(0, scatter, (6, 4, STAMP, STAMP)).astype(np.float32) * sky
         images[:3, 2] = 0
         with torch.inference_mode():
-            expected = load_model(model)(torch.from_numpy(images)).numpy()
+            expected = load_finder(model)(torch.from_numpy(images)).numpy()
         np.testing.assert_allclose(scorer.logits(images), expected, rtol=1e-4, atol=1e-4)
 
 

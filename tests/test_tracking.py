@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from conftest import heed_interrupts
 from lensdream import tracking
-from lensdream.networks import LensNet, LensNetConfig, load_model, save_model
+from lensdream.networks import LensNet, LensNetConfig, Symmetric, load_model, save_model
 from lensdream.provenance import dataset_identity, git_state, repository_root
 
 
@@ -304,7 +304,7 @@ def test_mlflow_loads_and_scores_the_champion(root):
     network = train(root)
     images = np.random.default_rng(0).normal(size=(301, 4, 32, 32)).astype(np.float32)
     with torch.no_grad():
-        logits = network(torch.from_numpy(images)).numpy()
+        logits = Symmetric(network)(torch.from_numpy(images)).numpy()
     points = {"threshold_fpr_1e-3": float(np.median(logits)) - 1e-4, "temperature": 2.0}
     (root / "models" / "quick" / "operating_points.json").write_text(json.dumps(points))
     tracking.register("quick", root=root, promote=True)

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from lensdream.config import EvaluateConfig
 from lensdream.evaluate import metrics
-from lensdream.networks import load_model, predict
+from lensdream.networks import load_finder, load_model, predict
 from lensdream.networks.model_file import images_trained_on, is_model
 
 FEW = "lensnet-few"
 """our network, trained on as few images as the slowest peer"""
+ONE_LOOK = "one_look"
+"""our network without second looks: what they gain and cost"""
 MISSED = "missed_at_fpr_1e-3_ratio"
 COLUMNS = {
     "accuracy": "accuracy",
@@ -50,6 +52,11 @@ class Network:
     def read(cls, folder: Path) -> Network:
         """Read a model; raises what `load_model` does."""
         return cls(load_model(folder).to(memory_format=torch.channels_last), images_trained_on(folder))
+
+    @classmethod
+    def finder(cls, folder: Path) -> Network:
+        """Read a model that is used with second looks; raises what `load_model` does."""
+        return cls(load_finder(folder), images_trained_on(folder))
 
     def score(self, images: Tensor, batch_size: int) -> Scored:
         """Score images (N, band, y, x) [microjansky a pixel]."""

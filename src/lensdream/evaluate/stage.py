@@ -13,6 +13,7 @@ from lensdream.config import EvaluateConfig
 from lensdream.dataset import ImageStore
 from lensdream.evaluate import figures, metrics, operating_points, peers, selection
 from lensdream.files import write_json
+from lensdream.networks.symmetric import LOOKS
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
 
@@ -20,11 +21,13 @@ from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
 def run(scale: str, root: Path = Path()) -> None:
     """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures.
 
-    The networks in `models/<scale>/peers` are measured too, each in a block under its name.
+    The networks in `models/<scale>/peers` are measured too, each in a block under its name, and so is ours without second
+    looks.
     """
     settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    network, rivals = peers.Network.read(paths.model), peers.read_all(paths.peers)
+    network = peers.Network.finder(paths.model)
+    rivals = {peers.ONE_LOOK: peers.Network.read(paths.model)} | peers.read_all(paths.peers)
     store = ImageStore.open(paths.images)
     truth = store.truth
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
@@ -38,8 +41,10 @@ def run(scale: str, root: Path = Path()) -> None:
         test = table[is_test]
         result = measured(table, ours, settings)
         temperature = result["temperature"]
+        first = others[peers.ONE_LOOK].logits[is_test]
         ratios = peers.compared(others, ours, is_test, test["label"].to_numpy(), settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
+        result["looks_an_image"] = 1 + (LOOKS - 1) * float((first > network.model.hopeless).mean())
         thresholds = {name: result[f"threshold_fpr_{name}"] for name in operating_points.RATES}
         operating_points.write(paths.model, thresholds, temperature, result[operating_points.GATE]["value"])
         undetectable = table[table["family"] == FAMILY_UNDETECTABLE]["logit"].to_numpy()

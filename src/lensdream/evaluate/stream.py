@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from lensdream.config import PopulationConfig, SimulateConfig
-from lensdream.networks import load_model, predict
+from lensdream.networks import load_finder, predict
 from lensdream.population import stage
 from lensdream.population.galaxies import Pools
 from lensdream.population.stage import Lot
@@ -121,7 +121,7 @@ def start_worker(
     stage.start_worker(population, pools)
     _worker.update(
         renderer=renderer_of(simulate), chunk=simulate.chunk, batch_size=batch_size,
-        model=load_model(model).to(memory_format=torch.channels_last), highest=np.full(keep, -np.inf),
+        model=load_finder(model), highest=np.full(keep, -np.inf),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from lensdream.dataset import ImageStore
 from lensdream.evaluate import atlas, figures, metrics, operating_points, selection, shortcuts, stream
 from lensdream.evaluate.stage import values_of
 from lensdream.files import write_json
-from lensdream.networks import load_model, predict
+from lensdream.networks import load_finder, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, Scenes
 from lensdream.simulate.shards import in_chunks, renderer_of, stored
@@ -34,7 +34,7 @@ def run(scale: str, root: Path = Path()) -> None:
     population = config.load("population", PopulationConfig, scale, root / "params.yaml")
     simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    model = load_model(paths.model).to(memory_format=torch.channels_last)
+    model = load_finder(paths.model)
     points, lenses = operating_points.read(paths.model), scored_lenses(paths.scores / "test.parquet")
     scenes, store = Scenes.load(paths.scenes), ImageStore.open(paths.images)
 

@@ -76,13 +76,13 @@ def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, st
     logit = float(scorer.logits(cutout.image[None])[0])
     if not math.isfinite(logit):
         raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
-    maps = explain_image(scorer.network, cutout.image, window=window, stride=stride)
-    probability = float(scorer.points.probability(maps.logit))
+    maps = explain_image(scorer.first_look, cutout.image, window=window, stride=stride)
+    probability = float(scorer.points.probability(logit))
     remark = "; ".join(part for part in (", ".join(cutout.flags), cutout.origin.value) if part)
-    page = cutout_page(cutout.object, cutout.image, maps, probability, remark)
+    page = cutout_page(cutout.object, cutout.image, maps, (logit, probability), remark)
     write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, probability))
     write_whole(stem.with_name(stem.name + PICTURE), png(page))
-    return maps.logit
+    return logit
 
 
 def _check_square(stamp: int, window: int, stride: int) -> None:

@@ -12,6 +12,8 @@ from lensdream.networks.model_file import load_model
 HOPELESS = -3.0
 """logit of the first look below which there is no second: a chance of 5 %, where no threshold of a survey lies"""
 
+LOOKS = 8
+
 
 class Symmetric(nn.Module):
     """A network's mean logit over the symmetries of the square.
@@ -35,7 +37,7 @@ class Symmetric(nn.Module):
         total = logits[again]
         for turned in orientations(chosen)[1:]:
             total = total + self.network(turned.contiguous(memory_format=torch.channels_last))
-        return logits.index_copy(0, again, total / 8)
+        return logits.index_copy(0, again, total / LOOKS)
 
 
 def orientations(images: Tensor) -> list[Tensor]:

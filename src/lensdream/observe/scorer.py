@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from lensdream.dataset.store import sha256_of
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
-from lensdream.networks import load_model
+from lensdream.networks import Symmetric, load_finder
 from lensdream.networks.model_file import WEIGHTS, stamp_of
 
 
@@ -89,7 +89,8 @@ class _QuickAsinh(TorchFunctionMode):
 class Scorer:
     """A network and what its logits mean."""
 
-    network: nn.Module
+    network: Symmetric
+    """with second looks"""
     stamp: int
     """side of the images it takes [pixel]"""
     points: OperatingPoints
@@ -97,11 +98,20 @@ class Scorer:
     digest: str
     """sha256 of the weights"""
 
+    @property
+    def first_look(self) -> nn.Module:
+        """The trained network itself, which explanations are of."""
+        return self.network.network
+
     @classmethod
     def load(cls, model_folder: Path) -> Scorer:
         """Load a model's folder, onto a GPU if there is one; raises `ModelError` with the remedy."""
         try:
-            network, stamp, digest = load_model(model_folder), stamp_of(model_folder), sha256_of(model_folder / WEIGHTS)
+            network, stamp, digest = (
+                load_finder(model_folder),
+                stamp_of(model_folder),
+                sha256_of(model_folder / WEIGHTS),
+            )
         except FileNotFoundError as error:
             raise ModelError(str(error)) from None
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

@@ -17,7 +17,7 @@ from lensdream.report.table import (
     plain,
 )
 
-PEERS = {"ou66": "OU-66", "ou200": "OU-200", "lensnet-few": "LensNet on few images"}
+PEERS = {"one_look": "LensNet, one look", "ou66": "OU-66", "ou200": "OU-200", "lensnet-few": "LensNet on few images"}
 """networks that may stand beside ours, by their key in `evaluate.json`: those of Wilde et al. 2022, and ours on as few images
 as the slower of them"""
 
