@@ -21,8 +21,8 @@ TOP, BETWEEN = 0.8, 0.3
 def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, score: tuple[float, float], remark: str = "") -> Figure:
     """Draw a cutout's image (band, y, x) [microjansky a pixel] and all its maps in the unit of occlusion.
 
-    name, score (logit and probability), remark: printed above and below. Two rows: the colours, VIS and the maps over all bands; VIS less its blur and
-    the occlusion of each band alone.
+    name, score (logit and probability), remark: printed above and below. Two rows: the colours, VIS and the maps over all
+    bands; VIS less its blur and the occlusion of each band alone.
     """
     logit, probability = score
     title = f"{_shortened(name)}\nlogit {logit:+.2f}, probability of a lens {probability:.3f}"
