@@ -166,7 +166,12 @@ def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> I
 
 def rare_share(hits: np.ndarray) -> Interval:
     """A share with its 95 % interval after Wilson, which holds for a few hits and for none."""
-    if len(hits) == 0:
+    return wilson(int(np.sum(hits)), len(hits))
+
+
+def wilson(hits: int, n: int) -> Interval:
+    """The share `hits` of n with its 95 % interval after Wilson (1927); NaN of nothing."""
+    if n == 0:
         return dict.fromkeys(("value", "low", "high"), float("nan"))
-    bounds = binomtest(int(np.sum(hits)), len(hits)).proportion_ci(method="wilson")
-    return {"value": float(np.mean(hits)), "low": float(bounds.low), "high": float(bounds.high)}
+    bounds = binomtest(hits, n).proportion_ci(method="wilson")
+    return {"value": hits / n, "low": float(bounds.low), "high": float(bounds.high)}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
+from lensdream.evaluate.metrics import wilson
 
 NOTHING = "\N{EN DASH}"
 
@@ -87,8 +87,7 @@ def counted_share(share: float | None, n: int) -> str:
     if share is None or n == 0:
         return NOTHING
     hits = round(share * n)
-    bounds = binomtest(hits, n).proportion_ci(method="wilson")
-    return f"{percent_interval({'value': share, 'low': bounds.low, 'high': bounds.high})} ({count(hits)})"
+    return f"{percent_interval(wilson(hits, n))} ({count(hits)})"
 
 
 def duration(seconds: float) -> str:
