@@ -29,7 +29,7 @@ METHODS = ("occlusion_zero", "occlusion_sky", "guided_grad_cam", "integrated_gra
 SETTINGS = {
     "seed": 4, "window": 4, "stride": 4, "chunk": 32, "dream_steps": 2, "dream_octaves": 2, "dream_octave_scale": 1.4,
     "dream_jitter": 2, "dream_step_size": 0.25, "figures_per_family": 1, "scenes_per_family": 2, "sanity_scenes": 2,
-    "removal_steps": 3,
+    "removal_steps": 3, "dream_scenes": 6, "channel_scenes": 12,
 }  # fmt: skip
 
 
@@ -92,20 +92,29 @@ def test_stage_writes_metrics_maps_and_figures(root):
     layers = ["head", "block_4", "block_3", "block_2", "block_1", "stem"]
     for method in ("occlusion_sky", "guided_grad_cam", "integrated_gradients"):
         assert list(result["sanity"][method]) == layers
-    assert result["dream"]["towards_lens"]["logit_change"]["value"] > 0
-    assert result["dream"]["towards_non_lens"]["logit_change"]["value"] < 0
-    assert result["dream"]["towards_lens"]["n"] + result["dream"]["towards_lens"]["n_undefined"] == 6
-    assert result["dream"]["towards_lens"]["n_undefined"] >= 1
-    assert result["dream"]["random_twin"]["towards_lens_logit_change"] > 0
+    for network in ("trained", "random_weights"):
+        dreamt = result["dream"][network]
+        assert dreamt["towards_lens"]["logit_change"]["value"] > 0 > dreamt["towards_non_lens"]["logit_change"]["value"]
+        assert dreamt["towards_lens"]["n"] + dreamt["towards_lens"]["n_undefined"] == 6
+        assert dreamt["towards_lens"]["n_undefined"] >= 1
+        assert set(dreamt["towards_lens"]["families"]) == {"lens", "compound_arc", "double_ring"}
+        assert set(dreamt["between_ways"]) == {"value", "low", "high"}
+    assert {layer: block["n_channels"] for layer, block in result["kernels"].items()} == {"stem": 4, "block_4": 16}
+    table = pd.read_csv(root / "artifacts" / "tiny" / "explain" / "channels.csv")
+    assert len(table) == 20
+    assert table["effect"].max() > 0
     assert result["scenes"]["star"] == 2
     assert result["seconds"] > 0
     drawn = {file.name for file in (paths.figures / "explain").iterdir()}
     families = ("lens", *FAMILIES_NON_LENS, "compound_arc", "double_ring")
-    dreams = ("lens", "elliptical", "compound_arc", "double_ring", "random-twin")
+    dreams = ("lens", "elliptical", "compound_arc", "double_ring", "random-twin", "from-sky", "colour")
     ablations = {f"ablation-{f}.png" for f in ("lens", "compound_arc", "double_ring")} | {
         "ablation.png",
         "sanity.png",
         "removal.png",
+        "kernels.png",
+        "kernels-stem.png",
+        "kernels-block_4.png",
     }
     assert drawn == {f"occlusion-{f}.png" for f in families} | {f"dream-{d}.png" for d in dreams} | ablations
     with np.load(root / "artifacts" / "tiny" / "explain" / "maps.npz") as maps:
@@ -125,7 +134,7 @@ def test_maps_and_dreams_repeat_themselves(root):
     one, other = (explain(model, store, positions, settings, cpu) for _ in range(2))
     for method in METHODS:
         assert np.array_equal(one.maps[method], other.maps[method])
-    assert dreams.run(model, one, settings, cpu)[0] == dreams.run(model, other, settings, cpu)[0]
+    assert dreams.run(model, store, settings, cpu)[0] == dreams.run(model, store, settings, cpu)[0]
 
 
 def test_stage_without_model_leaves_no_metrics(root):
@@ -159,9 +168,12 @@ def test_choice_of_scenes_depends_on_seed_and_own_family_only():
     without_stars = choose_scenes(truth[truth["family"] != "star"], 5, seed=1)
     assert np.array_equal(without_stars[:5], chosen[:5])
     assert np.array_equal(choose_scenes(truth, 3, seed=1)[:3], chosen[:3])
+    assert np.array_equal(choose_scenes(truth, 5, 1, ("double_ring",)), chosen[-5:])
 
 
 def test_store_without_test_scenes_is_refused():
     truth = pd.DataFrame({"family": ["lens"], "split": ["train"]})
+    nothing = choose_scenes(truth, 5, seed=1)
+    assert not len(nothing)
     with pytest.raises(ValueError, match="simulate some"):
-        choose_scenes(truth, 5, seed=1)
+        explain(None, None, nothing, None, None)

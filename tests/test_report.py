@@ -168,12 +168,22 @@ def explained() -> dict:
     arcs[:3, 2:4, 2:6] = True
     family = np.array(["lens", "lens", "compound_arc", "double_ring"])
     change = {"value": 1.5, "low": 1.0, "high": 2.0}
-    dreamt = {"logit_change": change, "arc_vis_minus_h_change": dict.fromkeys(change), "n_dreamt": 4, "n": 0}
-    dream = {
-        "towards_lens": dreamt,
-        "towards_non_lens": dreamt,
-        "random_twin": {"towards_lens_logit_change": -0.001, "towards_non_lens_logit_change": 0.1},
+    dreamt = {
+        "logit_change": change,
+        "arc_vis_minus_h_change": dict.fromkeys(change, -0.0625),
+        "bluer": dict.fromkeys(change),
+        "n": 4,
     }
+    ways = {way: dreamt | {"families": {"double_ring": dreamt}} for way in ("towards_lens", "towards_non_lens")}
+    dream = {"trained": ways | {"between_ways": change}, "random_weights": ways}
+    channels = {
+        "n_channels": 32,
+        "n_higher_for_lenses": 7,
+        "n_higher_for_non_lenses": 5,
+        "n_silent": 1,
+        "strongest": 31,
+    }
+    kernels = {"stem": channels | {"n": 4, "best": 17, "best_auroc": dict.fromkeys(change, 0.875)}}
     ablation = {
         "components": {"lens": {"source_1": {"logit_change": change, "lost": dict.fromkeys(change, 0.25), "n": 2}}},
         "rank_correlation": {"occlusion_sky": change, "area": dict.fromkeys(change)},
@@ -186,6 +196,7 @@ def explained() -> dict:
         "ablation": ablation,
         "sanity": sanity,
         "dream": dream,
+        "kernels": kernels,
         "scenes": {"lens": 2},
         "seconds": 1.0,
     }
@@ -250,7 +261,7 @@ def made(tmp_path_factory):
                  "compound-test/told", "compound-test/told-selection", "compound-test/missed", "explain/occlusion-star",
                  "explain/occlusion-lens", "explain/dream-lens", "explain/ablation",
                  "explain/ablation-lens", "explain/sanity",
-                 "explain/removal"):  # fmt: skip
+                 "explain/removal", "explain/kernels", "explain/kernels-stem"):  # fmt: skip
         draw_something(paths.figures / f"{name}.png")
     draw_something(paths.observed / "sheet-01.png")
     (root / "params.yaml").write_text(yaml.safe_dump({"report": {"shared": {"examples_per_family": 3}, SCALE: {}}}))
@@ -271,7 +282,7 @@ def written(root) -> Read:
 def test_page_holds_everything_and_loads_nothing(made, capsys):
     stage.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
-    n_pictures = 14 + 7 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    n_pictures = 14 + 9 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
     assert len(page.sources) == n_pictures
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
@@ -283,7 +294,8 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
         "lensdream, tiny scale", "622,017 weights, trained in 42 s", "Wilde et al. 2022", "0.473", "57.3 %", "34 %",
         "Not the same test", "completeness at FPR 1e-4", "120 non-lenses are too few to measure a rate of 1e-3",
         "elliptical", "undetectable", "0.2 to 0.4", "single lenses matched to them", "both groups of matched single lenses",
-        "occlusion zero", "guided grad cam", "towards non-lens", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
+        "occlusion zero", "guided grad cam", "trained, towards non-lens", "random weights, towards lens", "-0.0625",
+        "first layer", "17: 0.875 [0.875, 0.875]", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
         "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
         "240 non-lenses are too few to measure a rate of 1e-3", "purity, 0.001 of all being lenses",
         "0.4 to 0.6", "S/N of source 2 in VIS", "in 8 epochs and 2 min 30 s, from 7,200 compound lenses of its own",
@@ -477,7 +489,15 @@ def test_explanations_are_sorted_by_what_they_show(made):
     found = Explanations.read(Paths(SCALE, made).figures / "explain")
     assert [
         [p.name for p in part]
-        for part in (found.dreams, found.with_arcs, found.others, found.ablations, found.sanity, found.removal)
+        for part in (
+            found.dreams,
+            found.with_arcs,
+            found.others,
+            found.ablations,
+            found.sanity,
+            found.removal,
+            found.kernels,
+        )
     ] == [
         ["dream-lens.png"],
         ["occlusion-lens.png"],
@@ -485,6 +505,7 @@ def test_explanations_are_sorted_by_what_they_show(made):
         ["ablation-lens.png", "ablation.png"],
         ["sanity.png"],
         ["removal.png"],
+        ["kernels-stem.png", "kernels.png"],
     ]
 
 

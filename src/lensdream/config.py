@@ -248,6 +248,7 @@ class ExplainConfig:
     window: int = bounded(1, 256)
     stride: int = bounded(1, 256)
     chunk: int = bounded(1, 4096)
+    dream_scenes: int = bounded(0, 10**6)
     dream_steps: int = bounded(1, 10**4)
     dream_octaves: int = bounded(1, 8)
     dream_octave_scale: float = bounded(1.0, 4.0)
@@ -256,6 +257,7 @@ class ExplainConfig:
     scenes_per_family: int = bounded(1, 10**4)
     sanity_scenes: int = bounded(0, 10**4)
     removal_steps: int = bounded(1, 1000)
+    channel_scenes: int = bounded(0, 10**6)
     figures_per_family: int = bounded(1, 100)
 
 

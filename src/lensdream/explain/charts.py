@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from lensdream.explain.ablation import COMPONENTS, DISJOINT
 
 COLOURS = ("#1f77b4", "#d08700", "#00936b", "#a0459b", "#c23b22", "#666666")
+WAY_COLOURS = ("#2166ac", "#b2182b")
+"""towards lens, towards non-lens"""
 LINEAR_WITHIN = 1.0
 """logit up to which the axis of changes is linear"""
 GROUPS = ("lens", "compound_arc", "double_ring", "false_positives")
@@ -88,4 +90,36 @@ def removal_chart(shares: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.
         axes.set_xlabel(f"pixels replaced by sky, {order} relevant first")
     panels[0].set_ylabel("mean lens logit")
     panels[1].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def dream_chart(table: pd.DataFrame, result: Mapping) -> Figure:
+    """Draw how the arcs' colour changed, scene by scene: trained beside random weights, a panel each.
+
+    table: `measure.dream_table`; result: network -> `measure.measure_dream`. The lines are the means; the outermost bars
+    hold what lies beyond, too.
+    """
+    figure = Figure(figsize=(9.5, 3.6), dpi=130, layout="constrained")
+    panels = figure.subplots(1, len(result), squeeze=False)[0]
+    for axes, (network, ways) in zip(panels, result.items(), strict=True):
+        rows = table[table["network"] == network]
+        changes = {way: rows.loc[rows["way"] == way, "colour_change"].dropna() for way in ways if way != "between_ways"}
+        # Each network on its own axis: random weights hardly change an image.
+        edge = max((float(np.percentile(np.abs(v), 95)) for v in changes.values() if len(v)), default=0.0) or 0.01
+        for colour, (way, values) in zip(WAY_COLOURS, changes.items(), strict=True):
+            if not len(values):
+                continue
+            mean = ways[way]["arc_vis_minus_h_change"]
+            label = f"{way.replace('_', ' ')}: {mean['value']:+.4f} [{mean['low']:+.4f}, {mean['high']:+.4f}]"
+            bins = np.linspace(-edge, edge, 41)
+            axes.hist(
+                np.clip(values, -edge, edge), bins=bins, histtype="stepfilled", alpha=0.35, color=colour, label=label
+            )
+            axes.axvline(mean["value"], ymax=0.74, color=colour, linewidth=1.2)
+        axes.axvline(0, ymax=0.74, color="black", linewidth=0.6)
+        axes.set_xlabel("change of VIS - H in the arcs [mag], bluer to the left")
+        axes.set_title(network.replace("_", " "), fontsize="medium")
+        axes.set_ylim(top=1.35 * axes.get_ylim()[1])
+        axes.legend(frameon=False, fontsize="small", loc="upper left")
+    panels[0].set_ylabel("scenes")
     return figure

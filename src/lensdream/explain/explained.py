@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ from lensdream.survey import EUCLID
 FAMILIES_COMPOUND = ("compound_arc", "double_ring")
 FAMILIES_WITH_ARCS = FAMILIES_LENS + FAMILIES_COMPOUND
 FAMILIES = FAMILIES_LENS + FAMILIES_NON_LENS + FAMILIES_COMPOUND
+ARCS = dataset.ARC_1 | dataset.ARC_2
+"""bits of a store's masks where a lensed source shines"""
 CAM_LAYER = "block_3"
 """where Guided Grad-CAM looks: cells of 8 pixels, 0.8 arcsec. The CAMs of earlier layers are often negative all over"""
 GPU_CHUNK = 512
@@ -48,7 +51,7 @@ class Explained:
     @property
     def arcs(self) -> np.ndarray:
         """(n, y, x) bool: light of a lensed source."""
-        return (self.masks & (dataset.ARC_1 | dataset.ARC_2)) > 0
+        return (self.masks & ARCS) > 0
 
     @property
     def family(self) -> np.ndarray:
@@ -64,21 +67,19 @@ class Explained:
         return f"scene {self.truth['index'].iloc[place]}"
 
 
-def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int) -> np.ndarray:
-    """Choose positions of `per_family` scenes of every family of the test and compound splits.
+def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Sequence[str] = FAMILIES) -> np.ndarray:
+    """Choose positions of `per_family` scenes of each of these families in the test and compound splits.
 
-    Fewer where there are fewer. A family's choice depends on the seed and that family alone.
-    Raises `ValueError` if there is none at all.
+    Fewer where there are fewer. A family's choice depends on the seed and that family alone, and a smaller choice is the
+    beginning of a larger one.
     """
     chosen = []
-    for number, family in enumerate(FAMILIES):
+    for family in families:
+        number = FAMILIES.index(family)
         split = "compound" if family in FAMILIES_COMPOUND else "test"
         places = np.flatnonzero((truth["family"] == family) & (truth["split"] == split))
         chosen.append(np.random.default_rng([seed, number]).permutation(places)[:per_family])
-    positions = np.concatenate(chosen)
-    if not len(positions):
-        raise ValueError("the store has no scene of the splits 'test' and 'compound' to explain: simulate some")
-    return positions
+    return np.concatenate(chosen)
 
 
 def explain(
@@ -88,7 +89,9 @@ def explain(
     settings: config.ExplainConfig,
     device: torch.device,
 ) -> Explained:
-    """Make every map of the scenes at these positions of the store."""
+    """Make every map of the scenes at these positions of the store. Raises `ValueError` for none."""
+    if not len(positions):
+        raise ValueError("the store has no scene of the splits 'test' and 'compound' to explain: simulate some")
     images = torch.from_numpy(store.images(positions).astype(np.float32)).to(device)
     zero, sky = (_occluded(model, images, settings, fill) for fill in (0.0, sky_of(images, settings)))
     maps = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from lensdream.explain import scores
 from lensdream.explain.ablation import DISJOINT
@@ -54,24 +55,62 @@ def _summary(table: pd.DataFrame, seed: int) -> dict:
     return summary | {"times_chance": ratio.as_json(), "n": len(defined), "n_undefined": len(table) - len(defined)}
 
 
-def measure_dream(
-    before: np.ndarray, after: np.ndarray, arcs: np.ndarray, has_arcs: np.ndarray, logit_change: np.ndarray, seed: int
-) -> dict:
-    """Change of logit, and of the colour VIS - H [AB mag] inside the arcs, where negative is bluer.
+Dreamt = tuple[str, str]
+"""a network and a way of dreaming"""
 
-    before, after: images (n, band, y, x) [microjansky a pixel]; arcs: (n, y, x) bool; logit_change: (n,).
-    has_arcs: (n,) bool, the scenes of families that should have arcs. Of these, scenes without an arc above the sky, or
-    without positive flux in it, are undefined: counted, and not in the mean.
+
+def dream_table(
+    before: np.ndarray,
+    after: Mapping[Dreamt, np.ndarray],
+    logit_change: Mapping[Dreamt, np.ndarray],
+    arcs: np.ndarray,
+    family: np.ndarray,
+) -> pd.DataFrame:
+    """One row a scene, network and way: `scene family network way logit_change colour_change`.
+
+    before, after: images (n, band, y, x) [microjansky a pixel]; arcs: (n, y, x) bool; logit_change: (n,); family: (n,).
+    `colour_change` is that of VIS - H [AB mag] inside the arcs, negative for bluer; NaN where there is no arc above the sky
+    or no positive flux in it.
     """
-    colour = np.array(
-        [vis_minus_h(after[k], arcs[k]) - vis_minus_h(before[k], arcs[k]) for k in np.flatnonzero(has_arcs)]
-    )
+    colours = np.array([vis_minus_h(image, mask) for image, mask in zip(before, arcs, strict=True)])
+    tables = []
+    for (network, way), images in after.items():
+        dreamt = np.array([vis_minus_h(image, mask) for image, mask in zip(images, arcs, strict=True)])
+        columns = {"logit_change": logit_change[network, way], "colour_change": dreamt - colours}
+        about = {"scene": np.arange(len(before)), "family": family, "network": network, "way": way}
+        tables.append(pd.DataFrame(about | columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure_dream(table: pd.DataFrame, network: str, seed: int) -> dict:
+    """Sum up what one network's dreams did to scenes with arcs; table: as `dream_table` gives it.
+
+    Returns for each way `logit_change` and `arc_vis_minus_h_change` (negative is bluer) with 95 % intervals, `bluer`, the
+    share of scenes whose arcs are, the same by `families`, and `n` scenes and `n_undefined`, those without a colour, which
+    are in no mean of it; and `between_ways`, the colour after the first way less that after the second, scene by scene.
+    """
+    rows = table[table["network"] == network]
+    ways = {str(way): part for way, part in rows.groupby("way", sort=False)}
+    result: dict = {}
+    for way, part in ways.items():
+        by_family = {str(name): _dreamt(one, seed) for name, one in part.groupby("family", sort=False)}
+        result[way] = _dreamt(part, seed) | {"families": by_family}
+    if len(ways) == 2:
+        one, other = (part.set_index("scene")["colour_change"] for part in ways.values())
+        result["between_ways"] = scores.bootstrapped_mean((one - other).to_numpy(float), seed).as_json()
+    return result
+
+
+def _dreamt(rows: pd.DataFrame, seed: int) -> dict:
+    colour = rows["colour_change"].to_numpy(float)
+    defined = np.isfinite(colour)
+    bluer = np.where(defined, colour < 0, np.nan)
     return {
+        "logit_change": scores.bootstrapped_mean(rows["logit_change"].to_numpy(float), seed).as_json(),
         "arc_vis_minus_h_change": scores.bootstrapped_mean(colour, seed).as_json(),
-        "n": int(np.isfinite(colour).sum()),
-        "n_undefined": int(np.isnan(colour).sum()),
-        "logit_change": scores.bootstrapped_mean(logit_change, seed).as_json(),
-        "n_dreamt": len(logit_change),
+        "bluer": scores.bootstrapped_mean(bluer, seed).as_json(),
+        "n": int(defined.sum()),
+        "n_undefined": int((~defined).sum()),
     }
 
 
@@ -167,6 +206,71 @@ def measure_removal(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], seed: i
         values = {"most_first": most.mean(1), "least_first": least.mean(1), "gap": (least - most).mean(1)}
         result[method] = {name: scores.bootstrapped_mean(v, seed).as_json() for name, v in values.items()}
     return result
+
+
+def channel_table(mean: np.ndarray, effect: np.ndarray, lens: np.ndarray, lens_of_effect: np.ndarray) -> pd.DataFrame:
+    """One row a channel: how it answers to lenses and to non-lenses, and what it does for their logits.
+
+    mean: (n, channel) mean activations of images that `lens` (n,) bool are lenses; effect: (m, channel) logit lost without
+    the channel, for images that `lens_of_effect` (m,) bool are. `auroc`: of the mean activation as a lens finder, below 0.5
+    where non-lenses have more of it; NaN where only one class is there. `effect`: mean size of the loss, `effect_lens` and
+    `effect_non_lens` its means with their sign; NaN where there is no such image.
+    """
+    return pd.DataFrame(
+        {
+            "channel": np.arange(mean.shape[1]),
+            "lens": _mean(mean[lens]),
+            "non_lens": _mean(mean[~lens]),
+            "auroc": [scores.auroc(values, lens) for values in mean.T],
+            "effect": _mean(np.abs(effect)),
+            "effect_lens": _mean(effect[lens_of_effect]),
+            "effect_non_lens": _mean(effect[~lens_of_effect]),
+        }
+    )
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    return values.mean(0) if len(values) else np.full(values.shape[1], np.nan)
+
+
+def measure_channels(table: pd.DataFrame, mean: np.ndarray, lens: np.ndarray, seed: int) -> dict:
+    """Sum up a table of channels: table, mean, lens as `channel_table` gives and takes them.
+
+    Returns `n` images, `n_channels`, `n_silent` that never answer, `n_higher_for_lenses` and `n_higher_for_non_lenses`, those
+    whose mean activations differ by more than chance allows (95 %, Bonferroni's correction for so many channels),
+    `strongest` and `best`, the channels without which logits change most and whose activation tells lenses best, and
+    `best_auroc` with its 95 % interval.
+    """
+    resampled = np.random.default_rng(seed)
+    tail = 0.025 / mean.shape[1]
+    difference, error = _difference(mean, lens)
+    beyond = norm.isf(tail) * error
+    best = int((table["auroc"] - 0.5).abs().fillna(0).idxmax())
+    drawn = []
+    for _ in range(200):
+        rows = resampled.integers(len(lens), size=len(lens))
+        drawn.append(scores.auroc(mean[rows, best], lens[rows]))
+    defined = np.array(drawn)[~np.isnan(drawn)]
+    low, high = np.percentile(defined, (2.5, 97.5)) if len(defined) else (np.nan, np.nan)
+    return {
+        "n": len(lens),
+        "n_channels": mean.shape[1],
+        "n_silent": int((mean.max(0) == 0).sum()),
+        "n_higher_for_lenses": int((difference > beyond).sum()),
+        "n_higher_for_non_lenses": int((difference < -beyond).sum()),
+        "strongest": int(table["effect"].fillna(0).idxmax()),
+        "best": best,
+        "best_auroc": scores.Interval(float(table["auroc"][best]), float(low), float(high)).as_json(),
+    }
+
+
+def _difference(mean: np.ndarray, lens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lenses' mean less non-lenses', of each channel, and its standard error; NaN with fewer than two of a class."""
+    classes = [mean[lens], mean[~lens]]
+    if min(map(len, classes)) < 2:
+        return np.full((2, mean.shape[1]), np.nan)
+    variance = sum(values.var(0, ddof=1) / len(values) for values in classes)
+    return classes[0].mean(0) - classes[1].mean(0), np.sqrt(variance)
 
 
 def flat(tree: Mapping, prefix: str = "") -> dict[str, float]:

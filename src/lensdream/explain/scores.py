@@ -99,6 +99,15 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(a @ b / size) if size > 0 else math.nan
 
 
+def auroc(values: np.ndarray, positive: np.ndarray) -> float:
+    """Chance that a value (n,) of the positives (n,) bool lies above one of the others [0, 1]; NaN without both."""
+    n = int(positive.sum())
+    others = len(positive) - n
+    if not n or not others:
+        return math.nan
+    return float((rankdata(values)[positive].sum() - n * (n + 1) / 2) / (n * others))
+
+
 def bootstrapped_rank_correlation(
     one: np.ndarray, other: np.ndarray, scene: np.ndarray, seed: int, resamplings: int = 1000
 ) -> Interval:

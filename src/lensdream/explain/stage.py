@@ -11,7 +11,7 @@ from lensdream import config, dataset, networks, tracking
 from lensdream.explain import measure
 from lensdream.explain.explained import FAMILIES, FAMILIES_WITH_ARCS, choose_scenes, explain, maps_file
 from lensdream.explain.figures import png
-from lensdream.explain.steps import ablations, dreams, occlusions, removals, sanity
+from lensdream.explain.steps import ablations, channels, dreams, occlusions, removals, sanity
 from lensdream.files import write_json, write_whole
 from lensdream.paths import Paths
 from lensdream.scene import Scenes
@@ -21,9 +21,9 @@ from lensdream.simulate.shards import renderer_of
 def run(scale: str, root: Path = Path()) -> None:
     """Explain the model of a scale on a fixed set of its scenes; write maps, figures and, last, the metrics.
 
-    `artifacts/<scale>/explain/maps.npz` (its `about` says what is in it), `figures/<scale>/explain/*.png` and
-    `metrics/<scale>/explain.json`: each method's scores (`measure.score_maps`), `sanity`, `removal`, `ablation`, `dream`,
-    `scenes`, `seconds`.
+    `artifacts/<scale>/explain/maps.npz` (its `about` says what is in it) and `channels.csv`,
+    `figures/<scale>/explain/*.png` and `metrics/<scale>/explain.json`: each method's scores (`measure.score_maps`),
+    `sanity`, `removal`, `ablation`, `dream`, `kernels`, `scenes`, `seconds`.
     """
     start = time.perf_counter()
     settings = config.load("explain", config.ExplainConfig, scale, root / "params.yaml")
@@ -32,10 +32,11 @@ def run(scale: str, root: Path = Path()) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = networks.load_model(paths.model).to(device, memory_format=torch.channels_last)
     store, scenes = dataset.ImageStore.open(paths.images), Scenes.load(paths.scenes)
+    folder = root / "artifacts" / scale / "explain"
     positions = choose_scenes(store.truth, settings.scenes_per_family, settings.seed)
     with tracking.stage_run("explain", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
         explained = explain(model, store, positions, settings, device)
-        write_whole(root / "artifacts" / scale / "explain" / "maps.npz", maps_file(explained, settings))
+        write_whole(folder / "maps.npz", maps_file(explained, settings))
         chosen = explained.places(*FAMILIES_WITH_ARCS)
         result: dict = measure.score_maps(
             {method: maps[chosen] for method, maps in explained.maps.items()},
@@ -50,8 +51,11 @@ def run(scale: str, root: Path = Path()) -> None:
         pages |= drawn
         result["ablation"], drawn = ablations.run(model, renderer_of(rendering), scenes, explained, settings)
         pages |= drawn
-        result["dream"], drawn = dreams.run(model, explained, settings, device)
+        result["dream"], drawn = dreams.run(model, store, settings, device)
         pages |= drawn
+        result["kernels"], drawn, table = channels.run(model, store, settings, device)
+        pages |= drawn
+        write_whole(folder / "channels.csv", table.to_csv(index=False).encode())
         for name, page in pages.items():
             path = paths.figures / "explain" / f"{name}.png"
             write_whole(path, png(page))

@@ -35,6 +35,7 @@ EPOCH_COLUMNS = {
 }
 
 MAP_SCORES = ("relevance_mass", "chance", "brightness", "random", "rank_accuracy", "pointing")
+LAYERS = {"stem": "first layer", "block_4": "last block"}
 DREAM_WAYS = {"towards_lens": "towards lens", "towards_non_lens": "towards non-lens"}
 
 MOST_FILES = 300
@@ -205,20 +206,61 @@ def removal(explain: Mapping) -> Table:
 
 
 def dream(explain: Mapping) -> Table:
-    """Tell what Deep Dream did to the logit and to the colour of the arcs."""
+    """Tell what Deep Dream did to the logit and to the colour of the arcs, beside random weights."""
     dreamt = explain.get("dream", {})
     rows = tuple(
         (
-            words,
-            str(dreamt[way]["n_dreamt"]),
-            interval(dreamt[way]["logit_change"], 2),
-            interval(dreamt[way]["arc_vis_minus_h_change"], 3),
-            decimal(dreamt.get("random_twin", {}).get(f"{way}_logit_change"), 2),
+            f"{plain(network)}, {words}",
+            str(block["n"]),
+            interval(block["logit_change"], 2),
+            interval(block["arc_vis_minus_h_change"], 4),
+            percent_interval(block["bluer"]),
         )
+        for network, ways in dreamt.items()
         for way, words in DREAM_WAYS.items()
-        if way in dreamt
+        if way in ways
+        for block in [ways[way]]
     )
-    head = ("dreamt", "scenes", "change of the logit", "of VIS - H in the arcs [mag]", "of the logit, random weights")
+    head = ("dreamt", "scenes", "change of the logit", "of VIS - H in the arcs [mag]", "arcs that turn bluer")
+    return Table(head, rows)
+
+
+def dream_by_family(explain: Mapping) -> Table:
+    """Give the change of colour of each family's arcs, of the trained network's dreams."""
+    trained = explain.get("dream", {}).get("trained", {})
+    rows = tuple(
+        (plain(family), words, str(block["n"]), interval(block["logit_change"], 2),
+         interval(block["arc_vis_minus_h_change"], 4))
+        for way, words in DREAM_WAYS.items()
+        for family, block in trained.get(way, {}).get("families", {}).items()
+    )  # fmt: skip
+    head = ("family", "dreamt", "scenes", "change of the logit", "of VIS - H in the arcs [mag]")
+    return Table(head, rows, frozenset({1}))
+
+
+def kernels(explain: Mapping) -> Table:
+    """Tell how the channels of each layer answer to lenses and to non-lenses."""
+    rows = tuple(
+        (
+            LAYERS.get(layer, plain(layer)),
+            str(block["n_channels"]),
+            str(block["n_higher_for_lenses"]),
+            str(block["n_higher_for_non_lenses"]),
+            str(block["n_silent"]),
+            str(block["strongest"]),
+            f"{block['best']}: {interval(block['best_auroc'], 3)}",
+        )
+        for layer, block in explain.get("kernels", {}).items()
+    )
+    head = (
+        "layer",
+        "channels",
+        "answer more to lenses",
+        "more to non-lenses",
+        "never",
+        "moves the logit most",
+        "tells lenses best, AUROC of its activation",
+    )
     return Table(head, rows)
 
 

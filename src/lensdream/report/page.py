@@ -132,18 +132,18 @@ class Explanations:
     ablations: tuple[Picture, ...]
     sanity: tuple[Picture, ...]
     removal: tuple[Picture, ...]
+    kernels: tuple[Picture, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Explanations:
         """Embed all figures of a folder, named `<kind>-<family>.png`, families in their order."""
         files = sorted(folder.glob("*.png"), key=lambda file: (_place(_family(file)), file.name))
-        kinds = {
-            kind: [file for file in files if _kind(file) == kind] for kind in ("dream", "ablation", "sanity", "removal")
-        }
+        names = ("dream", "ablation", "sanity", "removal", "kernels")
+        kinds = {kind: [file for file in files if _kind(file) == kind] for kind in names}
         maps = [file for file in files if _kind(file) not in kinds]
         with_arcs = [file for file in maps if _family(file) in WITH_ARCS]
         others = [file for file in maps if file not in with_arcs]
-        parts = (kinds["dream"], with_arcs, others, kinds["ablation"], kinds["sanity"], kinds["removal"])
+        parts = (kinds["dream"], with_arcs, others, *(kinds[name] for name in names[1:]))
         return cls(*(tuple(Picture.read(file) for file in part) for part in parts))
 
 
@@ -260,6 +260,8 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "sanity": others.sanity(explain),
         "removal": others.removal(explain),
         "dream": others.dream(explain),
+        "dream_by_family": others.dream_by_family(explain),
+        "kernels": others.kernels(explain),
         "explanations": Explanations.read(paths.figures / "explain"),
         "n_cutouts": observe["n"],
         "cutouts": others.cutouts(observe),

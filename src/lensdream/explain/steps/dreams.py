@@ -1,80 +1,144 @@
-"""Deep Dream of the chosen scenes, both ways, and on random weights."""
+"""Deep Dream of scenes, both ways, beside a network of random weights: pictures, and the colour of the arcs."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lensdream import config, networks
-from lensdream.explain import dream, figures, measure
-from lensdream.explain.explained import BATCH, FAMILIES_COMPOUND, FAMILIES_WITH_ARCS, Explained, array
+from lensdream import config, dataset, networks
+from lensdream.explain import charts, dream, figures, measure
+from lensdream.explain.explained import ARCS, BATCH, FAMILIES_WITH_ARCS, array, choose_scenes
+from lensdream.explain.occlusion import sky_fill
 from lensdream.explain.randomised import randomised_twin
-from lensdream.survey import EUCLID
+from lensdream.survey import EUCLID, N_BANDS
 
-DREAMT = ("lens", "elliptical", *FAMILIES_COMPOUND)
-"""families that are dreamt; of the non-lenses the ellipticals, each of which is some lens without its source"""
-WAYS = ("towards_lens", "towards_non_lens")
+WITHOUT_ARCS = ("elliptical",)
+"""families that are drawn but not measured: each of the ellipticals is some lens without its source"""
+FROM_SKY = 8.0
+"""times the step of a dream, where there is no light to change and all has to be made"""
+WAYS = {"towards_lens": dream.TOWARDS_LENS, "towards_non_lens": dream.TOWARDS_NON_LENS}
+NETWORKS = ("trained", "random_weights")
+
+Dreams = dict[str, dream.Dream]
+"""by way"""
+
+
+@dataclass(frozen=True)
+class _Scenes:
+    """What is dreamt; n scenes."""
+
+    images: np.ndarray
+    """(n, band, y, x) float32 [microjansky a pixel]"""
+    arcs: np.ndarray
+    """(n, y, x) bool"""
+    family: np.ndarray
+    labels: list[str]
+
+    @classmethod
+    def of(cls, store: dataset.ImageStore, positions: np.ndarray) -> _Scenes:
+        rows = store.truth.iloc[positions]
+        return cls(
+            images=store.images(positions).astype(np.float32),
+            arcs=(store.masks(positions) & ARCS) > 0,
+            family=rows["family"].to_numpy().astype(str),
+            labels=[f"scene {index}" for index in rows["index"]],
+        )
 
 
 def run(
-    model: networks.LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
+    model: networks.LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
-    """Dream both ways; returns what it did to logits and to the arcs' colour, and the triptychs by file name."""
-    places = explained.places(*DREAMT)
-    if not len(places):
+    """Dream both ways; returns what it did to logits and to the arcs' colour, and the pictures by file name.
+
+    `settings.dream_scenes` with arcs, of every family that has them the same number, are measured.
+    """
+    scenes = _Scenes.of(store, _chosen(store, settings))
+    if not len(scenes.images):
         return {}, {}
-    images = torch.from_numpy(explained.images[places]).to(device)
-    highest = torch.from_numpy(explained.images).amax((0, 2, 3))
-    to_lens, to_non_lens = _both_ways(model, images, highest, settings)
-    twin = _both_ways(randomised_twin(model, settings.seed), images[:1], highest, settings)
-
-    def row(label: str, k: int, lens: dream.Dream, non_lens: dream.Dream) -> figures.DreamRow:
-        logits = (float(non_lens.after[k]), float(lens.before[k]), float(lens.after[k]))
-        original = explained.images[places[k]]
-        return figures.DreamRow(label, array(non_lens.images[k]), original, array(lens.images[k]), logits)
-
-    family = explained.family[places]
-    pages = {}
-    for name in dict.fromkeys(family):
-        drawn = np.flatnonzero(family == name)[: settings.figures_per_family]
-        rows = [row(explained.label(places[k]), k, to_lens, to_non_lens) for k in drawn]
-        pages[f"dream-{name}"] = figures.dream_page(f"Deep Dream: {name}", rows)
-    rows = [row("trained", 0, to_lens, to_non_lens), row("random weights", 0, *twin)]
+    images = torch.from_numpy(scenes.images).to(device)
+    highest = images.amax((0, 2, 3))
+    networks_ = dict(zip(NETWORKS, (model, randomised_twin(model, settings.seed)), strict=True))
+    dreamt = {name: _both_ways(network, images, highest, settings) for name, network in networks_.items()}
+    table = measure.dream_table(
+        scenes.images,
+        {(name, way): array(d.images) for name, ways in dreamt.items() for way, d in ways.items()},
+        {(name, way): array(d.after - d.before) for name, ways in dreamt.items() for way, d in ways.items()},
+        scenes.arcs,
+        scenes.family,
+    )
+    measured = table[table["family"].isin(FAMILIES_WITH_ARCS)]
+    result = {"trained": measure.measure_dream(measured, "trained", settings.seed)}
+    result["random_weights"] = measure.measure_dream(measured, "random_weights", settings.seed)
+    pages = {
+        f"dream-{name}": figures.dream_page(
+            f"Deep Dream: {name}",
+            [_row(scenes, k, dreamt["trained"]) for k in np.flatnonzero(scenes.family == name)][
+                : settings.figures_per_family
+            ],
+        )
+        for name in dict.fromkeys(scenes.family)
+    }
     pages["dream-random-twin"] = figures.dream_page(
-        f"Deep Dream and random weights: {explained.label(places[0])}", rows
+        f"Deep Dream and random weights: {scenes.labels[0]}",
+        [_row(scenes, 0, ways, name.replace("_", " ")) for name, ways in dreamt.items()],
+    )
+    pages["dream-from-sky"] = _from_sky(networks_, images.shape[-1], highest, settings)
+    if len(measured):
+        pages["dream-colour"] = charts.dream_chart(measured, result)
+    return result, pages
+
+
+def _chosen(store: dataset.ImageStore, settings: config.ExplainConfig) -> np.ndarray:
+    """Positions of the scenes: those measured, then those that are only drawn."""
+    each = -(-settings.dream_scenes // len(FAMILIES_WITH_ARCS))
+    return np.concatenate(
+        [
+            choose_scenes(store.truth, n, settings.seed, families)
+            for n, families in ((each, FAMILIES_WITH_ARCS), (settings.figures_per_family, WITHOUT_ARCS))
+        ]
     )
 
-    def numbers(dreamt: dream.Dream) -> dict:
-        has_arcs = np.isin(family, FAMILIES_WITH_ARCS)
-        change = array(dreamt.after - dreamt.before)
-        after = array(dreamt.images)
-        return measure.measure_dream(
-            explained.images[places], after, explained.arcs[places], has_arcs, change, settings.seed
-        )
 
-    twin_change = {f"{way}_logit_change": float(d.after[0] - d.before[0]) for way, d in zip(WAYS, twin, strict=True)}
-    result: dict = dict(zip(WAYS, (numbers(to_lens), numbers(to_non_lens)), strict=True))
-    return result | {"random_twin": twin_change}, pages
+def _row(scenes: _Scenes, k: int, ways: Dreams, label: str = "") -> figures.DreamRow:
+    lens, non_lens = (ways[way] for way in WAYS)
+    logits = (float(non_lens.after[k]), float(lens.before[k]), float(lens.after[k]))
+    return figures.DreamRow(
+        label or scenes.labels[k], array(non_lens.images[k]), scenes.images[k], array(lens.images[k]), logits
+    )
+
+
+def _from_sky(networks_: dict[str, nn.Module], width: int, highest: Tensor, settings: config.ExplainConfig) -> Figure:
+    """Dreams that begin with nothing: empty sky."""
+    sky = sky_fill((1, N_BANDS, width, width), EUCLID, torch.Generator().manual_seed(settings.seed)).to(highest)
+    nothing = _Scenes(array(sky), np.zeros((1, width, width), bool), np.array(["sky"]), ["empty sky"])
+    rows = [
+        _row(nothing, 0, _both_ways(network, sky, highest, settings, FROM_SKY), name.replace("_", " "))
+        for name, network in networks_.items()
+    ]
+    return figures.dream_page("Deep Dream from empty sky", rows)
 
 
 def _both_ways(
-    network: nn.Module, images: Tensor, highest: Tensor, settings: config.ExplainConfig
-) -> tuple[dream.Dream, dream.Dream]:
+    network: nn.Module, images: Tensor, highest: Tensor, settings: config.ExplainConfig, faster: float = 1.0
+) -> Dreams:
     """Dream towards lens and towards non-lens, every scene with the same jitter, alone or in company."""
     climb = dream.Climb(
         settings.dream_steps,
         settings.dream_octaves,
         settings.dream_octave_scale,
         settings.dream_jitter,
-        settings.dream_step_size,
+        faster * settings.dream_step_size,
     )
     transfer = dream.psf_transfer(EUCLID, images.shape[-1])
 
-    def one_way(towards: float) -> dream.Dream:
-        parts = [
-            dream.dream(
+    def one_way(towards: float) -> Iterable[dream.Dream]:
+        for batch in images.split(BATCH):
+            yield dream.dream(
                 network,
                 batch,
                 towards=towards,
@@ -84,8 +148,9 @@ def _both_ways(
                 generator=torch.Generator().manual_seed(settings.seed),
                 transfer=transfer,
             )
-            for batch in images.split(BATCH)
-        ]
-        return dream.Dream(*(torch.cat([getattr(p, name) for p in parts]) for name in ("images", "before", "after")))
 
-    return one_way(dream.TOWARDS_LENS), one_way(dream.TOWARDS_NON_LENS)
+    return {way: _joined(list(one_way(towards))) for way, towards in WAYS.items()}
+
+
+def _joined(parts: list[dream.Dream]) -> dream.Dream:
+    return dream.Dream(*(torch.cat([getattr(p, name) for p in parts]) for name in ("images", "before", "after")))

@@ -1,0 +1,129 @@
+"""What single channels of a network look for: what they answer to, what they do for the logit, what image they want.
+
+A channel's activation is what it gives after its ReLU, so it is never below 0; it is silenced by setting it to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lensdream.explain.chain import Chain
+from lensdream.explain.dream import TOWARDS_LENS, Climb, Transfer, dream
+from lensdream.explain.score_function import check_images, scored
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How the channels of one layer answer to n images."""
+
+    mean: Tensor
+    """(n, channel) mean activation over the image"""
+    peak: Tensor
+    """(n, channel) largest activation"""
+    places: Tensor
+    """(n, channel, 2) where that is: y, x in the image [pixel]"""
+
+
+@torch.inference_mode()
+def answers(chain: Chain, images: Tensor, *, batch: int = 64) -> Answers:
+    """Activations of the last of a chain's layers on images (n, band, y, x) [microjansky a pixel]."""
+    check_images(images)
+    parts = [_answers(chain, part) for part in images.split(batch)]
+    return Answers(*(torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "peak", "places")))
+
+
+def _answers(chain: Chain, images: Tensor) -> Answers:
+    maps = _maps(chain, images)
+    width = maps.shape[-1]
+    peak, place = maps.flatten(2).max(2)
+    # The middle of the cell of image pixels that an activation stands for.
+    cell = torch.tensor([image / of_map for image, of_map in zip(images.shape[-2:], maps.shape[-2:], strict=True)])
+    places = (torch.stack([place // width, place % width], 2) + 0.5) * cell.to(maps) - 0.5
+    return Answers(maps.mean((2, 3)), peak, places)
+
+
+@torch.inference_mode()
+def effects(chain: Chain, images: Tensor, *, batch: int = 64) -> Tensor:
+    """Logit lost (n, channel) when a channel of the last of the chain's layers is silenced, one at a time.
+
+    Positive where the channel spoke for 'lens'. Costs as many scores as there are channels, of what comes after them.
+    """
+    check_images(images)
+    lost = []
+    for part in images.split(batch):
+        maps = _maps(chain, part)
+        before, channels = scored(chain.rest, maps), []
+        for channel in range(maps.shape[1]):
+            silenced = maps.clone(memory_format=torch.preserve_format)
+            silenced[:, channel] = 0
+            channels.append(before - scored(chain.rest, silenced))
+        lost.append(torch.stack(channels, 1))
+    return torch.cat(lost)
+
+
+def _maps(chain: Chain, images: Tensor) -> Tensor:
+    for layer in chain.layers:
+        images = layer(images.contiguous(memory_format=torch.channels_last))
+    return images
+
+
+def maximising(
+    network: nn.Module,
+    activation: nn.Module,
+    channels: Tensor,
+    start: Tensor,
+    *,
+    climb: Climb,
+    sky_sigma: Tensor,
+    highest: Tensor,
+    seed: int,
+    transfer: Transfer | None = None,
+    batch: int = 32,
+) -> Tensor:
+    """Images (m, band, y, x) that the middle of each of these channels (m,) answers to more and more.
+
+    activation: the module of the network whose input is climbed; what comes after a ReLU has no gradient where it is
+        silent, as at the start it often is.
+    start: (band, y, x) [microjansky a pixel], from which every channel's climb begins, as empty sky.
+    The rest is as in `dream`.
+    """
+    climbed = []
+    for part in channels.split(batch):
+        with _inputs_of(activation) as seen:
+
+            def middle(images: Tensor, part: Tensor = part, seen: list[Tensor] = seen) -> Tensor:
+                seen.clear()
+                network(images)
+                (maps,) = seen
+                height, width = maps.shape[-2:]
+                return maps[torch.arange(len(part)), part, height // 2, width // 2]
+
+            climbed.append(
+                dream(
+                    middle,
+                    start.expand(len(part), -1, -1, -1),
+                    towards=TOWARDS_LENS,
+                    climb=climb,
+                    sky_sigma=sky_sigma,
+                    highest=highest,
+                    generator=torch.Generator().manual_seed(seed),
+                    transfer=transfer,
+                ).images
+            )
+    return torch.cat(climbed)
+
+
+@contextmanager
+def _inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Within it, every input of the module is added to the list that it gives."""
+    seen: list[Tensor] = []
+    hook = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        yield seen
+    finally:
+        hook.remove()
