@@ -93,19 +93,27 @@ def explain(
     if not len(positions):
         raise ValueError("the store has no scene of the splits 'test' and 'compound' to explain: simulate some")
     images = torch.from_numpy(store.images(positions).astype(np.float32)).to(device)
-    zero, sky = (_occluded(model, images, settings, fill) for fill in (0.0, sky_of(images, settings)))
-    maps = {
-        "occlusion_zero": zero.to_pixels(zero.logit_change),
-        "occlusion_sky": sky.to_pixels(sky.logit_change),
-    } | by_gradients(model, images)
+    zero, sky, maps = all_maps(model, images, settings)
     return Explained(
         truth=store.truth.reset_index(drop=True).iloc[positions],
         images=array(images),
         masks=store.masks(positions),
         zero=zero,
         sky=sky,
-        maps={method: array(values) for method, values in maps.items()},
+        maps=maps,
     )
+
+
+def all_maps(
+    model: networks.LensNet, images: Tensor, settings: config.ExplainConfig
+) -> tuple[Occlusion, Occlusion, dict[str, np.ndarray]]:
+    """Occlusion of images (n, band, y, x) with black and with sky, and every method's maps (n, y, x) float32."""
+    zero, sky = (_occluded(model, images, settings, fill) for fill in (0.0, sky_of(images, settings)))
+    maps = {
+        "occlusion_zero": zero.to_pixels(zero.logit_change),
+        "occlusion_sky": sky.to_pixels(sky.logit_change),
+    } | by_gradients(model, images)
+    return zero, sky, {method: array(values) for method, values in maps.items()}
 
 
 def by_gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
@@ -129,8 +137,9 @@ def _occluded(model: nn.Module, images: Tensor, settings: config.ExplainConfig, 
 
 
 def sky_of(images: Tensor, settings: config.ExplainConfig) -> Tensor:
-    """Empty sky of the shape of the images, to cover them with."""
-    return sky_fill(tuple(images.shape), EUCLID, torch.Generator().manual_seed(settings.seed)).to(images)
+    """Empty sky of the shape of the images, to cover them with; zeros in a band without data, where sky would be new."""
+    sky = sky_fill(tuple(images.shape), EUCLID, torch.Generator().manual_seed(settings.seed)).to(images)
+    return sky * (images != 0).flatten(2).any(2)[:, :, None, None]
 
 
 def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:

@@ -100,7 +100,7 @@ def maps_page(title: str, rows: Sequence[MapsRow], window: int, note: str = "") 
             row.guided_grad_cam, cmap="Blues", vmin=0, vmax=brightest, origin="lower", interpolation="nearest"
         )
         _draw_arcs(line[5], row.arcs, 0.5)
-        line[0].set_ylabel(row.label, fontsize="small")
+        line[0].set_ylabel(row.label, fontsize="small", parse_math=False)
     bar = bar_below(figure, axes[-1, 3:5], signed, "both")
     bar.set_label("change in the logit: red supports non-lens, blue lens", fontsize="small")
     bar = bar_below(figure, axes[-1, 5:], guided, "max")
@@ -122,7 +122,7 @@ def dream_page(title: str, rows: Sequence[DreamRow]) -> Figure:
     for row, line in zip(rows, axes, strict=True):
         for axis, image, logit in zip(line, (row.non_lens, row.original, row.lens), row.logits, strict=True):
             _draw_with_logit(axis, image, logit)
-        line[0].set_ylabel(row.label, fontsize="small")
+        line[0].set_ylabel(row.label, fontsize="small", parse_math=False)
     return figure
 
 
@@ -145,7 +145,7 @@ def ablation_page(title: str, rows: Sequence[AblationRow], components: Sequence[
                 _draw_with_logit(axis, *row.without[name])
             else:
                 axis.set_axis_off()
-        line[0].set_ylabel(row.label, fontsize="small")
+        line[0].set_ylabel(row.label, fontsize="small", parse_math=False)
     return figure
 
 

@@ -17,6 +17,7 @@ from lensdream.paths import Paths
 from lensdream.provenance import GitState
 from lensdream.report import compound_head, finder, others, survey
 from lensdream.report.families import FAMILIES, WITH_ARCS
+from lensdream.report.real import REAL_LENSES
 from lensdream.report.table import count, decimal, duration, percent_interval
 
 COMMANDS = {
@@ -263,6 +264,7 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "dream_by_family": others.dream_by_family(explain),
         "kernels": others.kernels(explain),
         "explanations": Explanations.read(paths.figures / "explain"),
+        "real_lenses": [Picture.read(file) for file in paths.report.glob(REAL_LENSES)],
         "n_cutouts": observe["n"],
         "cutouts": others.cutouts(observe),
         "skipped": others.skipped(observe),

@@ -10,7 +10,7 @@ from lensdream.dataset import ImageStore
 from lensdream.files import write_whole
 from lensdream.paths import Paths
 from lensdream.provenance import git_state
-from lensdream.report import compound_head, families, finder, survey
+from lensdream.report import compound_head, families, finder, real, survey
 from lensdream.report.page import Measured, Picture, render
 from lensdream.report.table import Table
 
@@ -20,6 +20,8 @@ PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_a
 def run(scale: str, root: Path = Path()) -> None:
     """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.png`.
 
+    Where the observe stage scored real cutouts, also the maps of some of them, which stay out of git.
+
     Raises `FileNotFoundError` with the remedy where a stage before this one has not written its metrics.
     """
     settings = config.load("report", config.ReportConfig, scale, root / "params.yaml")
@@ -28,6 +30,7 @@ def run(scale: str, root: Path = Path()) -> None:
     drawn, index = paths.figures / "families.png", paths.report / "index.html"
     with tracking.stage_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
         write_whole(drawn, families.draw(store, settings.examples_per_family))
+        real.write(paths)
         links = tracking.stage_links(scale, root)
         examples = Picture.read(drawn, families.caption_of(store))
         write_whole(index, render(measured, paths, git_state(root), links, examples, datetime.now(UTC)).encode())
@@ -35,9 +38,9 @@ def run(scale: str, root: Path = Path()) -> None:
         tracked.artifact(index)
     for table in tables(measured):
         print(table.as_text(), end="\n\n")
-    real = measured.observe
-    above = sum(row["above_fpr_1e-3"] is True for row in real["files"])
-    print(f"  {real['n']} real cutouts scored, {above} above the threshold of FPR 1e-3, {real['n_skipped']} skipped")
+    seen = measured.observe
+    above = sum(row["above_fpr_1e-3"] is True for row in seen["files"])
+    print(f"  {seen['n']} real cutouts scored, {above} above the threshold of FPR 1e-3, {seen['n_skipped']} skipped")
     print(f"report: {index.resolve()}")
 
 

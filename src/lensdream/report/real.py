@@ -1,0 +1,75 @@
+"""Maps of real cutouts beside those of simulated lenses, as a picture in the report's folder: never in git."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lensdream import config, networks
+from lensdream.dataset import ARC_1, ARC_2, ImageStore
+from lensdream.explain.explained import all_maps, choose_scenes
+from lensdream.explain.figures import MapsRow, maps_page, png
+from lensdream.files import write_whole
+from lensdream.networks.model_file import is_model, stamp_of
+from lensdream.observe.cutouts import Cutout, CutoutError, read_cutout
+from lensdream.observe.page import credit_of
+from lensdream.observe.targets import Kind
+from lensdream.paths import Paths
+
+REAL_LENSES = "real-lenses.png"
+REAL, SIMULATED = 6, 3
+"""cutouts drawn, those of the highest scores; simulated lenses below them"""
+LONGEST = 22
+"""letters of a name beside a row"""
+
+
+def write(paths: Paths) -> None:
+    """Write `REAL_LENSES` into the report's folder, if the observe stage has scored cutouts that can still be read.
+
+    Without any, or without a model of ours, an old picture is taken away.
+    """
+    picture = paths.report / REAL_LENSES
+    cutouts = _best(paths) if is_model(paths.model) else []
+    if not cutouts:
+        picture.unlink(missing_ok=True)
+        return
+    settings = config.load("explain", config.ExplainConfig, paths.scale, paths.root / "params.yaml")
+    model, store = networks.load_model(paths.model), ImageStore.open(paths.images)
+    simulated = choose_scenes(store.truth, SIMULATED, settings.seed, ("lens",))
+    images = np.concatenate([np.stack([c.image for c in cutouts]), store.images(simulated).astype(np.float32)])
+    masks = np.concatenate([np.zeros((len(cutouts), *images.shape[-2:]), np.uint8), store.masks(simulated)])
+    names = [cutout.object[:LONGEST] for cutout in cutouts]
+    names += [f"simulated {index}" for index in store.truth["index"].iloc[simulated]]
+    zero, _, maps = all_maps(model, torch.from_numpy(images), settings)
+    rows = [
+        MapsRow(
+            label=f"{name}\nlogit {float(logit):+.2f}, p {float(logit.sigmoid()):.2f}",
+            image=image,
+            arcs=((mask & ARC_1) > 0, (mask & ARC_2) > 0),
+            occlusion_zero=maps["occlusion_zero"][k],
+            occlusion_sky=maps["occlusion_sky"][k],
+            guided_grad_cam=maps["guided_grad_cam"][k],
+        )
+        for k, (name, image, mask, logit) in enumerate(zip(names, images, masks, zero.original, strict=True))
+    ]
+    credit = credit_of(cutout.origin for cutout in cutouts)
+    note = f"Pixels: {credit}" if credit else ""
+    write_whole(picture, png(maps_page("Real cutouts beside simulated lenses", rows, settings.window, note)))
+
+
+def _best(paths: Paths) -> list[Cutout]:
+    table = paths.observed / "scores.csv"
+    if not table.is_file():
+        return []
+    rows = pd.read_csv(table)
+    rows = rows[rows["kind"] == Kind.CUTOUT.value].sort_values("logit", ascending=False, kind="stable")
+    found: list[Cutout] = []
+    for path in rows["path"]:
+        try:
+            found.append(read_cutout(path, stamp_of(paths.model)))
+        except CutoutError:
+            continue  # it was there when the observe stage ran, which names every file that cannot be read
+        if len(found) == REAL:
+            break
+    return found
