@@ -45,6 +45,7 @@ from lensdream.survey import DITHERS, EUCLID, Band, microjansky
 
 TIMED, PEER_TIMED, AGREED, ACCURATE = 16, 6, 2, 40
 """scenes timed of a family, of them drawn by lenstronomy, scenes compared with it, lenses whose error is measured"""
+PARTS = ("throughput", "speed", "agreement", "accuracy", "gpu")
 REPEATS = 5
 DEFLECTOR_MAGNITUDE = 19.5
 FEW, POSTER = 1_000, 80_000
@@ -71,6 +72,7 @@ def main() -> None:
         "--throughput", type=int, default=4000, help="images drawn, rendered and written (default 4000; 80000 is all)"
     )
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings (default ./params.yaml)")
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="what to measure (default all)")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")  # lenstronomy's on numpy's future, one a convolution
     keep_freed_memory()
@@ -80,15 +82,18 @@ def main() -> None:
     frame = frame_of(settings)
     scenes = draw_scenes(_mix(population, arguments.scenes, compound=2 * TIMED), settings.workers)
     figures: Figures = {}
-    for part in (
+    parts = {
         # first, while this process is small
-        lambda: _throughput(population, settings, arguments.throughput),
-        lambda: _speed(scenes, frame, settings.chunk),
-        lambda: _agreement(scenes, frame),
-        lambda: _accuracy(scenes, frame, settings.chunk),
-        lambda: _on_a_gpu(scenes, frame),
-    ):
-        found = part()
+        "throughput": lambda: _throughput(population, settings, arguments.throughput),
+        "speed": lambda: _speed(scenes, frame, settings.chunk),
+        "agreement": lambda: _agreement(scenes, frame),
+        "accuracy": lambda: _accuracy(scenes, frame, settings.chunk),
+        "gpu": lambda: _on_a_gpu(scenes, frame),
+    }
+    for part in PARTS:
+        if part not in arguments.parts:
+            continue
+        found = parts[part]()
         for name, value in found.items():
             print(f"{name:58} {_goal(name, value)}")
         print(flush=True)
