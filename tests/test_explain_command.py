@@ -10,7 +10,7 @@ from lensdream import cli
 from lensdream.explain.command import main_explain
 from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_fits import sky_of_stamp
-from lensdream.networks import LensNet, LensNetConfig, load_model, save_model
+from lensdream.networks import LensNet, LensNetConfig, load_finder, load_model, save_model
 from lensdream.observe.cutouts import read_cutout
 from lensdream.observe.writing import write_cutout
 from lensdream.survey import EUCLID, N_BANDS, Band
@@ -61,6 +61,9 @@ def test_each_cutout_gives_a_picture_and_a_file_of_maps(model, cutout, tmp_path,
         np.testing.assert_allclose(units["OCCLUSION_NIR_J"].data, maps.by_band[Band.J], atol=1e-5)
         np.testing.assert_allclose(units["VIS"].data, image[Band.VIS])
         assert units[0].header["LOGIT"] == pytest.approx(maps.logit, abs=1e-5)
+        assert units[0].header["FINDER"] == pytest.approx(
+            load_finder(model)(torch.from_numpy(image)[None]).item(), abs=1e-5
+        )
         assert (units[0].header["OBJECT"], units[0].header["WINDOW"]) == ("a lens", 4)
     with torch.no_grad():
         assert maps.logit == pytest.approx(network(torch.from_numpy(image)[None]).item(), abs=1e-5)

@@ -17,6 +17,7 @@ from lensdream.explain.scores import (
     rank_correlation,
     relevance_mass,
 )
+from lensdream.survey import Band
 
 SCORES = (relevance_mass, rank_accuracy, pointing)
 
@@ -168,3 +169,26 @@ def test_sanity_is_one_for_maps_that_do_not_change_and_undefined_for_flat_ones()
 def test_flat_has_no_null_and_no_family():
     tree = {"a": {"b": {"value": 1, "low": None}, "families": {"lens": {"n": 3}}}, "seconds": 2}
     assert measure.flat(tree) == {"a.b.value": 1.0, "seconds": 2.0}
+
+
+def test_colours_of_dreams_are_held_against_the_scene_before():
+    arcs = np.zeros((3, 4, 4), bool)
+    arcs[:2, 1, 1:3] = True  # the third scene has no arc
+    before = np.ones((3, len(Band), 4, 4))
+    blue, red = before.copy(), before.copy()
+    blue[:, Band.VIS] *= 10**0.4  # one magnitude brighter in VIS
+    red[0, Band.H] *= 10**0.8
+    red[1, Band.VIS] *= 10**0.04
+    after = {("net", "towards_lens"): blue, ("net", "towards_non_lens"): red}
+    change = {way: np.array([1.0, 2.0, 6.0]) for way in after}
+    table = measure.dream_table(before, after, change, arcs, np.array(["lens", "double_ring", "lens"]))
+    assert len(table) == 6
+    result = measure.measure_dream(table, "net", seed=0)
+    lens, non_lens = result["towards_lens"], result["towards_non_lens"]
+    assert lens["arc_vis_minus_h_change"]["value"] == pytest.approx(-1.0)
+    assert non_lens["arc_vis_minus_h_change"]["value"] == pytest.approx((2.0 - 0.1) / 2)
+    assert (lens["bluer"]["value"], non_lens["bluer"]["value"]) == (1, 0.5)
+    assert (lens["n"], lens["n_undefined"]) == (2, 1)
+    assert lens["logit_change"]["value"] == pytest.approx(3.0)
+    assert non_lens["families"]["double_ring"]["arc_vis_minus_h_change"]["value"] == pytest.approx(-0.1)
+    assert result["between_ways"]["value"] == pytest.approx((-3.0 - 0.9) / 2)

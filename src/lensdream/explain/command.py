@@ -77,10 +77,10 @@ def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, st
     if not math.isfinite(logit):
         raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
     maps = explain_image(scorer.first_look, cutout.image, window=window, stride=stride)
-    probability = float(scorer.points.probability(logit))
+    score = logit, float(scorer.points.probability(logit))
     remark = "; ".join(part for part in (", ".join(cutout.flags), cutout.origin.value) if part)
-    page = cutout_page(cutout.object, cutout.image, maps, (logit, probability), remark)
-    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, probability))
+    page = cutout_page(cutout.object, cutout.image, maps, score, remark)
+    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, score))
     write_whole(stem.with_name(stem.name + PICTURE), png(page))
     return logit
 

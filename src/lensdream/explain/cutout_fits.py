@@ -52,15 +52,19 @@ def sky_of_stamp(path: Path, stamp: int) -> fits.Header:
             return wcs.to_header(relax=True)
 
 
-def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, probability: float) -> bytes:
-    """All maps of a cutout, each an extension with its world coordinates; and the image that the network was shown."""
+def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, score: tuple[float, float]) -> bytes:
+    """All maps of a cutout, each an extension with its world coordinates; and the image that the network was shown.
+
+    score: the finder's logit and probability, which the mean over several looks may be; the maps are of the first.
+    """
     first = fits.PrimaryHDU()
     cards = first.header
     cards["OBJECT"] = cutout.object
     cards["FILE"] = cutout.path.name
     cards["MODEL"] = (model, "name@sha256")
-    cards["LOGIT"] = (maps.logit, "of the image as it is")
-    cards["PROB"] = (probability, "calibrated")
+    cards["LOGIT"] = (maps.logit, "at first look, which the maps are of")
+    cards["FINDER"] = (score[0], "logit of the finder")
+    cards["PROB"] = (score[1], "of a lens, by the finder")
     cards["WINDOW"] = (maps.window, "[pixel] side of the occluding square")
     cards["STRIDE"] = (maps.stride, "[pixel] its step")
     cards["COMMENT"] = "Maps are positive where they support 'lens', negative where 'non-lens'."
