@@ -18,6 +18,7 @@ from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.provenance import Worker
 from lensdream.survey import Band
 from lensdream.train import EpochRecord, FitResult
+from lensdream.tuning import search
 
 STAMP = 32
 PARAMS = """\
@@ -150,7 +151,7 @@ def test_a_second_search_only_adds_what_is_missing(root, capsys):
 
 def test_other_images_are_another_search(root, monkeypatch):
     fit, calls = pretend(lambda call: [0.9])
-    monkeypatch.setattr(tuning, "fit", fit)
+    monkeypatch.setattr(search, "fit", fit)
     tuning.run("quick", root)
     path = root / "params.yaml"
     path.write_text(path.read_text().replace("images: 64", "images: 32"))
@@ -163,7 +164,7 @@ def test_a_trial_behind_the_others_is_pruned(root, monkeypatch):
         return [0.9, 0.9, 0.9, 0.9] if call < 3 else [0.6, 0.6, 0.6, 0.6]
 
     fit, _ = pretend(curve)
-    monkeypatch.setattr(tuning, "fit", fit)
+    monkeypatch.setattr(search, "fit", fit)
     wanted(root, 4)
     tuning.run("quick", root)
     assert [trial.state.name for trial in trials_of(root)] == ["COMPLETE"] * 3 + ["PRUNED"]
@@ -183,7 +184,7 @@ def test_a_trial_that_diverges_does_not_end_the_search(root, monkeypatch):
             raise FloatingPointError("the training loss of epoch 0 is nan")
         return result
 
-    monkeypatch.setattr(tuning, "fit", fit)
+    monkeypatch.setattr(search, "fit", fit)
     tuning.run("quick", root)
     assert [trial.state.name for trial in trials_of(root)] == ["PRUNED", "COMPLETE"]
     assert nested_runs(root)[0].data.tags["optuna_state"] == "diverged"
@@ -198,7 +199,7 @@ def test_an_interrupted_trial_is_taken_up_again(root, monkeypatch):
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(tuning, "fit", fit)
+    monkeypatch.setattr(search, "fit", fit)
     with pytest.raises(KeyboardInterrupt):
         tuning.run("quick", root)
     tuning.run("quick", root)
@@ -210,7 +211,7 @@ def test_an_interrupted_trial_is_taken_up_again(root, monkeypatch):
 
 def test_a_trial_whose_process_vanished_is_taken_up_again(root, monkeypatch):
     fit, _ = pretend(lambda call: [0.9])
-    monkeypatch.setattr(tuning, "fit", fit)
+    monkeypatch.setattr(search, "fit", fit)
     tuning.run("quick", root)
     storage = optuna.storages.journal.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(root / "mlruns" / "optuna" / "quick.log"))
@@ -229,7 +230,7 @@ def test_a_trial_whose_process_vanished_is_taken_up_again(root, monkeypatch):
 
 def test_the_winner_is_written_and_comments_stay(root, monkeypatch, capsys):
     fit, calls = pretend(lambda call: [0.8 + 0.1 * call])
-    monkeypatch.setattr(tuning, "fit", fit)
+    monkeypatch.setattr(search, "fit", fit)
     tuning.run("quick", root, write=True)
     text = (root / "params.yaml").read_text()
     assert "written to train.shared" in capsys.readouterr().out

@@ -124,7 +124,7 @@ def _score(arguments: argparse.Namespace) -> int:
 def _tune(arguments: argparse.Namespace) -> None:
     from lensdream import tuning
 
-    tuning.run(arguments.scale, write=arguments.write)
+    tuning.run(arguments.scale, write=arguments.write, storage=arguments.storage)
 
 
 def _register(arguments: argparse.Namespace) -> None:
@@ -207,6 +207,12 @@ def _parser() -> argparse.ArgumentParser:
     tune = commands.add_parser("tune", help="search for better training settings with Optuna")
     _add_scale(tune)
     tune.add_argument("--write", action="store_true", help="write the winner into params.yaml")
+    tune.add_argument(
+        "--storage",
+        metavar="URL",
+        help="PostgreSQL database that workers on several machines share, postgresql+psycopg://USER@HOST/DATABASE "
+        "(default: a journal for those of this machine)",
+    )
     tune.set_defaults(run=_tune)
 
     register = commands.add_parser("register", help="register the trained model, move the champion if it is better")
