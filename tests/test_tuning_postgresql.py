@@ -135,6 +135,7 @@ def states_of(url):
     return [trial.state.name for trial in trials_of(url)]
 
 
+@pytest.mark.slow
 def test_two_machines_share_a_search(url, machine, work, tmp_path):
     roots = [machine("a"), machine("b")]
     for root in roots:
@@ -149,12 +150,13 @@ def test_two_machines_share_a_search(url, machine, work, tmp_path):
     assert {trial.user_attrs["host"] for trial in trials} == {"a", "b"}
     assert sum(printed.count(f"trial {trial.number}: validation AUROC") for trial in trials) == 6
     kept = b"".join(path.read_bytes() for root in roots for path in (root / "mlruns").rglob("*") if path.is_file())
-    assert b"postgres@127.0.0.1" in kept
+    assert b"postgres:***@127.0.0.1" in kept
     for secret in (PASSWORD, QUOTED, "very@secret"):
         assert secret not in printed
         assert secret.encode() not in kept
 
 
+@pytest.mark.slow
 def test_the_trial_of_a_killed_worker_is_taken_up_again_once(url, server, machine, work, tmp_path, monkeypatch):
     worker = work(machine("a"), url)
     deadline = time.monotonic() + PATIENCE_S
@@ -274,7 +276,7 @@ def test_a_url_that_is_none_is_refused_without_its_password(text):
 
 def test_a_plain_postgresql_url_means_our_driver():
     place = Database.from_text("postgresql://user:secret@here/study?host=/run/postgresql&password=secret")
-    assert place.shown == "postgresql+psycopg://user@here/study?host=%2Frun%2Fpostgresql"
+    assert place.shown == "postgresql+psycopg://user:***@here/study?host=%2Frun%2Fpostgresql"
     assert "secret" not in repr(place)
 
 
@@ -292,7 +294,7 @@ def test_a_database_out_of_reach_is_named_with_the_remedy(machine, monkeypatch, 
     monkeypatch.chdir(machine("a"))
     assert cli.main(["tune", "--scale", "quick", "--storage", "postgresql://user:secret@127.0.0.1:1/study"]) == 2
     error = capsys.readouterr().err
-    assert "the database postgresql+psycopg://user@127.0.0.1:1/study does not serve" in error
+    assert "the database postgresql+psycopg://user:***@127.0.0.1:1/study does not serve" in error
     assert "See that the server runs" in error
     assert "secret" not in error
 

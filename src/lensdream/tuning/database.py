@@ -163,8 +163,6 @@ class Database(StudyPlace):
                     grace_period=GRACE_S,
                     heartbeat_stale_trial_callback=lambda _study, trial: self._stale.append(trial),
                 )
-            except StorageInternalError:
-                raise
             except RuntimeError as error:
                 raise ConfigError(
                     f"the database {self.shown} has tables of another program or of another Optuna: {error} Give the "
