@@ -1,5 +1,6 @@
-"""Scenes that the tests render, and processes that they interrupt."""
+"""Scenes that the tests render, stores that they read, and processes that they interrupt."""
 
+import json
 import signal
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 import torch
 from astropy.cosmology import FlatLambdaCDM
 
+from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population import stage
 from lensdream.population.galaxies import draw_pools
 from lensdream.scene import COMPONENT_COLUMNS, FLUX_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Role, Scenes
+from lensdream.survey import Band
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 
@@ -98,3 +101,16 @@ def join(scenes):
 def heed_interrupts():
     """For `preexec_fn`: a test run started in a shell's background would hand down SIGINT as ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def write_images(folder, truth, images):
+    """A store of one shard without masks: images (N, band, y, x) and their truth table."""
+    folder.mkdir(parents=True)
+    truth.to_parquet(folder / "truth.parquet")
+    np.save(folder / "images-00000.npy", images.astype(np.float16))
+    manifest = {
+        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(truth),
+        "stamp": images.shape[-1], "shard_size": max(len(truth), 1),
+        "sha256": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))

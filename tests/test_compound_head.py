@@ -12,12 +12,12 @@ import pytest
 import torch
 import yaml
 
+from conftest import write_images
 from lensdream import config
 from lensdream.compound_head import images, stage
 from lensdream.compound_head.network import FOLDER, read_head, started_from, trainee
 from lensdream.config import CompoundHeadConfig
 from lensdream.dataset import ImageStore
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
 from lensdream.networks.model_file import images_trained_on
 from lensdream.paths import Paths
@@ -57,14 +57,7 @@ def write_store(paths, truth):
     pixels = rng.normal(size=(len(truth), len(Band), 32, 32)) * sigma
     pixels[truth["label"] == 1, :, 12:16, 12:20] += 5 * sigma
     pixels[truth["family"].isin(images.COMPOUND), :, 18:22, 12:20] += 5 * sigma
-    paths.images.mkdir(parents=True)
-    truth.to_parquet(paths.images / "truth.parquet")
-    np.save(paths.images / "images-00000.npy", pixels.astype(np.float16))
-    manifest = {
-        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(truth), "stamp": 32,
-        "shard_size": len(truth), "sha256": {path.name: sha256_of(path) for path in sorted(paths.images.iterdir())},
-    }  # fmt: skip
-    (paths.images / "manifest.json").write_text(json.dumps(manifest))
+    write_images(paths.images, truth, pixels)
     return ImageStore.open(paths.images)
 
 

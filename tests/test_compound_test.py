@@ -9,9 +9,9 @@ import torch
 import yaml
 from sklearn.metrics import roc_auc_score
 
+from conftest import write_images
 from lensdream.compound_head.network import FOLDER
 from lensdream.config import CompoundConfig
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.evaluate import compound, compound_figures, compound_head, metrics, operating_points, selection
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.paths import Paths
@@ -194,14 +194,7 @@ def write_store(paths):
     sigma = np.array(EUCLID.sky_sigma)[:, None, None]
     images = RNG.normal(size=(len(table), len(Band), 32, 32)) * sigma
     images[table["family"].isin(compound.COMPOUND), :, 12:20, 12:20] += 5 * sigma
-    paths.images.mkdir(parents=True)
-    table.to_parquet(paths.images / "truth.parquet")
-    np.save(paths.images / "images-00000.npy", images.astype(np.float16))
-    manifest = {
-        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(table), "stamp": 32,
-        "shard_size": len(table), "sha256": {path.name: sha256_of(path) for path in sorted(paths.images.iterdir())},
-    }  # fmt: skip
-    (paths.images / "manifest.json").write_text(json.dumps(manifest))
+    write_images(paths.images, table, images)
 
 
 def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):

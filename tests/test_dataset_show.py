@@ -1,16 +1,14 @@
 """A look at a store: every family in its row, real cutouts below."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from conftest import write_images
 from lensdream.cli import main
 from lensdream.dataset import ImageStore, StoreError, contact_sheet, show
 from lensdream.dataset.contact_sheet import Row
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.observe.cutouts import CutoutError
 from lensdream.observe.writing import write_cutout
 from lensdream.survey import EUCLID, Band
@@ -26,19 +24,12 @@ def write_store(tmp_path):
 
     def written(counts):
         folder = tmp_path / "images"
-        folder.mkdir()
         family = np.repeat(list(counts), list(counts.values()))
         truth = pd.DataFrame({"index": np.arange(len(family)), "family": family, "split": "test", "label": 1})
         truth = truth.assign(theta_E_1=0.8, theta_E_2=0.0, arc_snr_1=30.0, arc_snr_2=0.0)
-        truth.to_parquet(folder / "truth.parquet")
         images = np.random.default_rng(1).normal(size=(len(truth), len(Band), STAMP, STAMP))
         images *= np.array(EUCLID.sky_sigma)[:, None, None]
-        np.save(folder / "images-00000.npy", images.astype(np.float16))
-        manifest = {
-            "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(truth), "stamp": STAMP,
-            "shard_size": 100, "sha256": {path.name: sha256_of(path) for path in folder.iterdir()},
-        }  # fmt: skip
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        write_images(folder, truth, images)
         return folder
 
     return written

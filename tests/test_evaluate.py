@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
+from conftest import write_images
 from lensdream.config import CompoundConfig, EvaluateConfig
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.evaluate import compound, metrics, operating_points, peers, selection, stage
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, save_model
 from lensdream.paths import Paths
@@ -219,11 +219,4 @@ def write_store(paths):
             "flux_source_1_VIS": 1.0, "flux_target_VIS": 20.0,
         }
     )  # fmt: skip
-    paths.images.mkdir(parents=True)
-    truth.to_parquet(paths.images / "truth.parquet")
-    np.save(paths.images / "images-00000.npy", images.astype(np.float16))
-    manifest = {
-        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": n, "stamp": 32, "shard_size": n,
-        "sha256": {path.name: sha256_of(path) for path in sorted(paths.images.iterdir())},
-    }  # fmt: skip
-    (paths.images / "manifest.json").write_text(json.dumps(manifest))
+    write_images(paths.images, truth, images)

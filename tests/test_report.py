@@ -15,10 +15,10 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from conftest import write_images
 from lensdream import config
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.dataset import ImageStore
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.evaluate import compound, compound_head, shortcuts, survey_test
 from lensdream.evaluate import stage as evaluate_stage
 from lensdream.explain.measure import score_maps
@@ -103,14 +103,7 @@ def truth_table() -> pd.DataFrame:
 def write_store(paths: Paths) -> None:
     truth = truth_table()
     images = RNG.normal(size=(len(truth), len(Band), STAMP, STAMP)) * np.array(EUCLID.sky_sigma)[:, None, None]
-    paths.images.mkdir(parents=True)
-    truth.to_parquet(paths.images / "truth.parquet")
-    np.save(paths.images / "images-00000.npy", images.astype(np.float16))
-    manifest = {
-        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(truth), "stamp": STAMP,
-        "shard_size": 1000, "sha256": {file.name: sha256_of(file) for file in sorted(paths.images.iterdir())},
-    }  # fmt: skip
-    (paths.images / "manifest.json").write_text(json.dumps(manifest))
+    write_images(paths.images, truth, images)
 
 
 def evaluated() -> dict:
