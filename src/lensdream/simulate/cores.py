@@ -20,8 +20,11 @@ FLATTEST_CUSP = 0.15
 """axis ratio down to which the quadrature around a cusp holds; what is thinner has no cusp to speak of"""
 CUSP_SAMPLES = 4
 """radius of the window around a cusp, in samples"""
-BRIGHT = 30.0
-"""VIS flux [microjansky] above which the window outside the fine square is twice as wide: errors there go with brightness"""
+SMALL = 3 * COMPACT
+"""r_e [arcsec] below which one sample a pixel, outside the fine square, misses light of any profile"""
+BRIGHT, GLARING = 30.0, 100.0
+"""VIS flux [microjansky] above which the window outside the fine square is twice and four times as wide: errors there go
+with brightness"""
 
 
 class Core(NamedTuple):
@@ -93,16 +96,18 @@ def part_cores(
     """
     q, n, r_e = (parts[name] for name in ("q", "sersic_index", "r_e"))
     plain = np.all([parts[name] <= 0 for name in SHAPE_COLUMNS], 0)
-    cusped = plain & (q > FLATTEST_CUSP) & ((n > CUSPY) | (r_e < COMPACT))
+    plain &= q > FLATTEST_CUSP
+    cusped = plain & ((n > CUSPY) | (r_e < COMPACT))
     at = np.maximum(np.abs(parts["x"]), np.abs(parts["y"]))
     small, wide = CUSP_SAMPLES * frame.fine_step, CUSP_SAMPLES * frame.pixel_scale
     half = frame.fine_width * frame.pixel_scale / 2
     inner = cusped & (at < half - WINDOW_EDGE * small)
-    outer = cusped & ~inner & (at < frame.width * frame.pixel_scale / 2)
-    bright = parts["flux_VIS"] > BRIGHT
+    outer = (cusped | (plain & (r_e < SMALL) & (at > half))) & ~inner & (at < frame.width * frame.pixel_scale / 2)
+    brightness = np.digitize(parts["flux_VIS"], (BRIGHT, GLARING))
     x, y = points
     first_fine = len(x) - (frame.fine_width * frame.supersampling) ** 2
-    windows = ((inner, small, first_fine), (outer & ~bright, wide, 0), (outer & bright, 2 * wide, 0))
+    outside = ((outer & (brightness == k), 2**k * wide, 0) for k in range(3))
+    windows = ((inner, small, first_fine), *outside)
     for chosen, radius, first in windows:
         rows = np.flatnonzero(chosen)
         if len(rows) == 0:

@@ -33,18 +33,18 @@ MASS_COLUMNS = {
     "theta_E_b": "theta_E_b", "q_b": "mass_b_q", "phi_b": "mass_b_phi", "x_b": "mass_b_x", "y_b": "mass_b_y",
 }  # fmt: skip
 TRUTH_ROLES = (Role.TARGET, Role.SOURCE_1, Role.SOURCE_2)
-DARKNESS = 19.0
-"""a profile is left out where it is below exp(-19) = 6e-9 of its brightness at r_e"""
+DARKNESS = 21.0
+"""a profile is left out where it is below exp(-21) = 8e-10 of its brightness at r_e"""
 TOGETHER = 16
 """wide components evaluated together: more leave a CPU's cache"""
 WIDE = 4.0
 """reach [arcsec] from which a component is evaluated everywhere: finding out where it is needed would cost more"""
 STEEP = 1.7
 """sersic_index of a source above which its centre is sampled as finely as that of a compact one"""
-REFINED, SUBSAMPLES = 3.0, 5
-"""radius [r_e] in which compact sources are sampled more finely, and by how many samples an axis"""
+REFINED, SUBSAMPLES, CUSP_SUBSAMPLES = 3.0, 5, 25
+"""radius [r_e] in which compact sources are sampled more finely, by how many samples an axis, and by how many at a cusp"""
 BETWEEN = 0.8
-"""how much farther [pixel] outside the fine square: half a diagonal, which isothermal masses leave, and some shear"""
+"""how much farther [pixel or sample]: half a diagonal, which isothermal masses leave, and some shear"""
 
 
 @dataclass(frozen=True)
@@ -204,38 +204,45 @@ class Renderer:
         """Sample compact or cuspy lensed components more finely near their centres.
 
         maps (M, P), weights (M, band + role), rays (x, y) (R, P), traced through the masses (R, 1), component m along rays
-        rank[m]. In the fine square samples are replaced by the means of finer ones, in place; pixels outside it are taken
-        out of the maps and returned as cells of the fine sampling, with their component's number.
+        rank[m]. In the fine square samples are replaced by the means of finer ones, in place; pixels outside it, where any
+        centre is too sharp for one sample, are taken out of the maps and returned as cells of the fine sampling, with
+        their component's number.
         """
-        fine = (parts["r_e"] < COMPACT) | (parts["sersic_index"] > STEEP)
-        rows = torch.as_tensor(np.flatnonzero(fine & (parts["ring_width"] == 0)))
-        if len(rows) == 0:
-            return []
+        whole = parts["ring_width"] == 0
+        steep = whole & (parts["sersic_index"] > STEEP)
+        compact = whole & (parts["r_e"] < COMPACT)
         frame, value = self.frame, columns_of(parts, self._x)
         first = len(self._x) - (frame.fine_width * frame.supersampling) ** 2
-        x, y = (axis[rank[rows]] for axis in rays)
-        squared = (x - value["x"][rows]) ** 2 + (y - value["y"][rows]) ** 2
-        radius = REFINED * value["r_e"][rows].clamp(max=COMPACT / 2)
-        near_centre = squared[:, first:] < radius**2
-        # a compact source may lie between the rays of two pixels
-        near_pixel = squared[:, :first] < (radius + BETWEEN * frame.pixel_scale) ** 2
         plain = {name: value[name] for name in SERSIC_COLUMNS}  # a ring is not refined, arms are finer than any sample
 
-        def finer(own: Tensor, p: Tensor, samples: int) -> Tensor:
-            """Unit profiles (K, samples, samples) on a grid of fine steps / SUBSAMPLES around points."""
-            line = ((torch.arange(samples) - (samples - 1) / 2) / SUBSAMPLES * frame.fine_step).to(self._x)
+        def near_centre(chosen: np.ndarray, places: slice, radius: Tensor) -> tuple[Tensor, Tensor]:
+            """Components, and samples among these places whose rays pass their centres within a radius (M, 1)."""
+            rows = torch.as_tensor(np.flatnonzero(chosen))
+            x, y = (axis[rank[rows], places] for axis in rays)
+            squared = (x - value["x"][rows]) ** 2 + (y - value["y"][rows]) ** 2
+            m, p = (squared < radius[rows] ** 2).nonzero(as_tuple=True)
+            return rows.to(m.device)[m], p + places.start
+
+        def finer(own: Tensor, p: Tensor, width: float, samples: int) -> Tensor:
+            """Unit profiles (K, samples, samples) of components on grids of a width around points."""
+            line = ((torch.arange(samples) - (samples - 1) / 2) / samples * width).to(self._x)
             dy, dx = torch.meshgrid(line, line, indexing="ij")
             at = self._x[p, None] + dx.flatten(), self._y[p, None] + dy.flatten()
             seen = trace(*at, mass.of(rank.to(own.device)[own]))
             return profile(*seen, taken(plain, own)).view(-1, samples, samples)
 
-        m, p = near_centre.nonzero(as_tuple=True)
-        own, p = rows.to(m.device)[m], p + first
-        maps[own, p] = finer(own, p, SUBSAMPLES).mean((1, 2))
-        m, p = near_pixel.nonzero(as_tuple=True)
-        own, s = rows.to(m.device)[m], frame.supersampling
+        # a source may lie between the rays of two samples
+        inner, outer = slice(first, len(self._x)), slice(0, first)
+        core, between = REFINED * value["r_e"].clamp(max=COMPACT / 2), BETWEEN * frame.fine_step
+        own, p = near_centre(compact | steep, inner, core + between)
+        maps[own, p] = finer(own, p, frame.fine_step, SUBSAMPLES).mean((1, 2))
+        own, p = near_centre(steep, inner, torch.full_like(core, between))
+        maps[own, p] = finer(own, p, frame.fine_step, CUSP_SUBSAMPLES).mean((1, 2))
+        own, p = near_centre(whole, outer, core + BETWEEN * frame.pixel_scale)
         maps[own, p] = 0
-        brightness = finer(own, p, s * SUBSAMPLES).view(-1, s, SUBSAMPLES, s, SUBSAMPLES).mean((2, 4))
+        s = frame.supersampling
+        brightness = finer(own, p, frame.pixel_scale, s * SUBSAMPLES)
+        brightness = brightness.view(-1, s, SUBSAMPLES, s, SUBSAMPLES).mean((2, 4))
         components, counts = own.unique_consecutive(return_counts=True)
         places = frame.outer_places.to(p.device)[p]
         parted = zip(components.tolist(), *(part.split(counts.tolist()) for part in (places, brightness)), strict=True)
