@@ -92,6 +92,7 @@ class PopulationConfig(NonLensShares):
     artefact_rate: float = bounded(0.0, 1.0)
     second_deflector: float = bounded(0.0, 1.0)
     group_members: float = bounded(0.0, 1.0)
+    rare_lenses: float = bounded(0.0, 1.0)
     minimum_arc_snr: float = bounded(0.0, 1000.0)
     minimum_magnification: float = bounded(1.0, 100.0)
     train: int = bounded(0, 10**8)

@@ -67,6 +67,8 @@ FAMILIES_NON_LENS = (
 )  # fmt: skip
 FAMILIES_COMPOUND = ("compound_arc", "double_ring", "matched_single", "faint_second")
 FAMILY_UNDETECTABLE = "undetectable"
+COMPOUND_TRAIN = "compound_train"
+"""split of compound lenses on which telling them from single ones is learnt; of the training split's galaxies"""
 
 FLUX_COLUMNS = tuple(f"flux_{band.name}" for band in Band)
 SKY_COLUMNS = tuple(f"sky_scale_{band.name}" for band in Band)

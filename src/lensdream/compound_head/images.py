@@ -13,11 +13,8 @@ import torch
 from lensdream.config import CompoundHeadConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.scene import FAMILIES_LENS
+from lensdream.scene import COMPOUND_TRAIN, FAMILIES_LENS
 
-SPLIT = "compound_train"
-"""compound scenes of its own, of the galaxies of the training split: none of the compound test's is learnt from. The name
-is that of `population.stage`, which would bring SkyPy"""
 COMPOUND = ("compound_arc", "double_ring")
 """families that it has to tell, label 1 here; every other lens is a single one, label 0"""
 
@@ -83,27 +80,27 @@ def lesson(store: ImageStore, settings: CompoundHeadConfig, start: str) -> tuple
 
 
 def pairs_of(store: ImageStore) -> np.ndarray:
-    """Rows of the truth table (N, 2): a compound lens of `SPLIT`, and the single lens matched to it.
+    """Rows of the truth table (N, 2): a compound lens of `COMPOUND_TRAIN`, and the single lens matched to it.
 
     Raises `ValueError` with the remedy where there are none, too few to hold one out, or some without a partner.
     """
     truth = store.truth
     again = "raise population.compound_arc_train and population.double_ring_train, run population and simulate again"
-    compound = np.flatnonzero((truth["split"] == SPLIT) & truth["family"].isin(COMPOUND))
+    compound = np.flatnonzero((truth["split"] == COMPOUND_TRAIN) & truth["family"].isin(COMPOUND))
     if len(compound) < 2:
         raise ValueError(
-            f"the split {SPLIT} of {store.folder} has {len(compound)} compound lenses, at least 2 are needed, one to learn "
-            f"from and one to validate on: {again}"
+            f"the split {COMPOUND_TRAIN} of {store.folder} has {len(compound)} compound lenses, at least 2 are needed, "
+            f"one to learn from and one to validate on: {again}"
         )
     row_of = pd.Series(np.arange(len(truth)), truth["index"])
     partner = row_of.reindex(truth["partner"].iloc[compound]).fillna(-1).to_numpy(int)
     matched = (partner >= 0) & (truth["family"].iloc[partner] == "matched_single").to_numpy()
-    matched &= (truth["split"].iloc[partner] == SPLIT).to_numpy()
+    matched &= (truth["split"].iloc[partner] == COMPOUND_TRAIN).to_numpy()
     if not matched.all():
         first = truth["index"].iloc[compound[~matched][0]]
         raise ValueError(
-            f"{(~matched).sum()} of the {len(compound)} compound lenses of the split {SPLIT} of {store.folder} have no "
-            f"matched_single of that split as partner, the first is scene {first}: {again}"
+            f"{(~matched).sum()} of the {len(compound)} compound lenses of the split {COMPOUND_TRAIN} of {store.folder} "
+            f"have no matched_single of that split as partner, the first is scene {first}: {again}"
         )
     return np.stack([compound, partner], 1)
 

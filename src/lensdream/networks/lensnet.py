@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lensdream.networks.compression import asinh
 from lensdream.survey import EUCLID, N_BANDS
 
 
@@ -49,7 +50,7 @@ class InputTransform(nn.Module):
         smooth = nn.functional.conv2d(smooth, self.kernel.transpose(2, 3), groups=N_BANDS)
         noise = torch.sqrt(self.sky_sigma**2 + smooth.clamp(min=0) / self.electrons)
         flux, contrast = images / self.sky_sigma, (images - smooth) / noise
-        return torch.asinh(torch.cat([flux, contrast], 1) / self.softening)
+        return asinh(torch.cat([flux, contrast], 1) / self.softening)
 
 
 class ResidualBlock(nn.Module):

@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lensdream.networks.compression import asinh
 from lensdream.survey import EUCLID, N_BANDS
 
 SOFTENING = 3.0
@@ -57,7 +58,7 @@ class OUNetwork(nn.Module):
     def classes(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> the published outputs (B, 2): non-lens, lens."""
         resized = nn.functional.interpolate(images, (self.side, self.side), mode="bilinear", antialias=True)
-        return self.head(self.features(torch.asinh(resized / self.sky_sigma / SOFTENING)))
+        return self.head(self.features(asinh(resized / self.sky_sigma / SOFTENING)))
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""

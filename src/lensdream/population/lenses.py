@@ -33,8 +33,10 @@ from lensdream.survey import EUCLID, Band
 
 LARGEST_OFFSET = 0.75
 """of a source from the axis, in Einstein radii: beyond it a magnification of 3 is out of reach"""
+SMALLEST_THETA_E = 0.2
+"""[arcsec] of a proposed lens"""
 RING_OFFSET = 0.06
-"""scale of the offset of a double ring's sources [arcsec]"""
+"""scale of the offset of the sources of full rings [arcsec]"""
 PROPOSALS = {1: 3000, 2: 20000}
 """of a round, by its number of sources: some 30 lenses, some 10 compound ones"""
 OPTIMISM = 2.0
@@ -68,15 +70,44 @@ class Detection:
         return (self.snr > config.minimum_arc_snr) & strong & self.resolved
 
 
-def draw_single(config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator) -> tuple[list, list]:
-    """One round of proposals: (detectable lenses, undetectable ones) as drafts."""
-    chosen = _propose(pools, rng, 1, config.minimum_arc_snr, LARGEST_OFFSET)
+@dataclass(frozen=True)
+class Kind:
+    """Which single lenses are drawn: any of nature's, or only some of them, in their own proportions."""
+
+    offset: float = LARGEST_OFFSET
+    """largest offset of the source from the axis"""
+    in_arcsec: bool = False
+    """whether that is in arcsec or in Einstein radii"""
+    minimum_theta_E: float = SMALLEST_THETA_E
+    minimum_snr: float = 0.0
+    """where the detection rule asks for less"""
+    minimum_degrees: float = 0.0
+    """of azimuth that the arcs cover"""
+
+
+ANY = Kind()
+RARE = (
+    Kind(RING_OFFSET, in_arcsec=True, minimum_degrees=FULL_RING_DEGREES),
+    Kind(minimum_snr=100.0),
+    Kind(minimum_theta_E=1.2),
+)
+"""full rings, bright arcs and wide ones: too few by nature to be learnt. A network that has seen a handful of them takes the
+plainest lenses of all for ring galaxies, spirals or groups"""
+
+
+def draw_single(
+    config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, kind: Kind = ANY
+) -> tuple[list, list]:
+    """One round of proposals: (detectable lenses of a kind, the other ones) as drafts."""
+    rule = replace(config, minimum_arc_snr=max(config.minimum_arc_snr, kind.minimum_snr))
+    chosen = _propose(pools, rng, 1, rule.minimum_arc_snr, kind.offset, kind.in_arcsec, kind.minimum_theta_E)
     drafts = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
     if not drafts:
         return [], []
     detection, _ = detect(assemble(drafts))
     found, missed = [], []
-    for k, (draft, passes) in enumerate(zip(drafts, detection.passes(config), strict=True)):
+    wanted = detection.passes(rule) & (detection.degrees >= kind.minimum_degrees)
+    for k, (draft, passes) in enumerate(zip(drafts, wanted, strict=True)):
         _record(draft, detection, k)
         if not passes:
             draft.row |= {"family": "undetectable", "label": -1}
@@ -235,11 +266,12 @@ def add_early_type(
 
 def _propose(
     pools: Pools, rng: np.random.Generator, n_sources: int, minimum_snr: float | np.ndarray, offset: float,
-    in_arcsec: bool = False,
+    in_arcsec: bool = False, minimum_theta_E: float = SMALLEST_THETA_E,
 ) -> list[tuple]:  # fmt: skip
     """Pairs (deflector, sources, offsets [arcsec]) that lens, drawn by cross-section, that may be bright enough.
 
-    minimum_snr: one for all sources or (source, 1); offset: the largest, in Einstein radii or in arcsec.
+    minimum_snr: one for all sources or (source, 1); offset: the largest, in Einstein radii or in arcsec; minimum_theta_E:
+    of the first source [arcsec].
     """
     deflectors, galaxies = pools.deflectors, pools.galaxies
     n = PROPOSALS[n_sources]
@@ -263,7 +295,7 @@ def _propose(
     area = np.pi * magnification * (galaxies["r_e"].to_numpy()[sources] ** 2 + 0.1**2) / EUCLID.pixel_scale**2
     bright = flux / (EUCLID.bands[Band.VIS].sky_sigma * np.sqrt(area)) > OPTIMISM * minimum_snr
     apart = theta_E**2 > galaxies["r_e"].to_numpy()[sources] ** 2 + (SEEING / 2) ** 2
-    possible = behind & by_chance & bright.all(0) & apart.all(0) & (theta_E[0] > 0.2)
+    possible = behind & by_chance & bright.all(0) & apart.all(0) & (theta_E[0] > minimum_theta_E)
     x, y = radius * np.cos(angle), radius * np.sin(angle)
     return [(int(d[k]), sources[:, k], theta_E[:, k], x[:, k], y[:, k]) for k in np.flatnonzero(possible)]
 

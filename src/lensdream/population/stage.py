@@ -20,7 +20,7 @@ from lensdream.population import forecast, lenses, nonlenses
 from lensdream.population.draft import Draft, assemble
 from lensdream.population.galaxies import SHARES, Pools, draw_pools
 from lensdream.processes import worker_map
-from lensdream.scene import FAMILIES_LENS, FAMILIES_NON_LENS, FAMILY_UNDETECTABLE, Scenes
+from lensdream.scene import COMPOUND_TRAIN, FAMILIES_LENS, FAMILIES_NON_LENS, FAMILY_UNDETECTABLE, Scenes
 
 DEFLECTORS = 150_000
 LOT = 100
@@ -29,8 +29,8 @@ MOST_BARREN = 200
 """rounds in a row that may give nothing"""
 (LENS,) = FAMILIES_LENS
 CONTROL = FAMILIES_NON_LENS[0]
-COMPOUND_TRAIN = "compound_train"
-"""split of compound lenses that tell them from single ones is learned on; of the training split's galaxies"""
+TRAIN = "train"
+"""the split with more rare lenses than nature has"""
 _worker: dict[str, object] = {}
 
 
@@ -82,7 +82,8 @@ def draw_all_pools(settings: PopulationConfig) -> Pools:
 def summary(scenes: Scenes) -> dict[str, object]:
     """Counts by split and family, and the percentiles 16, 50, 84 of what the lenses are like beside the forecast's."""
     counts = scenes.scenes.groupby(["split", "family"]).size()
-    rows = forecast.compare(scenes).iterrows() if has_lenses(scenes) else ()
+    natural = as_by_nature(scenes)
+    rows = forecast.compare(natural).iterrows() if has_lenses(natural) else ()
     return {
         "counts": {f"{split}/{family}": int(n) for (split, family), n in counts.items()},
         "forecast": {
@@ -100,11 +101,17 @@ def draw_figures(scenes: Scenes, pools: Pools, folder: Path) -> list[Path]:
     """Write the lenses beside the forecast, where there are some, and the galaxies beside the published counts."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {"counts": forecast.counts_figure(pools.galaxies, pools.sky_area)}
-    if has_lenses(scenes):
-        drawn["forecast"] = forecast.figure(scenes)
+    natural = as_by_nature(scenes)
+    if has_lenses(natural):
+        drawn["forecast"] = forecast.figure(natural)
     for name, page in drawn.items():
         page.savefig(folder / f"{name}.png")
     return [folder / f"{name}.png" for name in drawn]
+
+
+def as_by_nature(scenes: Scenes) -> Scenes:
+    """The scenes whose lenses are in nature's proportions: all but those of the training split."""
+    return scenes.take(np.flatnonzero(scenes.scenes["split"] != TRAIN))
 
 
 def has_lenses(scenes: Scenes) -> bool:
@@ -178,9 +185,17 @@ def draw_lot(lot: Lot) -> Scenes:
 
 
 def _lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
-    """Lenses, then the paired controls of the first of them."""
+    """Lenses, then the paired controls of the first of them; of the training split, a share are of rare kinds."""
+
+    def gather(n: int, kind: lenses.Kind) -> list[Draft]:
+        return _gather(LENS, n, lambda: lenses.draw_single(settings, pools, lot.split, rng, kind)[0])
+
     wanted = max(lot.n, lot.controls)
-    found = _gather(LENS, wanted, lambda: lenses.draw_single(settings, pools, lot.split, rng)[0])
+    share = settings.rare_lenses / len(lenses.RARE) if lot.split == TRAIN else 0.0
+    found = [draft for kind in lenses.RARE for draft in gather(round(wanted * share), kind)]
+    found += gather(wanted - len(found), lenses.ANY)
+    if share:  # so that the controls are of all kinds, too
+        found = [found[k] for k in rng.permutation(len(found))]
     controls = lenses.controls(settings, found[: lot.controls], rng) if lot.controls else []
     return _paired(found[: lot.n], controls)
 

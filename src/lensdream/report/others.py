@@ -22,8 +22,9 @@ from lensdream.report.table import (
     size,
     word,
 )
+from lensdream.scene import COMPOUND_TRAIN
 
-SPLITS = ("train", "compound_train", "validation", "test", "compound")
+SPLITS = ("train", COMPOUND_TRAIN, "validation", "test", "compound")
 
 LENS_QUANTITIES = {quantity.name: quantity.label for quantity in FORECAST}
 
