@@ -88,6 +88,7 @@ def test_the_paper_s_recipe_is_the_paper_s():
     found = config.load("ou66", config.RecipeConfig, "poster", ROOT / "params.yaml")
     assert (found.learning_rate, found.final_rate, found.warmup_epochs, found.dropout) == (3e-4, 1, 0, 0.2)
     assert (found.weight_decay, found.averaging, found.shift_pixels, found.band_dropout) == (0, 0, 0, 0)
+    assert found.gain_scatter == 0
     assert found.balanced
     assert not found.dihedral
 

@@ -17,6 +17,7 @@ from lensdream.networks import (
     predict,
     save_model,
 )
+from lensdream.networks.compression import asinh
 from lensdream.networks.lensnet import InputTransform
 from lensdream.networks.model_file import SETTINGS, images_trained_on
 from lensdream.networks.symmetric import orientations
@@ -149,3 +150,13 @@ def test_an_unknown_network_is_refused_with_the_remedy(tmp_path):
     settings.write_text(settings.read_text().replace("OU66", "OU67"))
     with pytest.raises(ValueError, match="holds a OU67.*reads a LensNet, OU66, OU200.*train it again"):
         load_model(tmp_path)
+
+
+def test_the_quick_inverse_hyperbolic_sine_is_torchs():
+    x = torch.cat([torch.zeros(1), torch.logspace(-6, 8, 300)])
+    x = torch.cat([-x, x]).requires_grad_()
+    ours, theirs = asinh(x), torch.asinh(x.double())
+    assert torch.allclose(ours.double(), theirs, rtol=1e-6, atol=1e-6)
+    (slope,) = torch.autograd.grad(ours.sum(), x)
+    lit = x != 0
+    assert torch.allclose(slope[lit], 1 / torch.sqrt(1 + x[lit] ** 2), rtol=1e-3)

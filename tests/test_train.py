@@ -25,7 +25,8 @@ from lensdream.trainees import lensnet, ou66
 
 SETTINGS = TrainConfig(
     seed=3, width=8, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
-    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, label_smoothing=0.0, averaging=0.8,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
+    label_smoothing=0.0, averaging=0.8,
     patience=0, images=0, epochs=4, fresh_scenes=0, threads=1,
 )  # fmt: skip
 
@@ -210,7 +211,7 @@ def test_a_split_without_lenses_is_refused(tmp_path):
 
 WILDE = dataclasses.replace(
     SETTINGS, dropout=0.0, learning_rate=3e-4, final_rate=1.0, weight_decay=0.0, warmup_epochs=0.0, clip_norm=math.inf,
-    balanced=True, dihedral=False, shift_pixels=0, band_dropout=0.0, averaging=0.0, epochs=2,
+    balanced=True, dihedral=False, shift_pixels=0, band_dropout=0.0, gain_scatter=0.0, averaging=0.0, epochs=2,
 )  # fmt: skip
 
 
@@ -261,6 +262,16 @@ def test_a_checkpoint_of_another_network_is_not_used(data, tmp_path, capsys):
     fit(lensnet, settings, *data, checkpoint=path)
     fit(ou66, settings, *data, checkpoint=path)
     assert "going on" not in capsys.readouterr().out
+
+
+def test_every_band_of_every_image_has_a_gain_of_its_own():
+    images = torch.ones(4000, 4, 2, 2)
+    scaled = augment(images, torch.Generator().manual_seed(1), 0, 0.0, gain_scatter=0.03, dihedral=False)
+    assert (scaled == scaled[:, :, :1, :1]).all()
+    gain = scaled[:, :, 0, 0]
+    assert gain.mean() == pytest.approx(1, abs=0.002)
+    assert gain.std(0).tolist() == pytest.approx([0.03] * 4, rel=0.1)
+    assert torch.corrcoef(gain.T)[0, 1].abs() < 0.1
 
 
 def test_without_augmentation_images_stay_as_they_are():

@@ -41,6 +41,7 @@ train:
     batch_size: 32        # [2, 65536]
     shift_pixels: 2       # [pixel; 0, 16]
     band_dropout: 0.1
+    gain_scatter: 0.03
     label_smoothing: 0.01 # [0, 0.4]
     averaging: 0.5        # [0, 0.99999]
     fresh_scenes: 0

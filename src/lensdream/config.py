@@ -161,6 +161,7 @@ class FitConfig:
     dihedral: bool
     shift_pixels: int = bounded(0, 16)
     band_dropout: float = bounded(0.0, 0.9)
+    gain_scatter: float = bounded(0.0, 0.5)
     label_smoothing: float = bounded(0.0, 0.4)
     averaging: float = bounded(0.0, 0.99999)
     patience: int = bounded(0, 10**4)

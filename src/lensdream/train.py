@@ -7,10 +7,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lensdream import config, tracking
-from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
+from lensdream.config import FitConfig, PopulationConfig, RecipeConfig, SimulateConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
@@ -63,50 +64,62 @@ def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
     store = ImageStore.open(paths.images)
     validation = LabelledImages.from_store(store, "validation")
     torch.set_num_threads(settings.threads)
-    started = time.perf_counter()
     with (
         training_images(settings, store, scale, root) as train,
         tracking.stage_run(trainee.stage, scale, settings, root=root, datasets={"images": paths.images}) as run,
     ):
         run.tags({"network": network})
-        folder, checkpoint = trainee.model(paths), paths.checkpoint(trainee.stage)
+        fit_and_record(trainee, settings, train, validation, paths, run, store.stamp)
 
-        def save(model: nn.Module, epochs: int) -> None:
-            save_model(folder, model, store.stamp, len(train) * (epochs if settings.fresh_scenes else 1))
 
-        def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
-            values = dataclasses.asdict(record)
-            run.metrics(values, step=record.epoch)
-            if best:
-                save(model, record.epoch + 1)
-            print(
-                f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
-                f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}"
-            )
+def fit_and_record(
+    trainee: Trainee,
+    settings: FitConfig,
+    train: TrainingImages,
+    validation: LabelledImages,
+    paths: Paths,
+    run: tracking.StageRun,
+    stamp: int,
+    more_metrics: Mapping[str, int] = MappingProxyType({}),
+) -> None:
+    """Fit a network, and write and track its model, curves and metrics; the best epoch so far is always on disk.
 
-        result = fit(trainee.build, settings, train, validation, checkpoint=checkpoint, on_epoch=on_epoch)
-        save(result.model, result.best_epoch + 1)
-        best = result.records[result.best_epoch]
-        metrics = {
-            "best_epoch": result.best_epoch,
-            "epochs": len(result.records),
-            "validation_loss": best.validation_loss,
-            "validation_auroc": best.validation_auroc,
-            "images_per_second": round(float(np.median([r.images_per_second for r in result.records])), 1),
-            "seconds": round(sum(r.seconds for r in result.records), 1),
-            "parameters": sum(p.numel() for p in result.model.parameters()),
-            "images_an_epoch": len(train),
-        }
-        write_curves(result, trainee, paths)
-        write_json(paths.metrics(trainee.stage), metrics)
-        # under other names than the curves', which these values would overwrite at step 0
-        run.metrics(
-            {f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()}
+    stamp: side of the images [pixel]; more_metrics stand beside the usual ones.
+    """
+    started = time.perf_counter()
+    folder, checkpoint = trainee.model(paths), paths.checkpoint(trainee.stage)
+
+    def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
+        run.metrics(dataclasses.asdict(record), step=record.epoch)
+        if best:
+            save_model(folder, model, stamp, train.seen(record.epoch + 1))
+        print(
+            f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
+            f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}",
+            flush=True,
         )
-        run.figure(paths.figures / trainee.stage / "losses.png")
-        kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
-        run.checkpoint(folder, best.epoch, kept)
-        checkpoint.unlink(missing_ok=True)
+
+    result = fit(trainee.build, settings, train, validation, checkpoint=checkpoint, on_epoch=on_epoch)
+    save_model(folder, result.model, stamp, train.seen(result.best_epoch + 1))
+    best = result.records[result.best_epoch]
+    kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
+    metrics = {
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.records),
+        **kept,
+        "images_per_second": round(float(np.median([r.images_per_second for r in result.records])), 1),
+        "seconds": round(sum(r.seconds for r in result.records), 1),
+        "parameters": sum(p.numel() for p in result.model.parameters()),
+        "images_an_epoch": len(train),
+        **more_metrics,
+    }
+    write_curves(result, trainee, paths)
+    write_json(paths.metrics(trainee.stage), metrics)
+    # under other names than the curves', which these values would overwrite at step 0
+    run.metrics({f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()})
+    run.figure(paths.figures / trainee.stage / "losses.png")
+    run.checkpoint(folder, best.epoch, kept)
+    checkpoint.unlink(missing_ok=True)
     print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
 
 
@@ -183,7 +196,10 @@ def fit(
             if len(batch) == 1:  # batch normalisation needs two
                 continue
             images = data.images[batch].float()
-            images = augment(images, generator, config.shift_pixels, config.band_dropout, dihedral=config.dihedral)
+            images = augment(
+                images, generator, config.shift_pixels, config.band_dropout,
+                gain_scatter=config.gain_scatter, dihedral=config.dihedral,
+            )  # fmt: skip
             images = images.to(device, memory_format=torch.channels_last)
             labels = data.labels[batch].to(device)
             smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing

@@ -56,6 +56,10 @@ class Lesson:
         """The images of an epoch, read from the store."""
         return labelled(self.store, self.rows(number))
 
+    def seen(self, epochs: int) -> int:
+        """All pairs, and the single lenses that have had their turn."""
+        return len(self.pairs) + min(len(self.singles), epochs * self.n_singles)
+
 
 def lesson(store: ImageStore, settings: CompoundHeadConfig, start: str) -> tuple[Lesson, LabelledImages]:
     """What it learns from, and what it is validated on.

@@ -9,12 +9,14 @@ from lensdream.survey import Band
 
 
 def augment(
-    images: Tensor, generator: torch.Generator, shift_pixels: int, band_dropout: float, *, dihedral: bool = True
-) -> Tensor:
-    """Turn and mirror (`dihedral`) and shift a batch (B, band, y, x), and drop bands of some of its images.
+    images: Tensor, generator: torch.Generator, shift_pixels: int, band_dropout: float, *,
+    gain_scatter: float = 0.0, dihedral: bool = True,
+) -> Tensor:  # fmt: skip
+    """Turn and mirror (`dihedral`) and shift a batch (B, band, y, x), scale its bands, and drop those of some images.
 
     One symmetry of the square and one shift serve the whole batch: batches are many, and a copy an image is slow. A dropped
     band is all zeros, as in an observation that lacks it; half of the images that lose bands lose the whole near infrared.
+    Each band of an image is scaled by a factor of its own, normal around 1, as zero points err from field to field.
     """
     if dihedral:
         images = torch.rot90(images, int(torch.randint(4, (), generator=generator)), (2, 3))
@@ -23,7 +25,7 @@ def augment(
     if shift_pixels:
         dy, dx = (int(d) for d in torch.randint(-shift_pixels, shift_pixels + 1, (2,), generator=generator))
         images = torch.roll(images, (dy, dx), (2, 3))
-    keep = torch.ones(len(images), len(Band))
+    keep = 1 + gain_scatter * torch.randn(len(images), len(Band), generator=generator)
     chance = torch.rand(len(images), generator=generator)
     keep[chance < band_dropout / 2, Band.Y :] = 0
     single = (chance >= band_dropout / 2) & (chance < band_dropout)

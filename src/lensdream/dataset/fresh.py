@@ -81,6 +81,10 @@ class FreshScenes:
             self._ahead[number + 1] = self._begin(number + 1)
         return LabelledImages(images, labels)
 
+    def seen(self, epochs: int) -> int:
+        """Other images in every epoch."""
+        return self.n * epochs
+
     def _begin(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return self.ordered(draw_images, self.lots(number))
 

@@ -26,6 +26,9 @@ class TrainingImages(Protocol):
     def epoch(self, number: int) -> LabelledImages:
         """The images of an epoch, counted from 0."""
 
+    def seen(self, epochs: int) -> int:
+        """How many different images the first so many epochs have."""
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -67,3 +70,7 @@ class LabelledImages:
     def epoch(self, number: int) -> LabelledImages:
         """The same images in every epoch."""
         return self
+
+    def seen(self, epochs: int) -> int:
+        """All of them, however many epochs."""
+        return len(self)

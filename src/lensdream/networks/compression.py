@@ -9,9 +9,7 @@ from torch import Tensor
 def asinh(x: Tensor) -> Tensor:
     """The inverse hyperbolic sine, to 1e-6, by a logarithm: three times as fast as `torch.asinh` on a CPU.
 
-    That has no gradient at 0, so where one is wanted, of an explanation, it is torch's.
+    Its gradient at exactly 0, which only missing bands and blackened pixels have, is 0 in place of 1.
     """
-    if x.requires_grad:
-        return torch.asinh(x)
     size = x.abs()
-    return size.square().add_(1).sqrt_().add_(size).log_().copysign_(x)
+    return torch.log(size + torch.sqrt(size * size + 1)).copysign(x)
