@@ -106,6 +106,25 @@ def test_a_narrow_frame_sees_what_a_wide_one_sees(pools, monkeypatch):
     np.testing.assert_array_equal(mixed.magnification[~narrow], wide.magnification[~narrow])
 
 
+@pytest.mark.parametrize("kind", lenses.RARE, ids=["full ring", "bright", "wide"])
+def test_rare_lenses_are_what_they_are_called_and_detectable(pools, kind):
+    rng = np.random.default_rng(8)
+    found = []
+    while len(found) < 5:
+        found += lenses.draw_single(SETTINGS, pools, "train", rng, kind)[0]
+    scenes = assemble(found)
+    first, _ = lenses.detect(scenes)
+    assert first.passes(SETTINGS).mean() > 0.95  # neighbours are not in the rule
+    assert (first.degrees >= kind.minimum_degrees).all()
+    assert (scenes.scenes["arc_snr"] > kind.minimum_snr).all()
+    assert (scenes.scenes["theta_E_1"] > kind.minimum_theta_E).all()
+    offset = np.hypot(*(scenes.scenes[f"mass_2_{axis}"] - scenes.scenes[f"mass_{axis}"] for axis in "xy"))
+    single = scenes.scenes["theta_E_b"] == 0
+    largest = kind.offset * (1.0 if kind.in_arcsec else scenes.scenes["theta_E_1"])
+    assert (offset <= largest + 1e-9)[single].all()
+    assert all(draft.row["label"] == 1 for draft in found)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", lenses.COMPOUND_FAMILIES.values(), ids=lambda family: family.name)
 def test_compound_lenses_have_the_geometry_of_their_family(pools, family):

@@ -8,7 +8,7 @@ import torch
 
 from conftest import COSMOLOGY, join, random_scene
 from lensdream.optics.sampling import Frame
-from lensdream.scene import FLUX_COLUMNS, Role
+from lensdream.scene import FLUX_COLUMNS, Role, Scenes
 from lensdream.simulate.reference import lenstronomy_image, reference_noiseless
 from lensdream.simulate.render import Renderer
 from lensdream.survey import EUCLID, Band, microjansky
@@ -153,6 +153,51 @@ def test_a_compact_source_is_sampled_finely_enough_outside_the_fine_square(sourc
     assert float(((ours - truth).abs() / sky).max()) < 2
     assert float((our_arcs - arcs).abs().max() / sky[Band.VIS]) < 2
     assert torch.allclose(our_flux, flux, rtol=0.01)
+
+
+TRUTH_FRAME = Frame(stamp=48, padding=16, supersampling=9, fine_width=80, pixel_scale=0.1)
+
+
+def worst_pixel(scene, frame):
+    """Largest error in any band, in scatters of the sky, and the highest peak in the same."""
+    sky = torch.tensor(EUCLID.sky_sigma).view(4, 1, 1)
+    truth = Renderer(TRUTH_FRAME, dtype=torch.float64).light(scene)[0][0] / sky
+    return float((Renderer(frame, dtype=torch.float64).light(scene)[0][0] / sky - truth).abs().max()), float(truth.max())
+
+
+def test_the_cusp_of_a_lensed_early_type_is_sampled_finely_enough(monkeypatch):
+    scene = random_scene(np.random.default_rng(11), 1).without({Role.NEIGHBOUR, Role.TARGET})
+    scene.components.loc[:, ["x", "y", "r_e", "sersic_index"]] = 0.2, 0.05, 0.11, 4.2
+    scene.components.loc[:, list(FLUX_COLUMNS)] = microjansky(23.5)
+    error, peak = worst_pixel(scene, USUAL)
+    assert peak > 150
+    assert error < 2
+    monkeypatch.setattr("lensdream.simulate.render.CUSP_SUBSAMPLES", 5)
+    assert worst_pixel(scene, USUAL)[0] > 1.5 * error
+
+
+def test_the_core_of_a_wide_lensed_disc_is_sampled_finely_enough_outside_the_fine_square():
+    # its images lie 1.5 arcsec from the centre of a square 1.2 arcsec wide
+    scene = random_scene(np.random.default_rng(11), 1).without({Role.NEIGHBOUR, Role.TARGET})
+    scene.scenes.loc[:, ["theta_E_1", "mass_x", "mass_y"]] = 1.5, 0.0, 0.0
+    scene.components.loc[:, ["x", "y", "r_e", "sersic_index"]] = 0.1, 0.05, 0.165, 1.2
+    scene.components.loc[:, list(FLUX_COLUMNS)] = microjansky(22.7)
+    error, peak = worst_pixel(scene, replace(USUAL, fine_width=12))
+    assert peak > 200
+    assert error < 2
+
+
+@pytest.mark.parametrize(
+    ("r_e", "sersic_index", "magnitude"), [(0.107, 0.5, 22.7), (0.55, 2.9, 18.0)], ids=["clump", "glaring"]
+)
+def test_a_neighbour_outside_the_fine_square_is_sampled_finely_enough(r_e, sersic_index, magnitude):
+    scene = random_scene(np.random.default_rng(11), 1).without({Role.SOURCE_1, Role.TARGET})
+    scene = Scenes(scene.scenes, scene.components.iloc[:1].copy())
+    scene.components.loc[:, ["x", "y", "r_e", "sersic_index", "q"]] = 1.52, -0.33, r_e, sersic_index, 0.4
+    scene.components.loc[:, list(FLUX_COLUMNS)] = microjansky(magnitude)
+    error, peak = worst_pixel(scene, replace(USUAL, fine_width=12))
+    assert peak > 100
+    assert error < 2
 
 
 def test_coarse_outskirts_cost_little_accuracy():

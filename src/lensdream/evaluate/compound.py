@@ -26,6 +26,8 @@ from lensdream.scene import FAMILIES_LENS
 
 CONTROL = "faint_second"
 FOUND_AT = ("0.5", "fpr_1e-2", "fpr_1e-3", "fpr_1e-4")
+UNTOLD = -1.0
+"""logit of the head's first look below which there is no second: its thresholds lie at 1 and above"""
 DRAWN_AT = "fpr_1e-2"
 """threshold of the finder, and of the head, whose misses are drawn and binned"""
 
@@ -35,7 +37,7 @@ def run(scale: str, root: Path = Path()) -> None:
     settings = config.load("compound", CompoundConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     model, store = load_finder(paths.model), ImageStore.open(paths.images)
-    head = Symmetric(read_head(paths)).to(memory_format=torch.channels_last)
+    head = Symmetric(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
     points = operating_points.read(paths.model)
     thresholds = {"0.5": 0.0} | {f"fpr_{rate}": points[f"threshold_fpr_{rate}"] for rate in ("1e-2", "1e-3", "1e-4")}
     with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
