@@ -13,11 +13,13 @@ from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
 from lensdream.dataset import fresh
 from lensdream.dataset.fresh import FreshScenes, fresh_scenes
 from lensdream.dataset.labelled import LabelledImages
+from lensdream.paths import Paths
 from lensdream.population import stage
 from lensdream.processes import worker_map
+from lensdream.ranks import ALONE
 from lensdream.simulate.shards import in_chunks, renderer_of
 from lensdream.train import fit
-from lensdream.trainees import lensnet
+from lensdream.trainees import TRAINEES, lensnet
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 POPULATION = dataclasses.replace(
@@ -32,7 +34,7 @@ TRAIN = TrainConfig(
     seed=3, width=8, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
     label_smoothing=0.0, averaging=0.8,
-    patience=0, images=0, epochs=3, fresh_scenes=24, threads=1,
+    patience=0, images=0, epochs=3, fresh_scenes=24, hard_negatives=0, hard_rounds=0, threads=1,
 )  # fmt: skip
 
 
@@ -199,11 +201,14 @@ def test_a_store_of_another_stamp_cannot_validate(tmp_path):
         stamp = 40
         folder = tmp_path
 
-    with (
-        pytest.raises(ValueError, match="simulate.stamp = 80 is not the 40 pixels of .* run the simulate stage again"),
-        train.training_images(TRAIN, Store(), "quick", PARAMS.parent),
-    ):
-        pass
+    for settings in (TRAIN, dataclasses.replace(TRAIN, fresh_scenes=0, hard_negatives=10, hard_rounds=1)):
+        with (
+            pytest.raises(
+                ValueError, match="simulate.stamp = 80 is not the 40 pixels of .* run the simulate stage again"
+            ),
+            train.training_images(TRAINEES["lensnet"], settings, Store(), Paths("quick", PARAMS.parent), ALONE),
+        ):
+            pass
 
 
 def test_stored_images_are_the_same_in_every_epoch():

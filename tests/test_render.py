@@ -162,7 +162,9 @@ def worst_pixel(scene, frame):
     """Largest error in any band, in scatters of the sky, and the highest peak in the same."""
     sky = torch.tensor(EUCLID.sky_sigma).view(4, 1, 1)
     truth = Renderer(TRUTH_FRAME, dtype=torch.float64).light(scene)[0][0] / sky
-    return float((Renderer(frame, dtype=torch.float64).light(scene)[0][0] / sky - truth).abs().max()), float(truth.max())
+    return float((Renderer(frame, dtype=torch.float64).light(scene)[0][0] / sky - truth).abs().max()), float(
+        truth.max()
+    )
 
 
 def test_the_cusp_of_a_lensed_early_type_is_sampled_finely_enough(monkeypatch):

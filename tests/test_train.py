@@ -27,7 +27,7 @@ SETTINGS = TrainConfig(
     seed=3, width=8, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
     label_smoothing=0.0, averaging=0.8,
-    patience=0, images=0, epochs=4, fresh_scenes=0, threads=1,
+    patience=0, images=0, epochs=4, fresh_scenes=0, hard_negatives=0, hard_rounds=0, threads=1,
 )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ class Changing:
     def __len__(self):
         return 96
 
-    def epoch(self, number):
+    def epoch(self, number, model):
         return blobs(96, 10 + number)
 
 
@@ -131,9 +131,9 @@ def test_images_may_change_with_the_epoch(data, tmp_path):
     seen = []
 
     class Watched(Changing):
-        def epoch(self, number):
+        def epoch(self, number, model):
             seen.append(number)
-            return super().epoch(number)
+            return super().epoch(number, model)
 
     whole = fit(lensnet, SETTINGS, Watched(), data[1])
     assert seen == [0, 1, 2, 3]

@@ -175,6 +175,21 @@ class RecipeConfig(FitConfig):
 
     images: int = bounded(0, 10**8)
     fresh_scenes: int = bounded(0, 10**8)
+    hard_negatives: int = bounded(0, 10**8)
+    hard_rounds: int = bounded(0, 100)
+
+    def __post_init__(self) -> None:
+        """Check what no single bound can."""
+        if self.hard_negatives and not 0 < self.hard_rounds < self.epochs:
+            raise ConfigError(
+                f"hard_rounds = {self.hard_rounds} do not fit between {self.epochs} epochs: at least 1 and fewer than epochs, "
+                "or hard_negatives = 0"
+            )
+        if self.hard_negatives and self.fresh_scenes:
+            raise ConfigError(
+                f"hard_negatives = {self.hard_negatives} take the places of stored images, and fresh_scenes = "
+                f"{self.fresh_scenes} uses none: set one of them to 0"
+            )
 
 
 @dataclass(frozen=True)

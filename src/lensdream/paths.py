@@ -27,6 +27,10 @@ class Paths:
         """Unfinished training of a stage, to resume from; removed when training ends."""
         return self.root / "artifacts" / self.scale / f"{stage}.pt"
 
+    def hard_negatives(self, stage: str) -> Path:
+        """Folder of what an unfinished training of a stage kept of fresh non-lenses; removed when training ends."""
+        return self.root / "artifacts" / self.scale / f"{stage}-hard-negatives"
+
     @property
     def observed(self) -> Path:
         """Folder of the scored real cutouts: their table and the page of pictures; never in git."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +21,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lensdream import config, tracking
+from lensdream.checkpoint import load as load_checkpoint
+from lensdream.checkpoint import save as save_checkpoint
 from lensdream.config import FitConfig, PopulationConfig, RecipeConfig, SimulateConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.augment import augment
@@ -28,6 +30,7 @@ from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.files import write_json
 from lensdream.networks import predict, save_model
 from lensdream.paths import Paths
+from lensdream.ranks import ALONE, Ranks, started_ranks
 from lensdream.trainees import Trainee, trainee_of
 
 
@@ -64,12 +67,13 @@ def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
     store = ImageStore.open(paths.images)
     validation = LabelledImages.from_store(store, "validation")
     torch.set_num_threads(settings.threads)
-    with (
-        training_images(settings, store, scale, root) as train,
-        tracking.stage_run(trainee.stage, scale, settings, root=root, datasets={"images": paths.images}) as run,
-    ):
-        run.tags({"network": network})
-        fit_and_record(trainee, settings, train, validation, paths, run, store.stamp)
+    with started_ranks() as ranks, training_images(trainee, settings, store, paths, ranks) as train:
+        if not ranks.first:
+            fit(trainee.build, settings, train, validation, checkpoint=paths.checkpoint(trainee.stage), ranks=ranks)
+            return
+        with tracking.stage_run(trainee.stage, scale, settings, root=root, datasets={"images": paths.images}) as run:
+            run.tags({"network": network})
+            fit_and_record(trainee, settings, train, validation, paths, run, store.stamp, ranks=ranks)
 
 
 def fit_and_record(
@@ -81,6 +85,7 @@ def fit_and_record(
     run: tracking.StageRun,
     stamp: int,
     more_metrics: Mapping[str, int] = MappingProxyType({}),
+    ranks: Ranks = ALONE,
 ) -> None:
     """Fit a network, and write and track its model, curves and metrics; the best epoch so far is always on disk.
 
@@ -99,7 +104,7 @@ def fit_and_record(
             flush=True,
         )
 
-    result = fit(trainee.build, settings, train, validation, checkpoint=checkpoint, on_epoch=on_epoch)
+    result = fit(trainee.build, settings, train, validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks)
     save_model(folder, result.model, stamp, train.seen(result.best_epoch + 1))
     best = result.records[result.best_epoch]
     kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
@@ -120,27 +125,40 @@ def fit_and_record(
     run.figure(paths.figures / trainee.stage / "losses.png")
     run.checkpoint(folder, best.epoch, kept)
     checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(paths.hard_negatives(trainee.stage), ignore_errors=True)
     print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
 
 
 @contextmanager
-def training_images(settings: RecipeConfig, store: ImageStore, scale: str, root: Path) -> Iterator[TrainingImages]:
+def training_images(
+    trainee: Trainee, settings: RecipeConfig, store: ImageStore, paths: Paths, ranks: Ranks
+) -> Iterator[TrainingImages]:
     """The images that these settings train on; raises `ValueError` for fresh ones of another size than the store's."""
-    if settings.fresh_scenes == 0:
+    if settings.fresh_scenes == settings.hard_negatives == 0:
         yield LabelledImages.from_store(store, "train", settings.images or None)
         return
-    from lensdream.dataset.fresh import fresh_scenes  # brings SkyPy and the renderer
+    from lensdream.dataset import fresh, hard_negatives  # bring SkyPy and the renderer
 
-    params = root / "params.yaml"
-    simulate = config.load("simulate", SimulateConfig, scale, params)
+    params = paths.root / "params.yaml"
+    simulate = config.load("simulate", SimulateConfig, paths.scale, params)
     if simulate.stamp != store.stamp:
         raise ValueError(
             f"simulate.stamp = {simulate.stamp} is not the {store.stamp} pixels of {store.folder}, whose images validate: "
             "run the simulate stage again"
         )
-    population = config.load("population", PopulationConfig, scale, params)
-    with fresh_scenes(population, simulate, settings.fresh_scenes, settings.epochs) as fresh:
-        yield fresh
+    population = config.load("population", PopulationConfig, paths.scale, params)
+    if settings.fresh_scenes:
+        with fresh.fresh_scenes(population, simulate, settings.fresh_scenes, settings.epochs) as scenes:
+            yield scenes
+        return
+    yield hard_negatives.WithHardNegatives(
+        LabelledImages.from_store(store, "train", settings.images or None),
+        hard_negatives.fresh_non_lenses(population, simulate, settings.hard_negatives),
+        settings.hard_negatives,
+        hard_negatives.rounds(settings, paths.hard_negatives(trainee.stage)),
+        json.dumps([dataclasses.asdict(settings), fresh.drawn_by(population, simulate)]),
+        ranks,
+    )
 
 
 def fit(
@@ -151,13 +169,15 @@ def fit(
     *,
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochRecord, nn.Module, bool], None] = lambda record, model, best: None,
+    ranks: Ranks = ALONE,
 ) -> FitResult:
     """Train the network that `build` makes of the settings, and keep the epoch of the lowest validation loss.
 
     Ends early after `patience` epochs without a lower one. With `checkpoint`, every epoch's end is saved there and an
-    interrupted run goes on from it with the same result; a checkpoint of other settings or images is not used.
+    interrupted run goes on from it with the same result; a checkpoint of other settings or images is not used. Of several
+    `ranks` each takes its part of every batch; the first one validates, saves and calls `on_epoch`.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = ranks.device
     torch.manual_seed(config.seed)
     model = build(config).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -171,7 +191,7 @@ def fit(
     records: list[EpochRecord] = []
     best_state, best_epoch = None, -1
     identity = json.dumps([type(model).__name__, dataclasses.asdict(config), train.identity])
-    saved = _load_checkpoint(checkpoint, identity)
+    saved = load_checkpoint(checkpoint, identity)
     if saved is not None:
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
@@ -182,19 +202,27 @@ def fit(
         best_state, best_epoch = saved["best_state"], saved["best_epoch"]
         print(f"going on after epoch {len(records) - 1} of {config.epochs}")
 
+    trained = ranks.together(model)
+    mixed = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
     for epoch in range(len(records), config.epochs):
         if 0 < config.patience < epoch - best_epoch:
             break
         started = time.perf_counter()
-        data = train.epoch(epoch)
-        generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-        order = torch.randperm(len(data), generator=generator)
+        data = train.epoch(epoch, average.module)
+        began = time.perf_counter()
+        seed = config.seed * 100_003 + epoch
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed + 2**40 * (1 + ranks.rank))
         weights = image_weights(data.labels, config.balanced)
+        if data.weights is not None:
+            weights = weights * data.weights
         model.train()
         total = torch.zeros((), device=device)
-        for batch in tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False):
-            if len(batch) == 1:  # batch normalisation needs two
+        batches = tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False, disable=not ranks.first)
+        for whole in batches:
+            if len(whole) < 2 * ranks.size:  # batch normalisation needs two
                 continue
+            batch = ranks.part(whole)
             images = data.images[batch].float()
             images = augment(
                 images, generator, config.shift_pixels, config.band_dropout,
@@ -203,41 +231,50 @@ def fit(
             images = images.to(device, memory_format=torch.channels_last)
             labels = data.labels[batch].to(device)
             smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
-            weight = (weights[batch] / weights[batch].mean()).to(device)
-            loss = nn.functional.binary_cross_entropy_with_logits(model(images), smooth, weight)
+            weight = (weights[batch] / weights[whole].mean()).to(device)
+            with mixed:
+                logits = trained(images)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), smooth, weight)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
             schedule.step()
             average.update_parameters(model)
-            total += loss.detach() * len(batch)
-        trained = time.perf_counter() - started
-        train_loss = float(total) / len(order)
+            total += loss.detach() * len(whole)
+        seconds = time.perf_counter() - began
+        train_loss = float(ranks.mean(total)) / len(order)
         if not math.isfinite(train_loss):
             raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower learning_rate")
-        logits = predict(average.module, validation.images, device=device)
-        validation_loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
-        auroc = float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
+        validation_loss, auroc = ranks.of_first(validated(average.module, validation, device) if ranks.first else None)
         record = EpochRecord(
             epoch, train_loss, validation_loss, auroc, optimizer.param_groups[0]["lr"],
-            time.perf_counter() - started, len(order) / trained,
+            time.perf_counter() - started, len(order) / seconds,
         )  # fmt: skip
         records.append(record)
         best = validation_loss <= min(r.validation_loss for r in records)
         if best:
             best_state = {name: tensor.detach().cpu().clone() for name, tensor in average.module.state_dict().items()}
             best_epoch = epoch
+        if not ranks.first:
+            continue
         if checkpoint is not None:
             state = {
                 "identity": identity, "model": model.state_dict(), "average": average.state_dict(),
                 "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "rng": torch.get_rng_state(),
                 "records": [dataclasses.asdict(r) for r in records], "best_state": best_state, "best_epoch": best_epoch,
             }  # fmt: skip
-            _save_checkpoint(checkpoint, state)
+            save_checkpoint(checkpoint, state)
         on_epoch(record, average.module, best)
     model.load_state_dict(best_state)
     return FitResult(model.cpu().eval(), best_epoch, records)
+
+
+def validated(model: nn.Module, validation: LabelledImages, device: torch.device) -> tuple[float, float]:
+    """Loss and AUROC."""
+    logits = predict(model, validation.images, device=device)
+    loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
+    return loss, float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
 
 
 def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
@@ -292,17 +329,3 @@ def write_curves(result: FitResult, trainee: Trainee, paths: Paths) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     plt.close(figure)
-
-
-def _save_checkpoint(path: Path, state: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
-def _load_checkpoint(path: Path | None, identity: str) -> dict | None:
-    if path is None or not path.is_file():
-        return None
-    state = torch.load(path, weights_only=True)
-    return state if state["identity"] == identity else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from lensdream.config import CompoundHeadConfig
 from lensdream.dataset import ImageStore
@@ -52,8 +53,8 @@ class Lesson:
         turn = np.arange(number * self.n_singles, (number + 1) * self.n_singles)
         return np.concatenate([self.pairs, np.take(self.singles, turn, mode="wrap")]) if len(turn) else self.pairs
 
-    def epoch(self, number: int) -> LabelledImages:
-        """The images of an epoch, read from the store."""
+    def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
+        """The images of an epoch, read from the store, whatever the model."""
         return labelled(self.store, self.rows(number))
 
     def seen(self, epochs: int) -> int:

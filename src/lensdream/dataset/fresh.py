@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from lensdream.config import PopulationConfig, SimulateConfig
@@ -58,15 +59,14 @@ class FreshScenes:
     @property
     def identity(self) -> str:
         """The settings and the code that determine the images."""
-        settings = dataclasses.asdict(self.population), dataclasses.asdict(self.simulate) | {"workers": None}
-        return json.dumps([self.n, settings, code_digest(("population", *RENDERING))])
+        return json.dumps([self.n, drawn_by(self.population, self.simulate)])
 
     def lots(self, epoch: int) -> list[Lot]:
         """What an epoch consists of; the store's scenes are those of epoch 0 of the lots."""
         return stage.labelled_lots(self.population, SPLIT, self.n, epoch + 1)
 
-    def epoch(self, number: int) -> LabelledImages:
-        """The images of an epoch; those of the next are begun."""
+    def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
+        """The images of an epoch, whatever the model; those of the next are begun."""
         side = self.simulate.stamp
         images = torch.empty(self.n, len(Band), side, side, dtype=torch.float16)
         labels = torch.empty(self.n)
@@ -95,6 +95,12 @@ def fresh_scenes(population: PopulationConfig, simulate: SimulateConfig, n: int,
     pools = stage.draw_all_pools(population)
     with worker_map(simulate.workers, start_worker, (population, simulate, pools)) as ordered:
         yield FreshScenes(population, simulate, n, epochs, ordered)
+
+
+def drawn_by(population: PopulationConfig, simulate: SimulateConfig) -> str:
+    """The settings and the code that determine fresh images."""
+    settings = dataclasses.asdict(population), dataclasses.asdict(simulate) | {"workers": None}
+    return json.dumps([settings, code_digest(("population", *RENDERING))])
 
 
 def start_worker(population: PopulationConfig, simulate: SimulateConfig, pools: Pools) -> None:

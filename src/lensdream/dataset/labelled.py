@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lensdream.dataset.store import ImageStore
 
@@ -23,8 +23,8 @@ class TrainingImages(Protocol):
     def __len__(self) -> int:
         """Count the images of an epoch."""
 
-    def epoch(self, number: int) -> LabelledImages:
-        """The images of an epoch, counted from 0."""
+    def epoch(self, number: int, model: nn.Module) -> LabelledImages:
+        """The images of an epoch, counted from 0; the model, as it stands, may tell which."""
 
     def seen(self, epochs: int) -> int:
         """How many different images the first so many epochs have."""
@@ -39,6 +39,8 @@ class LabelledImages:
 
     images: Tensor
     labels: Tensor
+    weights: Tensor | None = None
+    """of each image in the loss (N,), where they differ"""
 
     @classmethod
     def from_store(cls, store: ImageStore, split: str, limit: int | None = None) -> LabelledImages:
@@ -67,8 +69,8 @@ class LabelledImages:
         sample = self.images[:: max(len(self) // 16, 1), :, ::16, ::16].float().sum().item()
         return json.dumps([len(self), sample])
 
-    def epoch(self, number: int) -> LabelledImages:
-        """The same images in every epoch."""
+    def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
+        """The same images in every epoch, whatever the model."""
         return self
 
     def seen(self, epochs: int) -> int:

@@ -43,7 +43,14 @@ class InputTransform(nn.Module):
         self.register_buffer("kernel", (kernel / kernel.sum()).repeat(N_BANDS, 1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> (B, 2 band, y, x)."""
+        """(B, band, y, x) [microjansky a pixel] -> (B, 2 band, y, x); in full precision where the rest is in half.
+
+        Faint arcs are a small difference of bright pixels.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            return self._transformed(images)
+
+    def _transformed(self, images: Tensor) -> Tensor:
         r = self.radius
         smooth = nn.functional.pad(images, (r, r, r, r), mode="reflect")
         smooth = nn.functional.conv2d(smooth, self.kernel, groups=N_BANDS)

@@ -53,7 +53,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
     config = load("tune", TuneConfig, scale, params)
     place = _journal(scale, root) if storage is None else Database.from_text(storage)
     current = load("train", TrainConfig, scale, params)
-    base = dataclasses.replace(current, epochs=config.epochs)
+    base = dataclasses.replace(current, epochs=config.epochs, hard_negatives=0)
     folder = Paths(scale, root).images
     store = ImageStore.open(folder)
     task = Task(

@@ -1,0 +1,24 @@
+"""State of an unfinished job on disk, so that a killed one goes on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+
+def save(path: Path, state: dict) -> None:
+    """Write a state, of which `identity` says what it belongs to; what was there stays whole until the new one is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    os.replace(part, path)
+
+
+def load(path: Path | None, identity: str) -> dict | None:
+    """The state at a path, if it belongs to this job."""
+    if path is None or not path.is_file():
+        return None
+    state = torch.load(path, weights_only=True)
+    return state if state["identity"] == identity else None

@@ -1,0 +1,150 @@
+"""Hard negatives: fresh non-lenses that the network in training takes for lenses join the images that it is trained on.
+
+Low false-positive rates are decided by one non-lens in a thousand, of which a store has few. A round draws and renders many
+more, keeps those that score high, and lets them take the places of stored ones that score low. Every image then weighs as
+if all the fresh ones had been stored, so that scores stay probabilities.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lensdream import checkpoint
+from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
+from lensdream.dataset import fresh
+from lensdream.dataset.labelled import LabelledImages
+from lensdream.networks import predict
+from lensdream.population import stage
+from lensdream.processes import worker_map
+from lensdream.ranks import ALONE, Ranks
+
+HARD = -1.0
+"""logit from which a non-lens is hard: a false alarm, or nearly one"""
+EPOCH = 2**30
+"""of the first round's lots: other fresh scenes have other numbers"""
+
+Draw = Callable[[int], Iterator[np.ndarray]]
+"""(round) -> images (n, band, y, x) float16 of its fresh non-lenses, part by part"""
+
+
+@dataclass(frozen=True)
+class Round:
+    """When the network looks at fresh non-lenses, and what became of it."""
+
+    number: int
+    epoch: int
+    """before which it looks"""
+    path: Path
+    """of what it kept, for a training that goes on"""
+
+
+class WithHardNegatives:
+    """`TrainingImages` of a store in which hard negatives take the places of easy ones, round by round.
+
+    The images change in place: memory does not grow. What a round kept is on disk until the training ends.
+    """
+
+    def __init__(
+        self, stored: LabelledImages, draw: Draw, n: int, rounds: list[Round], identity: str, ranks: Ranks = ALONE
+    ) -> None:
+        """`n`: fresh non-lenses of a round; `identity`: of the settings and the code that draw them."""
+        self.identity = json.dumps([stored.identity, n, [r.epoch for r in rounds], HARD, identity])
+        self.n_negatives = int((stored.labels == 0).sum())
+        self._current = dataclasses.replace(stored, weights=torch.ones(len(stored)))
+        self._draw, self._n, self._rounds, self._ranks = draw, n, rounds, ranks
+        self._kept: list[int] = []
+
+    def __len__(self) -> int:
+        """Count the images of an epoch."""
+        return len(self._current)
+
+    def epoch(self, number: int, model: nn.Module) -> LabelledImages:
+        """The images of an epoch, after the rounds that come before it."""
+        for due in self._rounds[len(self._kept) :]:
+            if due.epoch <= number:
+                self._take(due, model)
+        return self._current
+
+    def seen(self, epochs: int) -> int:
+        """Those of the store, and the hard ones of the rounds before."""
+        joined = zip(self._rounds, self._kept, strict=False)
+        return len(self) + sum(kept for due, kept in joined if due.epoch < epochs)
+
+    def _take(self, due: Round, model: nn.Module) -> None:
+        found = checkpoint.load(due.path, self.identity)
+        if self._ranks.of_first(found is None):
+            if self._ranks.first:
+                checkpoint.save(due.path, self._found(due, model) | {"identity": self.identity})
+            self._ranks.of_first(True)  # the others wait
+            found = checkpoint.load(due.path, self.identity)
+        rows, images = found["rows"], found["images"]
+        self._current.images[rows] = images
+        self._current = dataclasses.replace(self._current, weights=found["weights"])
+        self._kept.append(len(rows))
+        if self._ranks.first:
+            print(f"round {due.number}: {len(rows)} of {self._n} fresh non-lenses are hard", flush=True)
+
+    def _found(self, due: Round, model: nn.Module) -> dict[str, Tensor]:
+        """Images of hard negatives, the rows that they go to, and the weight of every row."""
+        parts = map(torch.from_numpy, self._draw(due.number))
+        kept = [part[predict(model, part, device=self._ranks.device) > HARD] for part in parts]
+        images = torch.cat([part for part in kept if len(part)] or [self._current.images[:0]])
+        stored = self._current
+        logits = predict(model, stored.images, device=self._ranks.device)
+        easy = (stored.labels == 0) & (logits <= HARD)
+        rows = places(easy, len(images), due.number)
+        hard = (stored.labels == 0) & ~easy
+        hard[rows] = True
+        share = self.n_negatives / (self.n_negatives + self._n * (due.number + 1))
+        return {"rows": rows, "images": images[: len(rows)], "weights": weights(stored.labels, hard, share)}
+
+
+def places(easy: Tensor, n: int, seed: int) -> Tensor:
+    """Rows (n,) of easy images, at random, that hard ones go to; at most half of the easy ones go.
+
+    easy (N,) bool of the images.
+    """
+    rows = torch.nonzero(easy).flatten()
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    return rows[order[: min(n, len(rows) // 2)]].sort().values
+
+
+def weights(labels: Tensor, hard: Tensor, share: float) -> Tensor:
+    """Weights (N,) of images by which a hard non-lens weighs `share`, and all non-lenses as much as without any.
+
+    labels (N,) of 0 and 1, hard (N,) bool.
+    """
+    easy = (labels == 0) & ~hard
+    found = torch.ones(len(labels))
+    found[hard] = share
+    found[easy] = float((labels == 0).sum() - share * hard.sum()) / max(int(easy.sum()), 1)
+    return found
+
+
+def rounds(settings: RecipeConfig, folder: Path) -> list[Round]:
+    """The rounds of a training, evenly spread over its epochs, with what they keep in a folder."""
+    between = settings.epochs / (settings.hard_rounds + 1)
+    return [Round(k, round((k + 1) * between), folder / f"round-{k}.pt") for k in range(settings.hard_rounds)]
+
+
+def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: int) -> Draw:
+    """`n` fresh non-lenses a round, in the shares of the training split, on `simulate.workers` processes."""
+    only = dataclasses.replace(population, lens_fraction=0.0)
+
+    def draw(number: int) -> Iterator[np.ndarray]:
+        lots = stage.labelled_lots(only, fresh.SPLIT, n, EPOCH + number)
+        pools = stage.draw_all_pools(only)
+        with worker_map(simulate.workers, fresh.start_worker, (only, simulate, pools)) as ordered:
+            drawn = ordered(fresh.draw_images, lots)
+            yield from (images for images, _ in tqdm(drawn, total=len(lots), desc=f"round {number}", leave=False))
+
+    return draw
