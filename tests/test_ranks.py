@@ -68,7 +68,7 @@ def test_two_processes_learn_as_one_does_and_agree(tmp_path):
     losses = [[record["train_loss"] for record in rank["records"]] for rank in (first, second)]
     assert losses[0] == pytest.approx(losses[1])
     assert losses[0] == pytest.approx([record.train_loss for record in alone.records], rel=1e-4)
-    assert losses[0][-1] < 0.8 * losses[0][0]
+    assert losses[0][-1] < 0.95 * losses[0][0]
 
 
 @pytest.mark.slow

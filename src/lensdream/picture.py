@@ -20,6 +20,8 @@ SOFTENING = 3.5
 """brightness above the floor where the response turns from linear to logarithmic"""
 CEILING = 300.0
 """brightness above the floor that is drawn white"""
+GREY_FLOOR, GREY_SOFTENING, GREY_CEILING = 3.0, 20.0, 1500.0
+"""of grey pictures: blackness below the sky, turn from linear to logarithmic, white [sky scatters]"""
 
 
 def composite(image: np.ndarray) -> np.ndarray:
@@ -48,9 +50,24 @@ def _compressed(brightness: np.ndarray) -> np.ndarray:
     return np.arcsinh(brightness / SOFTENING) / np.arcsinh(CEILING / SOFTENING)
 
 
+def grey(image: np.ndarray) -> np.ndarray:
+    """VIS alone as a grey picture on one fixed scale: (4, y, x) [microjansky a pixel] -> (y, x, 3) in [0, 1].
+
+    Reaches to brighter light than the colour pictures: without colour, arcs show by their shape alone.
+    """
+    above = np.maximum(image[Band.VIS] / EUCLID.sky_sigma[Band.VIS] + GREY_FLOOR, 0)
+    bright = np.minimum(np.arcsinh(above / GREY_SOFTENING) / np.arcsinh(GREY_CEILING / GREY_SOFTENING), 1)
+    return np.repeat(bright[..., None], 3, -1)
+
+
+def shown(image: np.ndarray) -> np.ndarray:
+    """The colour picture of an image (4, y, x) [microjansky a pixel], or the grey one if it has no near infrared."""
+    return composite(image) if np.any(image[Band.Y :]) else grey(image)
+
+
 def draw(axes: Axes, image: np.ndarray, title: str = "") -> None:
-    """Draw the colour picture of an image (4, y, x) [microjansky a pixel] without ticks, y upwards."""
-    axes.imshow(composite(image), origin="lower", interpolation="nearest")
+    """Draw the picture of an image (4, y, x) [microjansky a pixel] without ticks, y upwards."""
+    axes.imshow(shown(image), origin="lower", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     if title:

@@ -14,9 +14,8 @@ from lensdream.explain.figures import png
 from lensdream.explain.occlusion import window_corners
 from lensdream.files import write_whole
 from lensdream.observe.cutouts import CutoutError, read_cutout
-from lensdream.observe.score import ALL_SCORED, SOME_SKIPPED, USAGE_ERROR, UsageError, find_model
+from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
 from lensdream.observe.scorer import ModelError, Scorer
-from lensdream.observe.targets import SUFFIXES, find_files
 
 WINDOW, STRIDE = 4, 2
 """side of the occluding square and its step [pixel]"""
@@ -35,16 +34,11 @@ def main_explain(
 ) -> int:
     """Explain the FITS files that `paths` name (folders, globs, files); two files for each into the folder `out`.
 
-    `model`: as `observe.score.main_score` takes it. Returns the exit code: 0 all explained, 3 some skipped (each on
+    `model`: as `observe.inputs.find_model` takes it. Returns the exit code: 0 all explained, 3 some skipped (each on
     stderr with the reason), 2 usage error (told on stderr, nothing written).
     """
     try:
-        files, unmatched = find_files(paths)
-        if not files:
-            raise UsageError(
-                f"nothing to explain: no file and no folder with {' or '.join('*' + s for s in SUFFIXES)} matches "
-                + " ".join(paths)
-            )
+        files, unmatched = named_files(paths, "explain")
         folder, name = find_model(model, root)
         scorer = Scorer.load(folder)
         _check_square(scorer.stamp, window, stride)
@@ -52,22 +46,15 @@ def main_explain(
     except (UsageError, ModelError) as error:
         print(f"lensdream explain: {error}", file=sys.stderr)
         return USAGE_ERROR
-    skipped = 0
-
-    def skip(what: Path | str, reason: str) -> None:
-        nonlocal skipped
-        skipped += 1
-        print(f"skipped {what}: {reason}", file=sys.stderr)
-
-    for pattern in unmatched:
-        skip(pattern, "no such file, and as a folder or glob it matches nothing")
+    skipped = Skipped()
+    tell_unmatched(unmatched, skipped)
     for path, stem in zip(files, _stems(files), strict=True):
         try:
             logit = _explain(path, out / stem, scorer, f"{name}@{scorer.digest[:12]}", window, stride)
             print(f"{path}: logit {logit:+.2f} -> {out / stem}{PICTURE}, {out / stem}{MAPS}", flush=True)
         except CutoutError as error:
-            skip(path, str(error))
-    return SOME_SKIPPED if skipped else ALL_SCORED
+            skipped.add(path, str(error))
+    return skipped.exit_code
 
 
 def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, stride: int) -> float:

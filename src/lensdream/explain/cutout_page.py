@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from lensdream import picture
 from lensdream.explain import figures
 from lensdream.explain.cutout import CutoutMaps
-from lensdream.observe.page import grey
 from lensdream.survey import EUCLID, Band
 
 LONGEST = 110
@@ -31,8 +30,7 @@ def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, score: tuple[flo
     headings = (*headings, f"{window} occlusion, black", f"Integrated Gradients in {window}")
     below = figures.BELOW + figures.NOTE if remark else figures.BELOW
     figure, axes = figures.grid(title, 2, headings, below, top=TOP, between=BETWEEN)
-    colour = picture.composite(image) if image[Band.Y :].any() else grey(image)
-    axes[0, 0].imshow(colour, origin="lower", interpolation="nearest", cmap="gray", vmin=0, vmax=1)
+    axes[0, 0].imshow(picture.shown(image), origin="lower", interpolation="nearest")
     figures.draw_vis(axes[0, 1], image)
     figures.draw_fine_structure(axes[1, 0], image)
     axes[1, 0].set_title("VIS less its blur", fontsize="small")

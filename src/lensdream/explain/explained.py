@@ -20,9 +20,9 @@ from lensdream.explain.occlusion import Occlusion, occlude, sky_fill
 from lensdream.scene import FAMILIES_LENS, FAMILIES_NON_LENS
 from lensdream.survey import EUCLID
 
-FAMILIES_COMPOUND = ("compound_arc", "double_ring")
-FAMILIES_WITH_ARCS = FAMILIES_LENS + FAMILIES_COMPOUND
-FAMILIES = FAMILIES_LENS + FAMILIES_NON_LENS + FAMILIES_COMPOUND
+FAMILIES_TWO_ARCS = ("compound_arc", "double_ring")
+FAMILIES_WITH_ARCS = FAMILIES_LENS + FAMILIES_TWO_ARCS
+FAMILIES = FAMILIES_LENS + FAMILIES_NON_LENS + FAMILIES_TWO_ARCS
 ARCS = dataset.ARC_1 | dataset.ARC_2
 """bits of a store's masks where a lensed source shines"""
 CAM_LAYER = "block_3"
@@ -76,7 +76,7 @@ def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Seq
     chosen = []
     for family in families:
         number = FAMILIES.index(family)
-        split = "compound" if family in FAMILIES_COMPOUND else "test"
+        split = "compound" if family in FAMILIES_TWO_ARCS else "test"
         places = np.flatnonzero((truth["family"] == family) & (truth["split"] == split))
         chosen.append(np.random.default_rng([seed, number]).permutation(places)[:per_family])
     return np.concatenate(chosen)

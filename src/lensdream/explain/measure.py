@@ -11,7 +11,7 @@ from scipy.stats import norm
 from lensdream.explain import scores
 from lensdream.explain.ablation import DISJOINT
 from lensdream.explain.dream import vis_minus_h
-from lensdream.explain.explained import FAMILIES_COMPOUND
+from lensdream.explain.explained import FAMILIES_TWO_ARCS
 from lensdream.survey import Band
 
 
@@ -125,7 +125,7 @@ def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
     above the sky are undefined: `n_undefined`, in no correlation; `source_2_first` of compound lenses, the share where
     the second source's light carries more of the logit than the first's.
     """
-    groups = {family: table["family"] == family for family in ("lens", *FAMILIES_COMPOUND)}
+    groups = {family: table["family"] == family for family in ("lens", *FAMILIES_TWO_ARCS)}
     groups["non_lenses"] = ~table["family"].isin(list(groups))
     groups["false_positives"] = groups["non_lenses"] & (table["logit"] > 0)
     inside = table[table["component"].isin(DISJOINT)]
@@ -144,7 +144,7 @@ def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
         "n_undefined": len(inside) - len(seen),
         "source_2_first": {
             family: scores.bootstrapped_mean(_second_is_first(table[table["family"] == family]), seed).as_json()
-            for family in FAMILIES_COMPOUND
+            for family in FAMILIES_TWO_ARCS
         },
     }
 

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 import jinja2
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,15 +14,11 @@ from lensdream import picture
 from lensdream.observe.bands import Origin
 from lensdream.observe.scorer import OperatingPoints
 from lensdream.observe.stream import Score
-from lensdream.survey import EUCLID, Band
 
 COLUMNS, ROWS = 5, 4
 """pictures on one sheet"""
 ABOVE, BELOW = "tab:green", "0.7"
 """frames of pictures above the threshold of a false-positive rate of 1e-3, and of the others"""
-
-GREY_FLOOR, GREY_SOFTENING, GREY_CEILING = 3.0, 20.0, 1500.0
-"""of grey pictures: blackness below the sky, turn from linear to logarithmic, white [sky scatters]"""
 
 TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
     """<!doctype html>
@@ -67,15 +62,6 @@ def credit_of(origins: Iterable[Origin]) -> str:
     return ", ".join(origin.value for origin in Origin if origin in there and origin.value)
 
 
-def grey(image: np.ndarray) -> np.ndarray:
-    """VIS alone as a grey picture on one fixed scale: (4, y, x) [microjansky a pixel] -> (y, x) in [0, 1].
-
-    Reaches to brighter light than the colour pictures: without colour, arcs show by their shape alone.
-    """
-    above = np.maximum(image[Band.VIS] / EUCLID.sky_sigma[Band.VIS] + GREY_FLOOR, 0)
-    return np.minimum(np.arcsinh(above / GREY_SOFTENING) / np.arcsinh(GREY_CEILING / GREY_SOFTENING), 1)
-
-
 def draw_sheets(scores: Sequence[Score], points: OperatingPoints) -> list[bytes]:
     """PNG files of `COLUMNS` x `ROWS` pictures in the order of `scores`, with names, scores, flags and credits."""
     size = COLUMNS * ROWS
@@ -100,8 +86,7 @@ def _sheet(scores: Sequence[Score], points: OperatingPoints) -> bytes:
 
 def _panel(axes: Axes, score: Score, points: OperatingPoints) -> None:
     image = score.cutout.image
-    colour = picture.composite(image) if image[Band.Y :].any() else grey(image)
-    axes.imshow(colour, origin="lower", interpolation="nearest", cmap="gray", vmin=0, vmax=1)
+    axes.imshow(picture.shown(image), origin="lower", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lensdream.networks.model_file import SETTINGS, WEIGHTS
+from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
 from lensdream.observe.scorer import OPERATING_POINTS, ModelError, OperatingPoints, Scorer
 from lensdream.observe.stream import Score, Skip, score_targets
-from lensdream.observe.targets import SUFFIXES, Target, find_files
+from lensdream.observe.targets import Target
 
 COLUMNS = ("path", "object", "probability", "logit", "above_fpr_1e-3", "flags", "model")
 """of the table"""
@@ -21,7 +21,6 @@ NO_THRESHOLD = (
     f"no threshold for a false-positive rate of 1e-3 in {OPERATING_POINTS}, so above_fpr_1e-3 stays empty; "
     "run the evaluate stage"
 )
-ALL_SCORED, USAGE_ERROR, SOME_SKIPPED = 0, 2, 3
 
 TableWriter = Callable[[pd.DataFrame, Path], None]
 
@@ -35,10 +34,6 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
 
 
 WRITERS: Mapping[str, TableWriter] = {".csv": _write_csv, ".parquet": _write_parquet}
-
-
-class UsageError(ValueError):
-    """What the user has to change, with the remedy."""
 
 
 def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
@@ -106,12 +101,7 @@ def main_score(
         write = _writer(out)
         if batch_size < 1:
             raise UsageError(f"a batch of {batch_size}: score at least 1 image at once")
-        files, unmatched = find_files(paths)
-        if not files:
-            raise UsageError(
-                f"nothing to score: no file and no folder with {' or '.join('*' + s for s in SUFFIXES)} matches "
-                + " ".join(paths)
-            )
+        files, unmatched = named_files(paths, "score")
         folder, name = find_model(model, root)
         scorer = Scorer.load(folder)
     except (UsageError, ModelError) as error:
@@ -119,18 +109,12 @@ def main_score(
         return USAGE_ERROR
     if "fpr_1e-3" not in scorer.points.thresholds:
         print(f"warning: {folder}: {NO_THRESHOLD}", file=sys.stderr)
-    skipped: list[str] = []
-
-    def skip(what: Path | str, reason: str) -> None:
-        skipped.append(str(what))
-        print(f"skipped {what}: {reason}", file=sys.stderr)
-
-    for pattern in unmatched:
-        skip(pattern, "no such file, and as a folder or glob it matches nothing")
-    table = _table(files, scorer, name, batch_size, skip)
+    skipped = Skipped()
+    tell_unmatched(unmatched, skipped)
+    table = _table(files, scorer, name, batch_size, skipped.add)
     save_table(table, out, write)
     print(f"{len(table)} scored, {len(skipped)} skipped -> {out}")
-    return SOME_SKIPPED if skipped else ALL_SCORED
+    return skipped.exit_code
 
 
 def _writer(out: Path) -> TableWriter:
@@ -151,33 +135,3 @@ def save_table(table: pd.DataFrame, out: Path, write: TableWriter = _write_csv) 
     part = out.with_name(f"{out.name}.part")
     write(table, part)
     part.replace(out)
-
-
-def find_model(model: str | None, root: Path) -> tuple[Path, str]:
-    """Folder of a model and its name in tables; raises `UsageError` with the remedy where there is none."""
-    if model is not None and Path(model).is_dir():
-        return _checked(Path(model)), model
-    # MLflow takes seconds to import: a folder needs none of it.
-    from lensdream import tracking
-
-    try:
-        if model is not None:
-            return tracking.pull(model, root=root), model
-        if tracking.has_champion(root):
-            return tracking.pull("champion", root=root), "champion"
-    except LookupError as error:
-        raise UsageError(f"{error.args[0]}; or give --model a folder with {WEIGHTS} and {SETTINGS}") from None
-    trained = sorted((root / "models").glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
-    if not trained:
-        raise UsageError(
-            f"no model: the registry has no champion and {root / 'models'} no trained one; run `dvc repro`, "
-            f"or give --model a folder with {WEIGHTS} and {SETTINGS}"
-        )
-    return _checked(trained[-1].parent), trained[-1].parent.relative_to(root).as_posix()
-
-
-def _checked(folder: Path) -> Path:
-    missing = [name for name in (WEIGHTS, SETTINGS) if not (folder / name).is_file()]
-    if missing:
-        raise UsageError(f"--model {folder}: the folder has no {' and no '.join(missing)}; run the train stage first")
-    return folder

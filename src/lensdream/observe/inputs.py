@@ -1,0 +1,88 @@
+"""What the commands on a user's own files share: files, a model, and an exit code that tells of what was skipped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lensdream.networks.model_file import SETTINGS, WEIGHTS
+from lensdream.observe.targets import SUFFIXES, find_files
+
+ALL_DONE, USAGE_ERROR, SOME_SKIPPED = 0, 2, 3
+
+
+class UsageError(ValueError):
+    """What the user has to change, with the remedy."""
+
+
+@dataclass
+class Skipped:
+    """What could not be done; each is told on stderr when it is added."""
+
+    what: list[str] = field(default_factory=list)
+
+    def add(self, what: Path | str, reason: str) -> None:
+        """One more, and why."""
+        self.what.append(str(what))
+        print(f"skipped {what}: {reason}", file=sys.stderr)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.what)
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command that skipped these and did the rest."""
+        return SOME_SKIPPED if self.what else ALL_DONE
+
+
+def named_files(patterns: Sequence[str], verb: str) -> tuple[list[Path], list[str]]:
+    """Files that folders, globs and names name, and the patterns that match nothing; see `tell_unmatched`.
+
+    Raises `UsageError` where there is none at all to `verb`.
+    """
+    files, unmatched = find_files(patterns)
+    if not files:
+        raise UsageError(
+            f"nothing to {verb}: no file and no folder with {' or '.join('*' + s for s in SUFFIXES)} matches "
+            + " ".join(patterns)
+        )
+    return files, unmatched
+
+
+def tell_unmatched(patterns: Sequence[str], skipped: Skipped) -> None:
+    """Count patterns that match nothing among the skipped."""
+    for pattern in patterns:
+        skipped.add(pattern, "no such file, and as a folder or glob it matches nothing")
+
+
+def find_model(model: str | None, root: Path) -> tuple[Path, str]:
+    """Folder of a model and its name in tables; raises `UsageError` with the remedy where there is none."""
+    if model is not None and Path(model).is_dir():
+        return _checked(Path(model)), model
+    # MLflow takes seconds to import: a folder needs none of it.
+    from lensdream import tracking
+
+    try:
+        if model is not None:
+            return tracking.pull(model, root=root), model
+        if tracking.has_champion(root):
+            return tracking.pull("champion", root=root), "champion"
+    except LookupError as error:
+        raise UsageError(f"{error.args[0]}; or give --model a folder with {WEIGHTS} and {SETTINGS}") from None
+    trained = sorted((root / "models").glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
+    if not trained:
+        raise UsageError(
+            f"no model: the registry has no champion and {root / 'models'} no trained one; run `dvc repro`, "
+            f"or give --model a folder with {WEIGHTS} and {SETTINGS}"
+        )
+    return _checked(trained[-1].parent), trained[-1].parent.relative_to(root).as_posix()
+
+
+def _checked(folder: Path) -> Path:
+    missing = [name for name in (WEIGHTS, SETTINGS) if not (folder / name).is_file()]
+    if missing:
+        raise UsageError(f"--model {folder}: the folder has no {' and no '.join(missing)}; run the train stage first")
+    return folder
