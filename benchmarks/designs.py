@@ -1,7 +1,7 @@
 """Compare designs of the finder at equal processor time; prints a table and one JSON object last.
 
 Every design has LensNet's input transform, its recipe (`train` in params.yaml) and as many epochs as its speed allows in the
-same minutes: a slow network sees its images less often. Each is measured on the store's test split. Training is
+same minutes of each thread: a slow network sees its images less often. Each is measured on the store's test split. Training is
 `lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
 """
 
@@ -109,6 +109,16 @@ def residual(settings: TrainConfig, times: float = 1.0) -> nn.Module:
     return LensNet(LensNetConfig(round(settings.width * times), settings.dropout))
 
 
+def staged(settings: TrainConfig, stem: int, blocks: tuple[tuple[float, int], ...]) -> nn.Module:
+    """LensNet with so many channels from its stem, and blocks of (width, stride), the width in units of its own."""
+    layers, channels = conv(2 * N_BANDS, stem, 5, 2), stem
+    for times, stride in blocks:
+        after = round(times * settings.width)
+        layers.append(ResidualBlock(channels, after, stride))
+        channels = after
+    return Body(nn.Sequential(*layers), channels, settings.dropout)
+
+
 def deeper(settings: TrainConfig) -> nn.Module:
     """LensNet with a second block at each of its two coarsest scales."""
     w = settings.width
@@ -139,6 +149,9 @@ DESIGNS: dict[str, Build] = {
     "residual (LensNet)": residual,
     "wider": lambda settings: residual(settings, 1.5),
     "narrower": lambda settings: residual(settings, 0.5),
+    "half the width at half resolution": lambda s: staged(s, s.width // 2, ((0.5, 1), (2, 2), (4, 2), (4, 2))),
+    "three quarters of it": lambda s: staged(s, 3 * s.width // 4, ((0.75, 1), (2, 2), (4, 2), (4, 2))),
+    "no block at half resolution": lambda s: staged(s, s.width // 2, ((2, 2), (4, 2), (4, 2))),
     "deeper": deeper,
     "two branches": lambda s: Body(TwoBranches(s.width), 4 * s.width, s.dropout),
     "fovea": lambda s: Body(Fovea(s.width), 4 * s.width, s.dropout),
@@ -152,14 +165,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", default="quick", help="whose images and recipe (default quick)")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training a design (default 5)")
+    parser.add_argument("--images", type=int, help="of the training split, evenly taken (default all)")
+    parser.add_argument(
+        "--threads", type=int, help="two runs of one share a machine of two cores (default as in params.yaml)"
+    )
     parser.add_argument("--designs", nargs="+", default=list(DESIGNS), choices=DESIGNS, metavar="NAME")
     parser.add_argument("--out", type=Path, help="JSON file to keep results in; designs found there are not run again")
     arguments = parser.parse_args()
     keep_freed_memory()
     settings = config.load("train", TrainConfig, arguments.scale)
+    settings = dataclasses.replace(settings, hard_negatives=0, threads=arguments.threads or settings.threads)
     torch.set_num_threads(settings.threads)
     store = ImageStore.open(Paths(arguments.scale).images)
-    train, validation, test = (LabelledImages.from_store(store, split) for split in ("train", "validation", "test"))
+    train = LabelledImages.from_store(store, "train", arguments.images)
+    validation, test = (LabelledImages.from_store(store, split) for split in ("validation", "test"))
     found = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.is_file() else {}
     for name in arguments.designs:
         if name in found:

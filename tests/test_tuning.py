@@ -18,7 +18,7 @@ from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
 from lensdream.provenance import Worker
 from lensdream.survey import Band
 from lensdream.train import EpochRecord, FitResult
-from lensdream.tuning import search
+from lensdream.tuning import pages, search
 
 STAMP = 32
 PARAMS = """\
@@ -45,6 +45,8 @@ train:
     label_smoothing: 0.01 # [0, 0.4]
     averaging: 0.5        # [0, 0.99999]
     fresh_scenes: 0
+    hard_negatives: 0
+    hard_rounds: 0
     threads: 1            # [1, 1024]
   quick:
     epochs: 14            # [1, 1e4]
@@ -146,6 +148,12 @@ def test_a_second_search_only_adds_what_is_missing(root, capsys):
     assert [run.info.run_name for run in runs] == ["trial 0", "trial 1", "trial 2"]
     assert [run.info.status for run in runs] == ["FINISHED"] * 3
     assert all(0.0 <= trial.value <= 1.0 for trial in trials)
+    table = pd.read_csv(root / "metrics" / "quick" / "tune.csv")
+    assert sorted(table["trial"]) == [0, 1, 2]
+    assert table["validation_auroc"].tolist() == pytest.approx(
+        sorted((t.value for t in trials), reverse=True), rel=1e-5
+    )
+    assert {path.name for path in (root / "figures" / "quick" / "tune").iterdir()} == {"history.png", "slices.png"}
     assert runs[2].data.metrics["best_validation_auroc"] == pytest.approx(trials[2].value)
     assert float(runs[2].data.params["learning_rate"]) == tuning.settings_of(trials[2].params)["learning_rate"]
 
@@ -266,3 +274,27 @@ def test_the_repository_s_own_settings_can_be_written(tmp_path):
     assert yaml.safe_load(params.read_text()) == before
     tuning.write_settings(params, {"dropout": 0.123})
     assert load("train", TrainConfig, "quick", params).dropout == 0.123
+
+
+def test_the_importance_of_a_setting_that_alone_matters_is_nearly_one():
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
+    assert pages.importances(study) == {}
+    for _ in range(40):
+        trial = study.ask(tuning.SPACE)
+        study.tell(trial, np.log(trial.params["learning_rate"]))
+    shares = pages.importances(study)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["learning_rate"] > 0.8
+
+
+def test_a_pruned_trial_stands_in_the_table_with_its_last_score():
+    study = optuna.create_study(direction="maximize")
+    for value in (0.9, None):
+        trial = study.ask(tuning.SPACE)
+        trial.report(0.6, 0)
+        trial.report(0.7, 1)
+        state = optuna.trial.TrialState.PRUNED if value is None else None
+        study.tell(trial, value, state=state)
+    table = pages.trials_table(study)
+    assert table[["state", "validation_auroc", "epochs"]].values.tolist() == [["complete", 0.9, 2], ["pruned", 0.7, 2]]
+    assert len(pages.slices(table, {}).axes) == len(pages.slices(table, {"width": 1.0}).axes) >= len(tuning.SPACE)

@@ -23,12 +23,11 @@ from lensdream.provenance import repository_root
 from lensdream.tracking import StageRun, stage_run
 from lensdream.train import EpochRecord, LabelledImages, fit
 from lensdream.trainees import lensnet
+from lensdream.tuning import pages
 from lensdream.tuning.database import Database
 from lensdream.tuning.params_file import write_settings
 from lensdream.tuning.places import Journal, StudyPlace
 from lensdream.tuning.space import SPACE, holds, settings_of
-
-_JUDGED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
                 with place.at_work(study, trial):
                     _judge(study, trial, task, record)
             best = _best(study)
-            record.metrics({"best_validation_auroc": best.value, "trials": len(study.get_trials(states=_JUDGED))})
+            record.metrics({"best_validation_auroc": best.value, "trials": len(study.get_trials(states=pages.JUDGED))})
             record.tags({f"best.{key}": str(value) for key, value in settings_of(best.params).items()})
-        print(_table(study))
+            _write_pages(study, Paths(scale, root), record)
     print(f"\nbest settings (trial {best.number}, validation AUROC {best.value:.4f}):")
     print("\n".join(f"  {key}: {value}" for key, value in settings_of(best.params).items()))
     if write:
@@ -115,7 +114,7 @@ def _next_trial(study: optuna.Study, place: StudyPlace, config: TuneConfig, base
             # The settings in use come first: the best is never worse than they are.
             now = {name: getattr(base, name) for name in SPACE}
             study.enqueue_trial({name: value for name, value in now.items() if holds(SPACE[name], value)})
-        if len(study.get_trials(deepcopy=False, states=(*_JUDGED, TrialState.RUNNING))) >= config.trials:
+        if len(study.get_trials(deepcopy=False, states=(*pages.JUDGED, TrialState.RUNNING))) >= config.trials:
             return None
         # A seed a trial: with one a process, all that start together would draw the same settings.
         seed = np.random.SeedSequence([config.seed, n]).generate_state(1)
@@ -191,21 +190,17 @@ def _best(study: optuna.Study) -> FrozenTrial:
     )
 
 
-def _table(study: optuna.Study) -> str:
-    """Trials that were judged, best first."""
-    trials = sorted(study.get_trials(states=_JUDGED), key=lambda trial: (trial.state, -(trial.value or 0.0)))
-    head = ["trial", "state", "AUROC", "seconds", *SPACE]
-    rows = [
-        [
-            str(trial.number),
-            trial.state.name.lower(),
-            "" if trial.value is None else f"{trial.value:.4f}",
-            "" if trial.duration is None else f"{trial.duration.total_seconds():.0f}",
-            *(f"{value:g}" for value in settings_of(trial.params).values()),
-        ]
-        for trial in trials
-    ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]
-    )
+def _write_pages(study: optuna.Study, paths: Paths, record: StageRun) -> None:
+    """Write `metrics/<scale>/tune.csv` and `figures/<scale>/tune`, and print the table."""
+    table, folder = pages.trials_table(study), paths.figures / "tune"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = paths.metrics("tune").with_suffix(".csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.6g")
+    shares = pages.importances(study)
+    for name, figure in (("history", pages.history(table)), ("slices", pages.slices(table, shares))):
+        figure.savefig(folder / f"{name}.png", dpi=100)
+        record.figure(folder / f"{name}.png")
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    if shares:
+        print("\nimportance: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
