@@ -8,6 +8,7 @@ from lensdream.explain.dream import (
     TOWARDS_LENS,
     TOWARDS_NON_LENS,
     Climb,
+    band_covariance,
     dream,
     octave_sizes,
     psf_transfer,
@@ -133,3 +134,44 @@ def test_twin_has_other_weights_and_leaves_the_first_alone(network, images):
     assert torch.equal(twin.head.weight, randomised_twin(network, seed=5).head.weight)
     assert not twin.training
     assert torch.isfinite(twin(images)).all()
+
+
+def test_what_is_added_has_the_colours_that_were_asked_for(network, images):
+    """With one colour alone every pixel moves along it, in units of the sky's scatter."""
+    colour = torch.tensor([1.0, 0.5, 2.0, 0.25])
+    climb = Climb(steps=1, octaves=1, jitter=0, step_size=0.2)
+    images = images.clamp(min=-2 * SKY.min())  # above the floor, at which a pixel would stop
+    dreamt = run(network, images, climb=climb, colours=colour[:, None] * colour)
+    change = (dreamt.images - images) / SKY.view(1, -1, 1, 1)
+    assert change.abs().max() == pytest.approx(0.2, rel=1e-3)
+    assert torch.allclose(change, change[:, 2:3] * (colour / 2).view(1, -1, 1, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize("towards", [TOWARDS_LENS, TOWARDS_NON_LENS])
+def test_dreams_in_the_colours_of_images_climb_too(network, images, towards):
+    colours = band_covariance(images, SKY)
+    dreamt = run(network, images, towards, climb=Climb(steps=20, octaves=1, jitter=2, step_size=0.1), colours=colours)
+    assert (towards * (dreamt.after - dreamt.before) > 0).all()
+
+
+def test_bands_that_go_each_by_itself_are_the_plain_dream(network, images):
+    plain, alone = run(network, images), run(network, images, colours=torch.eye(N_BANDS))
+    assert torch.allclose(plain.images, alone.images, atol=1e-6)
+
+
+def test_the_covariance_of_bands_is_that_of_the_light():
+    """Two colours of galaxies, in units of the sky's scatter, of pixels far brighter than the noise."""
+    rng = torch.Generator().manual_seed(4)
+    mixing = torch.tensor([[1.0, 0.3], [0.6, 0.6], [0.4, 0.9], [0.2, 1.2]])
+    light = 100 * torch.rand(2, 400, generator=rng) + 10
+    images = ((mixing @ light).view(1, N_BANDS, 20, 20)) * SKY.view(1, -1, 1, 1)
+    found = band_covariance(images, SKY)
+    expected = mixing @ torch.cov(light) @ mixing.T
+    assert torch.allclose(found.float(), expected / expected.diagonal().mean(), rtol=1e-4)
+    assert found.diagonal().mean() == pytest.approx(1)
+    assert torch.allclose(found, found.T)
+
+
+def test_an_empty_sky_has_no_colours():
+    with pytest.raises(ValueError, match="0 pixels are brighter than 3 scatters of the sky, more than 4 are needed"):
+        band_covariance(torch.zeros(2, N_BANDS, 8, 8), SKY)

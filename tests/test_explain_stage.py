@@ -92,7 +92,7 @@ def test_stage_writes_metrics_maps_and_figures(root):
     layers = ["head", "block_4", "block_3", "block_2", "block_1", "stem"]
     for method in ("occlusion_sky", "guided_grad_cam", "integrated_gradients"):
         assert list(result["sanity"][method]) == layers
-    for network in ("trained", "random_weights"):
+    for network in ("trained", "random_weights", "colours_of_galaxies"):
         dreamt = result["dream"][network]
         assert dreamt["towards_lens"]["logit_change"]["value"] > 0 > dreamt["towards_non_lens"]["logit_change"]["value"]
         assert dreamt["towards_lens"]["n"] + dreamt["towards_lens"]["n_undefined"] == 6

@@ -94,12 +94,12 @@ def removal_chart(shares: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.
 
 
 def dream_chart(table: pd.DataFrame, result: Mapping) -> Figure:
-    """Draw how the arcs' colour changed, scene by scene: trained beside random weights, a panel each.
+    """Draw how the arcs' colour changed, scene by scene: a panel for each kind of dream.
 
     table: `measure.dream_table`; result: network -> `measure.measure_dream`. The lines are the means; the outermost bars
     hold what lies beyond, too.
     """
-    figure = Figure(figsize=(9.5, 3.6), dpi=130, layout="constrained")
+    figure = Figure(figsize=(4.75 * len(result), 3.6), dpi=130, layout="constrained")
     panels = figure.subplots(1, len(result), squeeze=False)[0]
     for axes, (network, ways) in zip(panels, result.items(), strict=True):
         rows = table[table["network"] == network]

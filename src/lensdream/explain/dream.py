@@ -65,6 +65,7 @@ def dream(
     highest: Tensor,
     generator: torch.Generator,
     transfer: Transfer | None = None,
+    colours: Tensor | None = None,
 ) -> Dream:
     """Let images (B, band, y, x) [microjansky a pixel] drift towards a class.
 
@@ -74,6 +75,8 @@ def dream(
     highest: (band,) flux [microjansky a pixel] that no pixel may pass, or its own first value where that is higher.
     generator: of the jitter, on the CPU.
     transfer: point spread of the light that is added, `psf_transfer`; None lets every pixel move by itself.
+    colours: (band, band) `band_covariance` of images; what is added then has colours that go together there. None lets every
+        band move by itself.
 
     Same generator, same dream. The network's parameters gather no gradient. Raises `ValueError` for images that are not
     finite or whose smallest octave is below 16 pixels.
@@ -96,6 +99,8 @@ def dream(
                 # The logit's gradient with respect to light on the sky passes the point spread once, the light itself
                 # once more; the kernel is symmetric.
                 gradient = convolve(gradient, response**2)
+            if colours is not None:
+                gradient = torch.einsum("cb,nbyx->ncyx", colours.to(gradient), gradient)
             # By the largest gradient, not the mean one as in "Inceptionism": most pixels are sky, and a mean step would
             # lift all of it by many scatters before it reaches the arcs.
             steepest = gradient.abs().amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
@@ -104,6 +109,24 @@ def dream(
         detail = dreamt - base
     with torch.no_grad():
         return Dream(dreamt, scored(score_fn, images), scored(score_fn, dreamt))
+
+
+def band_covariance(images: Tensor, sky_sigma: Tensor, above: float = 3.0) -> Tensor:
+    """Covariance (band, band) of the flux in units of the sky's scatter, of pixels of images (N, band, y, x) that shine.
+
+    Pixels that pass `above` scatters in some band count. With coordinates in which the bands are independent, x = L z with
+    the covariance L L^T, a step along the gradient in z moves x along the covariance times its own gradient: colours that
+    galaxies do not have cost more (the colour decorrelation of Olah et al. 2017, "Feature visualization", for our bands).
+    Scaled to a mean of 1 along the diagonal. Raises `ValueError` where fewer pixels shine than it takes.
+    """
+    flux = (images / sky_sigma.to(images).view(1, -1, 1, 1)).movedim(1, 0).flatten(1)
+    bright = flux[:, (flux > above).any(0)]
+    if bright.shape[1] <= flux.shape[0]:
+        raise ValueError(
+            f"{bright.shape[1]} pixels are brighter than {above:g} scatters of the sky, more than {flux.shape[0]} are needed"
+        )
+    covariance = torch.cov(bright.double())
+    return covariance / covariance.diagonal().mean()
 
 
 def octave_sizes(size: tuple[int, int], climb: Climb) -> list[tuple[int, int]]:

@@ -47,7 +47,7 @@ class InputTransform(nn.Module):
 
         Faint arcs are a small difference of bright pixels.
         """
-        with torch.autocast(images.device.type, enabled=False):
+        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
             return self._transformed(images)
 
     def _transformed(self, images: Tensor) -> Tensor:

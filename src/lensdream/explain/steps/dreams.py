@@ -23,6 +23,8 @@ FROM_SKY = 8.0
 """times the step of a dream, where there is no light to change and all has to be made"""
 WAYS = {"towards_lens": dream.TOWARDS_LENS, "towards_non_lens": dream.TOWARDS_NON_LENS}
 NETWORKS = ("trained", "random_weights")
+IN_COLOURS = "colours_of_galaxies"
+"""dreams of the trained network whose bands go together as in the images, beside those whose bands go each by itself"""
 
 Dreams = dict[str, dream.Dream]
 """by way"""
@@ -64,6 +66,8 @@ def run(
     highest = images.amax((0, 2, 3))
     networks_ = dict(zip(NETWORKS, (model, randomised_twin(model, settings.seed)), strict=True))
     dreamt = {name: _both_ways(network, images, highest, settings) for name, network in networks_.items()}
+    colours = dream.band_covariance(images, torch.tensor(EUCLID.sky_sigma))
+    dreamt[IN_COLOURS] = _both_ways(model, images, highest, settings, colours=colours)
     table = measure.dream_table(
         scenes.images,
         {(name, way): array(d.images) for name, ways in dreamt.items() for way, d in ways.items()},
@@ -72,8 +76,7 @@ def run(
         scenes.family,
     )
     measured = table[table["family"].isin(FAMILIES_WITH_ARCS)]
-    result = {"trained": measure.measure_dream(measured, "trained", settings.seed)}
-    result["random_weights"] = measure.measure_dream(measured, "random_weights", settings.seed)
+    result = {name: measure.measure_dream(measured, name, settings.seed) for name in dreamt}
     pages = {
         f"dream-{name}": figures.dream_page(
             f"Deep Dream: {name}",
@@ -124,7 +127,12 @@ def _from_sky(networks_: dict[str, nn.Module], width: int, highest: Tensor, sett
 
 
 def _both_ways(
-    network: nn.Module, images: Tensor, highest: Tensor, settings: config.ExplainConfig, faster: float = 1.0
+    network: nn.Module,
+    images: Tensor,
+    highest: Tensor,
+    settings: config.ExplainConfig,
+    faster: float = 1.0,
+    colours: Tensor | None = None,
 ) -> Dreams:
     """Dream towards lens and towards non-lens, every scene with the same jitter, alone or in company."""
     climb = dream.Climb(
@@ -147,6 +155,7 @@ def _both_ways(
                 highest=highest,
                 generator=torch.Generator().manual_seed(settings.seed),
                 transfer=transfer,
+                colours=colours,
             )
 
     return {way: _joined(list(one_way(towards))) for way, towards in WAYS.items()}
