@@ -1,8 +1,8 @@
 """Compare designs of the finder at equal processor time; prints a table and one JSON object last.
 
-Every design has LensNet's input transform, its recipe (`train` in params.yaml) and as many epochs as its speed allows in the
-same minutes of each thread: a slow network sees its images less often. Each is measured on the store's test split. Training is
-`lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
+Every design has LensNet's input transform, its recipe (`train` in params.yaml) and as many images as its speed allows in the
+same minutes of each thread, each of them as often: a slow network sees fewer. Each is measured on the store's test split.
+Training is `lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", default="quick", help="whose images and recipe (default quick)")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training a design (default 5)")
-    parser.add_argument("--images", type=int, help="of the training split, evenly taken (default all)")
+    parser.add_argument("--epochs", type=int, default=4, help="of as many images as the minutes allow (default 4)")
     parser.add_argument(
         "--threads", type=int, help="two runs of one share a machine of two cores (default as in params.yaml)"
     )
@@ -174,16 +174,16 @@ def main() -> None:
     arguments = parser.parse_args()
     keep_freed_memory()
     settings = config.load("train", TrainConfig, arguments.scale)
-    settings = dataclasses.replace(settings, hard_negatives=0, threads=arguments.threads or settings.threads)
+    threads = arguments.threads or settings.threads
+    settings = dataclasses.replace(settings, hard_negatives=0, threads=threads, epochs=arguments.epochs)
     torch.set_num_threads(settings.threads)
     store = ImageStore.open(Paths(arguments.scale).images)
-    train = LabelledImages.from_store(store, "train", arguments.images)
     validation, test = (LabelledImages.from_store(store, split) for split in ("validation", "test"))
     found = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.is_file() else {}
     for name in arguments.designs:
         if name in found:
             continue
-        found[name] = measure(DESIGNS[name], settings, arguments.minutes * 60, train, validation, test)
+        found[name] = measure(DESIGNS[name], settings, arguments.minutes * 60, store, validation, test)
         print(f"{name:20}", "  ".join(f"{key} {value:.4g}" for key, value in found[name].items()), flush=True)
         if arguments.out:
             arguments.out.write_text(json.dumps(found, indent=2))
@@ -191,13 +191,13 @@ def main() -> None:
 
 
 def measure(
-    build: Build, settings: TrainConfig, seconds: float, train: LabelledImages, validation: LabelledImages,
+    build: Build, settings: TrainConfig, seconds: float, store: ImageStore, validation: LabelledImages,
     test: LabelledImages,
 ) -> dict[str, float]:  # fmt: skip
     """Train a design for so long, and what it then does on the test images."""
-    speed = images_per_second(build, settings, train)
-    epochs = max(1, round(seconds * speed / len(train)))
-    recipe = dataclasses.replace(settings, epochs=epochs, warmup_epochs=min(settings.warmup_epochs, epochs / 4))
+    speed = images_per_second(build, settings, validation)
+    train = LabelledImages.from_store(store, "train", round(seconds * speed / settings.epochs))
+    recipe = dataclasses.replace(settings, warmup_epochs=min(settings.warmup_epochs, settings.epochs / 4))
     started = time.process_time()
     result = fit(build, recipe, train, validation)
     spent = time.process_time() - started
@@ -209,7 +209,7 @@ def measure(
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_images_per_second": speed,
-        "epochs": epochs,
+        "images": len(train),
         "processor_seconds": spent,
         "scored_images_per_second": scoring,
         "validation_loss": result.records[result.best_epoch].validation_loss,
