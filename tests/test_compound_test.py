@@ -173,7 +173,7 @@ def test_the_misses_drawn_are_the_strongest():
     names = [row.name.replace("\n", " ") for row in rows]
     assert names == [
         "compound arcs not found", "double rings not found", "compound arcs called single",
-        "double rings called single", "single lenses called compound",
+        "double rings called single", "single lenses taken for compound",
     ]  # fmt: skip
     arcs = table[(table["family"] == "compound_arc") & (table["logit"] > 0) & (table["compound_logit"] <= 1)]
     strongest = arcs.sort_values("arc_snr_2").iloc[-1]

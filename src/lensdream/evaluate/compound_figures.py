@@ -122,7 +122,9 @@ def missed(store: ImageStore, table: pd.DataFrame, finder: float, head: float) -
     kinds = [(f"{words[name]}\nnot found", (family == name) & ~found, "arc_snr_2") for name in COMPOUND]
     if not np.isnan(head):
         kinds += [(f"{words[name]}\ncalled single", (family == name) & found & ~told, "arc_snr_2") for name in COMPOUND]
-        kinds.append(("single lenses\ncalled compound", family.isin(FAMILIES_LENS) & found & told, "compound_logit"))
+        kinds.append(
+            ("single lenses\ntaken for\ncompound", family.isin(FAMILIES_LENS) & found & told, "compound_logit")
+        )
     rows = []
     for name, inside, order in kinds:
         chosen = table[inside].sort_values(order, ascending=False).head(COLUMNS)
