@@ -187,7 +187,20 @@ def main() -> None:
         print(f"{name:20}", "  ".join(f"{key} {value:.4g}" for key, value in found[name].items()), flush=True)
         if arguments.out:
             arguments.out.write_text(json.dumps(found, indent=2))
+    print(table(found))
     print(json.dumps(found, indent=2))
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """The designs, best first, in Markdown."""
+    heads = ("design", "weights", "images", "training images/s", "scored images/s", "AUROC", "completeness at FPR 1e-2")
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+    for name, row in sorted(found.items(), key=lambda item: -item[1]["auroc"]):
+        lines.append(
+            f"| {name} | {row['parameters']:,} | {row['images']:,} | {row['training_images_per_second']:.0f} | "
+            f"{row['scored_images_per_second']:.0f} | {row['auroc']:.3f} | {row['tpr_at_fpr_1e-2']:.3f} |"
+        )
+    return "\n".join(lines)
 
 
 def measure(
