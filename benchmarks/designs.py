@@ -1,6 +1,6 @@
 """Compare designs of the finder at equal processor time; prints a table and one JSON object last.
 
-Every design has LensNet's input transform, its recipe (`train` in params.yaml) and as many images as its speed allows in the
+Every design has LensNet's input transform, its recipe (`train` in params.yaml) on whole images, and as many images as its speed allows in the
 same minutes of each thread, each of them as often: a slow network sees fewer. Each is measured on the store's test split.
 Training is `lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
 """
@@ -95,7 +95,7 @@ def conv(channels_in: int, channels: int, size: int, stride: int, groups: int = 
 
 
 def plain(settings: TrainConfig) -> nn.Module:
-    """LensNet's convolutions without shortcuts."""
+    """A block at half resolution and LensNet's convolutions, without shortcuts."""
     w = settings.width
     widths = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 2))
     layers = conv(2 * N_BANDS, w, 5, 2)
@@ -104,23 +104,24 @@ def plain(settings: TrainConfig) -> nn.Module:
     return Body(nn.Sequential(*layers), 4 * w, settings.dropout)
 
 
-def residual(settings: TrainConfig, times: float = 1.0) -> nn.Module:
-    """LensNet, with so many times its width."""
-    return LensNet(LensNetConfig(round(settings.width * times), settings.dropout))
+def lensnet(settings: TrainConfig) -> nn.Module:
+    """LensNet as it is."""
+    return LensNet(LensNetConfig(settings.width, settings.dropout))
 
 
-def staged(settings: TrainConfig, stem: int, blocks: tuple[tuple[float, int], ...]) -> nn.Module:
-    """LensNet with so many channels from its stem, and blocks of (width, stride), the width in units of its own."""
+def residual(settings: TrainConfig, times: float = 1.0, fine: float = 1.0) -> nn.Module:
+    """LensNet with one more block, at half resolution and `fine` of its width; all of it so many times as wide."""
+    w = round(times * settings.width)
+    stem = round(fine * w)
     layers, channels = conv(2 * N_BANDS, stem, 5, 2), stem
-    for times, stride in blocks:
-        after = round(times * settings.width)
+    for after, stride in ((stem, 1), (2 * w, 2), (4 * w, 2), (4 * w, 2)):
         layers.append(ResidualBlock(channels, after, stride))
         channels = after
     return Body(nn.Sequential(*layers), channels, settings.dropout)
 
 
 def deeper(settings: TrainConfig) -> nn.Module:
-    """LensNet with a second block at each of its two coarsest scales."""
+    """LensNet with a block at half resolution and a second one at each of its two coarsest scales."""
     w = settings.width
     blocks = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2), (4 * w, 4 * w, 1))
     layers = conv(2 * N_BANDS, w, 5, 2) + [ResidualBlock(*block) for block in blocks]
@@ -146,12 +147,12 @@ def torchvision_resnet(settings: TrainConfig) -> nn.Module:
 
 DESIGNS: dict[str, Build] = {
     "plain": plain,
-    "residual (LensNet)": residual,
+    "LensNet": lensnet,
+    "a block at half resolution": residual,
     "wider": lambda settings: residual(settings, 1.5),
     "narrower": lambda settings: residual(settings, 0.5),
-    "half the width at half resolution": lambda s: staged(s, s.width // 2, ((0.5, 1), (2, 2), (4, 2), (4, 2))),
-    "three quarters of it": lambda s: staged(s, 3 * s.width // 4, ((0.75, 1), (2, 2), (4, 2), (4, 2))),
-    "no block at half resolution": lambda s: staged(s, s.width // 2, ((2, 2), (4, 2), (4, 2))),
+    "three quarters of its width": lambda settings: residual(settings, fine=0.75),
+    "half of its width": lambda settings: residual(settings, fine=0.5),
     "deeper": deeper,
     "two branches": lambda s: Body(TwoBranches(s.width), 4 * s.width, s.dropout),
     "fovea": lambda s: Body(Fovea(s.width), 4 * s.width, s.dropout),
@@ -175,7 +176,9 @@ def main() -> None:
     keep_freed_memory()
     settings = config.load("train", TrainConfig, arguments.scale)
     threads = arguments.threads or settings.threads
-    settings = dataclasses.replace(settings, hard_negatives=0, threads=threads, epochs=arguments.epochs)
+    settings = dataclasses.replace(
+        settings, hard_negatives=0, middle_pixels=0, threads=threads, epochs=arguments.epochs
+    )
     torch.set_num_threads(settings.threads)
     store = ImageStore.open(Paths(arguments.scale).images)
     validation, test = (LabelledImages.from_store(store, split) for split in ("validation", "test"))

@@ -89,7 +89,7 @@ def test_stage_writes_metrics_maps_and_figures(root):
     assert set(result["removal"]) == {"n", *METHODS, "brightness", "random"}
     assert set(result["removal"]["brightness"]) == {"most_first", "least_first", "gap"}
     assert result["sanity"]["n"] == 2
-    layers = ["head", "block_4", "block_3", "block_2", "block_1", "stem"]
+    layers = ["head", "block_3", "block_2", "block_1", "stem"]
     for method in ("occlusion_sky", "guided_grad_cam", "integrated_gradients"):
         assert list(result["sanity"][method]) == layers
     for network in ("trained", "random_weights", "colours_of_galaxies"):
@@ -99,9 +99,9 @@ def test_stage_writes_metrics_maps_and_figures(root):
         assert dreamt["towards_lens"]["n_undefined"] >= 1
         assert set(dreamt["towards_lens"]["families"]) == {"lens", "compound_arc", "double_ring"}
         assert set(dreamt["between_ways"]) == {"value", "low", "high"}
-    assert {layer: block["n_channels"] for layer, block in result["kernels"].items()} == {"stem": 4, "block_4": 16}
+    assert {layer: block["n_channels"] for layer, block in result["kernels"].items()} == {"stem": 2, "block_3": 16}
     table = pd.read_csv(root / "artifacts" / "tiny" / "explain" / "channels.csv")
-    assert len(table) == 20
+    assert len(table) == 18
     assert table["effect"].max() > 0
     assert result["scenes"]["star"] == 2
     assert result["seconds"] > 0
@@ -114,7 +114,7 @@ def test_stage_writes_metrics_maps_and_figures(root):
         "removal.png",
         "kernels.png",
         "kernels-stem.png",
-        "kernels-block_4.png",
+        "kernels-block_3.png",
     }
     assert drawn == {f"occlusion-{f}.png" for f in families} | {f"dream-{d}.png" for d in dreams} | ablations
     with np.load(root / "artifacts" / "tiny" / "explain" / "maps.npz") as maps:

@@ -20,12 +20,12 @@ from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_mode
 from lensdream.networks.lensnet import InputTransform
 from lensdream.networks.model_file import images_trained_on
 from lensdream.survey import EUCLID, Band
-from lensdream.train import LabelledImages, fit, image_weights, one_cycle, running_mean
+from lensdream.train import LabelledImages, fit, image_weights, middle, one_cycle, running_mean
 from lensdream.trainees import lensnet, ou66
 
 SETTINGS = TrainConfig(
     seed=3, width=8, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
-    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
+    clip_norm=1.0, balanced=False, middle_pixels=0, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
     label_smoothing=0.0, averaging=0.8,
     patience=0, images=0, epochs=4, fresh_scenes=0, hard_negatives=0, hard_rounds=0, threads=1,
 )  # fmt: skip
@@ -49,6 +49,34 @@ def test_it_learns(data):
     result = fit(lensnet, SETTINGS, *data)
     assert result.records[result.best_epoch].validation_auroc > 0.95
     assert result.best_epoch == min(result.records, key=lambda r: (r.validation_loss, -r.epoch)).epoch
+
+
+class Wide(torch.nn.Module):
+    """A linear network of the mean of an image, which writes down how wide its images are."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.sides = torch.nn.Linear(4, 1), []
+
+    def forward(self, images):
+        self.sides.append(tuple(images.shape[-2:]))
+        return self.head(images.mean((2, 3)))[:, 0]
+
+
+def test_the_first_two_thirds_of_the_epochs_see_the_middle(data):
+    network = Wide()
+    settings = dataclasses.replace(SETTINGS, epochs=3, middle_pixels=20, batch_size=96)
+    trained = []
+    fit(lambda config: network, settings, *data, on_epoch=lambda *_: trained.append(len(network.sides)))
+    assert network.sides == [(20, 20), (20, 20), (32, 32)]
+    assert trained == [1, 2, 3]  # the kept weights are a copy, which validates on whole images
+
+
+def test_the_middle_is_around_the_centre():
+    images = torch.arange(64.0).view(1, 1, 8, 8)
+    assert torch.equal(middle(images, 4), images[..., 2:6, 2:6])
+    assert middle(images, 0) is images
+    assert middle(images, 8) is images
 
 
 def test_the_kept_weights_are_those_of_the_best_epoch(data):

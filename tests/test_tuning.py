@@ -34,6 +34,7 @@ train:
     weight_decay: 0.02
     clip_norm: 1.0
     balanced: false
+    middle_pixels: 0
     dihedral: true
     patience: 0
     images: 0

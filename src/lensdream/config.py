@@ -158,6 +158,7 @@ class FitConfig:
     batch_size: int = bounded(2, 65536)
     clip_norm: float = bounded(1e-6, math.inf)
     balanced: bool
+    middle_pixels: int = bounded(0, 1024)
     dihedral: bool
     shift_pixels: int = bounded(0, 16)
     band_dropout: float = bounded(0.0, 0.9)

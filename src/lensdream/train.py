@@ -33,6 +33,9 @@ from lensdream.paths import Paths
 from lensdream.ranks import ALONE, Ranks, started_ranks
 from lensdream.trainees import Trainee, trainee_of
 
+EARLY = 2 / 3
+"""share of the epochs that see the middle of the images: nearly all arcs are there, and the network pools over any size"""
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -216,6 +219,7 @@ def fit(
         weights = image_weights(data.labels, config.balanced)
         if data.weights is not None:
             weights = weights * data.weights
+        side = config.middle_pixels if epoch < round(EARLY * config.epochs) else 0
         model.train()
         total = torch.zeros((), device=device)
         batches = tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False, disable=not ranks.first)
@@ -228,6 +232,7 @@ def fit(
                 images, generator, config.shift_pixels, config.band_dropout,
                 gain_scatter=config.gain_scatter, dihedral=config.dihedral,
             )  # fmt: skip
+            images = middle(images, side)
             images = images.to(device, memory_format=torch.channels_last)
             labels = data.labels[batch].to(device)
             smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
@@ -268,6 +273,14 @@ def fit(
         on_epoch(record, average.module, best)
     model.load_state_dict(best_state)
     return FitResult(model.cpu().eval(), best_epoch, records)
+
+
+def middle(images: Tensor, side: int) -> Tensor:
+    """The middle `side` by `side` pixels of images (..., y, x); all of them where `side` is 0 or no less than theirs."""
+    if not 0 < side < images.shape[-1]:
+        return images
+    start = (images.shape[-1] - side) // 2
+    return images[..., start : start + side, start : start + side]
 
 
 def validated(model: nn.Module, validation: LabelledImages, device: torch.device) -> tuple[float, float]:

@@ -36,7 +36,7 @@ EPOCH_COLUMNS = {
 }
 
 MAP_SCORES = ("relevance_mass", "chance", "brightness", "random", "rank_accuracy", "pointing")
-LAYERS = {"stem": "first layer", "block_4": "last block"}
+LAYERS = {"stem": "first layer", "block_3": "last block"}
 DREAM_WAYS = {"towards_lens": "towards lens", "towards_non_lens": "towards non-lens"}
 
 MOST_FILES = 300
