@@ -1,8 +1,8 @@
 """Compare designs of the finder at equal processor time; prints a table and one JSON object last.
 
-Every design has LensNet's input transform, its recipe (`train` in params.yaml) on whole images, and as many images as its speed allows in the
-same minutes of each thread, each of them as often: a slow network sees fewer. Each is measured on the store's test split.
-Training is `lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
+Every design has LensNet's input transform, its recipe (`train` in params.yaml) on whole images, and as many images as its
+speed allows in the same minutes of each thread, each of them as often: a slow network sees fewer. Each is measured on the
+store's test split. Training is `lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
 """
 
 from __future__ import annotations

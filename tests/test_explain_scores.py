@@ -154,8 +154,27 @@ def test_ablation_is_summed_up_by_group_and_component():
     assert groups["false_positives"]["target"]["n"] == 1
     assert result["rank_correlation"]["map"]["value"] == pytest.approx(1)
     assert (result["n"], result["n_undefined"]) == (6, 1)  # arcs are source 1 once more; a target is below the sky
+    by_group = result["rank_correlation_by_group"]
+    assert by_group["lens"]["map"]["value"] == pytest.approx(1)
+    assert by_group["lens"]["area"]["value"] == pytest.approx(-0.5)  # areas 10, 20, 5 of losses 3, 0.5, 1
+    assert by_group["double_ring"]["map"]["value"] is None  # of two components
+    within = result["rank_correlation_within_scenes"]["map"]
+    assert (within["value"], within["n"]) == (None, 0)  # no scene has three
     assert result["source_2_first"]["double_ring"]["value"] == 1
     assert result["source_2_first"]["compound_arc"]["value"] is None
+
+
+def test_components_are_ranked_within_their_scenes():
+    rows = [
+        (scene, "lens", name, 3.0, change, 9) for scene, changes in enumerate(((5.0, 3.0, 1.0), (0.5, 0.3, 0.1)))
+        for name, change in zip(("source_1", "target", "neighbours"), changes, strict=True)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["scene", "family", "component", "logit", "change", "pixels"])
+    sums = [0.3, 0.2, 0.1, 30.0, 20.0, 10.0]  # the right order in each scene, the wrong one from scene to scene
+    result = measure.measure_ablation(table.assign(inside_map=sums), seed=0)
+    within = result["rank_correlation_within_scenes"]["map"]
+    assert (within["value"], within["n"]) == (pytest.approx(1), 2)
+    assert result["rank_correlation"]["map"]["value"] < 0.5
 
 
 def test_sanity_is_one_for_maps_that_do_not_change_and_undefined_for_flat_ones():

@@ -122,24 +122,22 @@ def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
     Returns `components` by group of scenes (families with arcs, all non-lenses, those of them called lenses) and component:
     `logit_change` and, among scenes called lenses, `lost`, the share that without it are not, each with a 95 % interval,
     and `n`; `rank_correlation` of each map's sums with the change over `n` components, of which those without a pixel
-    above the sky are undefined: `n_undefined`, in no correlation; `source_2_first` of compound lenses, the share where
-    the second source's light carries more of the logit than the first's.
+    above the sky are undefined: `n_undefined`, in no correlation; `rank_correlation_by_group`, the same within each group;
+    `rank_correlation_within_scenes`, the mean over scenes of three components or more in which an arc is;
+    `source_2_first` of compound lenses, the share where the second source's light carries more of the logit than the first's.
     """
     groups = {family: table["family"] == family for family in ("lens", *FAMILIES_TWO_ARCS)}
     groups["non_lenses"] = ~table["family"].isin(list(groups))
     groups["false_positives"] = groups["non_lenses"] & (table["logit"] > 0)
     inside = table[table["component"].isin(DISJOINT)]
     seen = inside[inside["pixels"] > 0]
-    maps = [name for name in table if name.startswith("inside_")]
-    change, scene = seen["change"].to_numpy(), seen["scene"].to_numpy()
     return {
         "components": {name: _by_component(table[chosen], seed) for name, chosen in groups.items() if chosen.any()},
-        "rank_correlation": {
-            name.removeprefix("inside_"): scores.bootstrapped_rank_correlation(
-                seen[name].to_numpy(), change, scene, seed
-            ).as_json()
-            for name in maps
+        "rank_correlation": _foretold(seen, seed),
+        "rank_correlation_by_group": {
+            name: _foretold(seen[chosen.loc[seen.index]], seed) for name, chosen in groups.items() if chosen.any()
         },
+        "rank_correlation_within_scenes": _foretold_within(seen[~groups["non_lenses"].loc[seen.index]], seed),
         "n": len(seen),
         "n_undefined": len(inside) - len(seen),
         "source_2_first": {
@@ -147,6 +145,29 @@ def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
             for family in FAMILIES_TWO_ARCS
         },
     }
+
+
+def _maps(table: pd.DataFrame) -> dict[str, str]:
+    """Maps whose sums a table of components has, with the column of each."""
+    return {name.removeprefix("inside_"): name for name in table if name.startswith("inside_")}
+
+
+def _foretold(seen: pd.DataFrame, seed: int) -> dict[str, dict]:
+    change, scene = seen["change"].to_numpy(), seen["scene"].to_numpy()
+    return {
+        name: scores.bootstrapped_rank_correlation(seen[column].to_numpy(), change, scene, seed).as_json()
+        for name, column in _maps(seen).items()
+    }
+
+
+def _foretold_within(seen: pd.DataFrame, seed: int) -> dict[str, dict]:
+    scenes = [rows for _, rows in seen.groupby("scene")]
+    found = {}
+    for name, column in _maps(seen).items():
+        values = [scores.rank_correlation(rows[column].to_numpy(), rows["change"].to_numpy()) for rows in scenes]
+        mean = scores.bootstrapped_mean(np.array(values), seed).as_json()
+        found[name] = mean | {"n": int(np.isfinite(values).sum())}
+    return found
 
 
 def _by_component(table: pd.DataFrame, seed: int) -> dict[str, dict]:

@@ -181,9 +181,16 @@ def ablation(explain: Mapping) -> Table:
 
 def foretold(explain: Mapping) -> Table:
     """Put the maps' rank correlation with the ablation beside those of controls that know no network."""
-    values = explain.get("ablation", {}).get("rank_correlation", {})
-    rows = tuple((plain(name), interval(value, 2)) for name, value in values.items())
-    return Table(("map, summed over each component's pixels", "rank correlation with the ablation"), rows)
+    ablation = explain.get("ablation", {})
+    columns = {"all components": ablation.get("rank_correlation", {})}
+    columns |= {
+        f"{plain(group)} alone": block for group, block in ablation.get("rank_correlation_by_group", {}).items()
+    }
+    columns |= {"within scenes with arcs, mean": ablation.get("rank_correlation_within_scenes", {})}
+    columns = {head: column for head, column in columns.items() if column}
+    maps = next(iter(columns.values()), {})
+    rows = tuple((plain(name), *(interval(column[name], 2) for column in columns.values())) for name in maps)
+    return Table(("rank correlation with the ablation of each map's sums", *columns), rows)
 
 
 def sanity(explain: Mapping) -> Table:

@@ -49,7 +49,9 @@ LAYERS = (
     # One cell of the first layer sees 5 pixels, and the blur of the contrast 13: a small image without octaves is enough.
     # Steps are larger than those of dreams: these climbs begin with nothing.
     _Layer("stem", "First layer", "stem.2", "stem.0", 24, Climb(steps=24, octaves=1, jitter=0, step_size=2.0), 24),
-    _Layer("block_3", "Last block", "block_3.relu_2", None, 48, Climb(steps=24, octaves=2, jitter=2, step_size=2.0), 48),
+    _Layer(
+        "block_3", "Last block", "block_3.relu_2", None, 48, Climb(steps=24, octaves=2, jitter=2, step_size=2.0), 48
+    ),
 )
 
 
