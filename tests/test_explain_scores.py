@@ -102,7 +102,9 @@ def test_score_maps_counts_the_undefined(mask):
     assert result["perfect"]["n"] == 2
     assert result["perfect"]["n_undefined"] == 1
     assert result["perfect"]["times_chance"]["value"] == pytest.approx(1 / 0.12)
-    assert result["perfect"]["families"]["double_ring"]["n"] == 1
+    perfect = result["perfect"]
+    assert perfect["times_brightness"]["value"] == pytest.approx(1 / perfect["brightness"]["value"])
+    assert perfect["families"]["double_ring"]["n"] == 1
     assert result["silent"]["n"] == 0
     assert result["silent"]["pointing"]["value"] is None
     assert result["uniform"]["relevance_mass"]["value"] == pytest.approx(0.12)

@@ -75,7 +75,15 @@ def test_stage_writes_metrics_maps_and_figures(root):
     paths = Paths("tiny", root)
     result = json.loads(paths.metrics("explain").read_text())
     for method in METHODS:
-        for name in ("relevance_mass", "chance", "brightness", "random", "rank_accuracy", "pointing", "times_chance"):
+        for name in (
+            "relevance_mass",
+            "chance",
+            "brightness",
+            "random",
+            "rank_accuracy",
+            "pointing",
+            "times_brightness",
+        ):
             assert set(result[method][name]) == {"value", "low", "high"}
         assert set(result[method]["families"]) == {"lens", "compound_arc", "double_ring"}
         assert result[method]["n"] + result[method]["n_undefined"] == 6

@@ -21,10 +21,11 @@ def score_maps(
     """Score each method's maps (n, y, x) against the masks of the arcs (n, y, x) bool.
 
     images: (n, band, y, x), whose VIS band is the brightness control. family: (n,) names.
-    Returns for each method `relevance_mass chance brightness random rank_accuracy pointing times_chance`, each
-    `{"value", "low", "high"}` (95 %, null where nothing was defined), `n`, `n_undefined`, and the same by `families`.
+    Returns for each method `relevance_mass chance brightness random rank_accuracy pointing times_chance times_brightness`,
+    each `{"value", "low", "high"}` (95 %, null where nothing was defined), `n`, `n_undefined`, and the same by `families`.
     `brightness` and `random` are the relevance mass of the VIS image and of uniform noise; `times_chance` is the mean
-    relevance mass over the mean chance. Scenes without an arc above the sky, or whose map has no positive part, are
+    relevance mass over the mean chance, and `times_brightness` over the mean of `brightness`. A relevance mass is 1 at most, so
+    no map reaches more than 1 / chance and 1 / brightness. Scenes without an arc above the sky, or whose map has no positive part, are
     undefined: counted, and in none of the means.
     """
     noise = np.random.default_rng([seed, 1]).random(arcs.shape)
@@ -51,8 +52,10 @@ def _summary(table: pd.DataFrame, seed: int) -> dict:
     """Mean and interval of every column over the scenes whose map has a score."""
     defined = table[table["relevance_mass"].notna()]
     summary: dict = {name: scores.bootstrapped_mean(defined[name].to_numpy(), seed).as_json() for name in table}
-    ratio = scores.bootstrapped_ratio(defined["relevance_mass"].to_numpy(), defined["chance"].to_numpy(), seed)
-    return summary | {"times_chance": ratio.as_json(), "n": len(defined), "n_undefined": len(table) - len(defined)}
+    for control in ("chance", "brightness"):
+        ratio = scores.bootstrapped_ratio(defined["relevance_mass"].to_numpy(), defined[control].to_numpy(), seed)
+        summary[f"times_{control}"] = ratio.as_json()
+    return summary | {"n": len(defined), "n_undefined": len(table) - len(defined)}
 
 
 Dreamt = tuple[str, str]

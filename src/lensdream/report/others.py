@@ -126,6 +126,7 @@ def relevance(explain: Mapping) -> Table:
         "scenes",
         "relevance mass",
         "times chance",
+        "times brightness",
         "chance",
         "brightness",
         "random",
@@ -136,10 +137,10 @@ def relevance(explain: Mapping) -> Table:
     for name in methods(explain):
         block = explain[name]
         texts = {key: interval(block[key], 3) for key in MAP_SCORES}
-        times = interval(block["times_chance"], 1) if "times_chance" in block else NOTHING
+        times = (interval(block[key], 1) if key in block else NOTHING for key in ("times_chance", "times_brightness"))
         controls = (decimal(block[key]["value"], 3) for key in ("chance", "brightness", "random"))
         rows.append(
-            (plain(name), str(block.get("n", NOTHING)), texts["relevance_mass"], times, *controls,
+            (plain(name), str(block.get("n", NOTHING)), texts["relevance_mass"], *times, *controls,
              texts["rank_accuracy"], texts["pointing"])
         )  # fmt: skip
     return Table(head, tuple(rows))
