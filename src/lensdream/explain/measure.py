@@ -24,9 +24,9 @@ def score_maps(
     Returns for each method `relevance_mass chance brightness random rank_accuracy pointing times_chance times_brightness`,
     each `{"value", "low", "high"}` (95 %, null where nothing was defined), `n`, `n_undefined`, and the same by `families`.
     `brightness` and `random` are the relevance mass of the VIS image and of uniform noise; `times_chance` is the mean
-    relevance mass over the mean chance, and `times_brightness` over the mean of `brightness`. A relevance mass is 1 at most, so
-    no map reaches more than 1 / chance and 1 / brightness. Scenes without an arc above the sky, or whose map has no positive part, are
-    undefined: counted, and in none of the means.
+    relevance mass over the mean chance, and `times_brightness` over the mean of `brightness`. A relevance mass is 1 at most,
+    so no map reaches more than 1 / chance and 1 / brightness. Scenes without an arc above the sky, or whose map has no
+    positive part, are undefined: counted, and in none of the means.
     """
     noise = np.random.default_rng([seed, 1]).random(arcs.shape)
     controls = {
