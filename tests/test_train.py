@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def test_it_learns(data):
 class Wide(torch.nn.Module):
     """A linear network of the mean of an image; it and its copies write down whether they learn, and how wide images are."""
 
-    seen = []
+    seen: ClassVar[list[tuple[bool, int]]] = []
 
     def __init__(self):
         super().__init__()
@@ -159,7 +160,7 @@ class Changing:
 
 
 def test_images_may_change_with_the_epoch(data, tmp_path):
-    seen = []
+    seen: ClassVar[list[tuple[bool, int]]] = []
 
     class Watched(Changing):
         def epoch(self, number, model):
