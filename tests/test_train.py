@@ -160,7 +160,7 @@ class Changing:
 
 
 def test_images_may_change_with_the_epoch(data, tmp_path):
-    seen: ClassVar[list[tuple[bool, int]]] = []
+    seen = []
 
     class Watched(Changing):
         def epoch(self, number, model):
