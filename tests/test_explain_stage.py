@@ -82,6 +82,7 @@ def test_stage_writes_metrics_maps_and_figures(root):
             "random",
             "rank_accuracy",
             "pointing",
+            "times_chance",
             "times_brightness",
         ):
             assert set(result[method][name]) == {"value", "low", "high"}
