@@ -28,7 +28,7 @@ from lensdream.train import fit
 ROOT = Path(__file__).parents[1]
 SETTINGS = CompoundHeadConfig(
     seed=3, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
-    clip_norm=1.0, balanced=False, middle_pixels=0, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
     label_smoothing=0.0, averaging=0.8,
     patience=0, epochs=4, threads=1, held_out=0.2, singles_per_compound=1.5,
 )  # fmt: skip

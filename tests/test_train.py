@@ -21,12 +21,12 @@ from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_mode
 from lensdream.networks.lensnet import InputTransform
 from lensdream.networks.model_file import images_trained_on
 from lensdream.survey import EUCLID, Band
-from lensdream.train import LabelledImages, fit, image_weights, middle, one_cycle, running_mean
+from lensdream.train import LabelledImages, fit, image_weights, one_cycle, running_mean
 from lensdream.trainees import lensnet, ou66
 
 SETTINGS = TrainConfig(
-    seed=3, width=8, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
-    clip_norm=1.0, balanced=False, middle_pixels=0, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
+    seed=3, width=8, middle_pixels=64, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
     label_smoothing=0.0, averaging=0.8,
     patience=0, images=0, epochs=4, fresh_scenes=0, hard_negatives=0, hard_rounds=0, threads=1,
 )  # fmt: skip
@@ -65,22 +65,6 @@ class Wide(torch.nn.Module):
     def forward(self, images):
         self.seen.append((self.training, images.shape[-1]))
         return self.head(images.mean((2, 3)))[:, 0]
-
-
-def test_the_first_two_thirds_of_the_epochs_see_the_middle_and_are_not_held_against_the_others(data, monkeypatch):
-    monkeypatch.setattr(Wide, "seen", [])
-    settings = dataclasses.replace(SETTINGS, epochs=3, middle_pixels=12, batch_size=96, learning_rate=1e-6)
-    result = fit(lambda config: Wide(), settings, *data)
-    assert Wide.seen == [(True, 12), (False, 12), (True, 12), (False, 12), (True, 32), (False, 32)]
-    assert result.records[2].validation_loss > result.records[1].validation_loss  # the square fills the middle
-    assert result.best_epoch == 2
-
-
-def test_the_middle_is_around_the_centre():
-    images = torch.arange(64.0).view(1, 1, 8, 8)
-    assert torch.equal(middle(images, 4), images[..., 2:6, 2:6])
-    assert middle(images, 0) is images
-    assert middle(images, 8) is images
 
 
 def test_the_kept_weights_are_those_of_the_best_epoch(data):
@@ -315,7 +299,7 @@ def test_without_augmentation_images_stay_as_they_are():
 def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     write_store(tmp_path)
     settings = {name: value for name, value in dataclasses.asdict(SETTINGS).items() if name not in ("epochs", "images")}
-    plain = {name: value for name, value in settings.items() if name != "width"}
+    plain = {name: value for name, value in settings.items() if name not in ("width", "middle_pixels")}
     document = {
         "train": {"shared": settings, "tiny": {"epochs": 1, "images": 0}},
         "ou66": {"shared": plain, "tiny": {"epochs": 1, "images": 0}},

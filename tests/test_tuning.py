@@ -28,13 +28,13 @@ train:
   shared:
     seed: 1               # of weights [0, 2^31)
     width: 16             # channels of the first block [4, 512]
+    middle_pixels: 64
     dropout: 0.2          # before the last layer [0, 0.9]
     learning_rate: 0.002  # peak [1e-6, 1]
     final_rate: 0.01
     weight_decay: 0.02
     clip_norm: 1.0
     balanced: false
-    middle_pixels: 0
     dihedral: true
     patience: 0
     images: 0

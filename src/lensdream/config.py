@@ -158,7 +158,6 @@ class FitConfig:
     batch_size: int = bounded(2, 65536)
     clip_norm: float = bounded(1e-6, math.inf)
     balanced: bool
-    middle_pixels: int = bounded(0, 1024)
     dihedral: bool
     shift_pixels: int = bounded(0, 16)
     band_dropout: float = bounded(0.0, 0.9)
@@ -195,9 +194,10 @@ class RecipeConfig(FitConfig):
 
 @dataclass(frozen=True)
 class TrainConfig(RecipeConfig):
-    """How LensNet learns, and its width."""
+    """How LensNet learns, its width and what it sees."""
 
     width: int = bounded(4, 512)
+    middle_pixels: int = bounded(16, 1024)
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,6 @@ from lensdream.paths import Paths
 from lensdream.ranks import ALONE, Ranks, started_ranks
 from lensdream.trainees import Trainee, trainee_of
 
-EARLY = 2 / 3
-"""share of the epochs that see the middle of the images: nearly all arcs are there, and the network pools over any size"""
-
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -191,7 +188,6 @@ def fit(
         optimizer,
         lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps, config.final_rate),
     )
-    early = round(EARLY * config.epochs) if config.middle_pixels else 0
     records: list[EpochRecord] = []
     best_state, best_epoch = None, -1
     identity = json.dumps([type(model).__name__, dataclasses.asdict(config), train.identity])
@@ -212,9 +208,7 @@ def fit(
         if 0 < config.patience < epoch - best_epoch:
             break
         started = time.perf_counter()
-        side = config.middle_pixels if epoch < early else 0
-        judge = Middle(average.module, side)
-        data = train.epoch(epoch, judge)
+        data = train.epoch(epoch, average.module)
         began = time.perf_counter()
         seed = config.seed * 100_003 + epoch
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
@@ -234,7 +228,6 @@ def fit(
                 images, generator, config.shift_pixels, config.band_dropout,
                 gain_scatter=config.gain_scatter, dihedral=config.dihedral,
             )  # fmt: skip
-            images = middle(images, side)
             images = images.to(device, memory_format=torch.channels_last)
             labels = data.labels[batch].to(device)
             smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
@@ -253,14 +246,13 @@ def fit(
         train_loss = float(ranks.mean(total)) / len(order)
         if not math.isfinite(train_loss):
             raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower learning_rate")
-        validation_loss, auroc = ranks.of_first(validated(judge, validation, device) if ranks.first else None)
+        validation_loss, auroc = ranks.of_first(validated(average.module, validation, device) if ranks.first else None)
         record = EpochRecord(
             epoch, train_loss, validation_loss, auroc, optimizer.param_groups[0]["lr"],
             time.perf_counter() - started, len(order) / seconds,
         )  # fmt: skip
         records.append(record)
-        # who has learned on whole images is not held against losses on middles
-        best = validation_loss <= min(r.validation_loss for r in records[early if epoch >= early else 0 :])
+        best = validation_loss <= min(r.validation_loss for r in records)
         if best:
             best_state = {name: tensor.detach().cpu().clone() for name, tensor in average.module.state_dict().items()}
             best_epoch = epoch
@@ -276,29 +268,6 @@ def fit(
         on_epoch(record, average.module, best)
     model.load_state_dict(best_state)
     return FitResult(model.cpu().eval(), best_epoch, records)
-
-
-class Middle(nn.Module):
-    """A network that sees the middle of images, as `middle` has it.
-
-    One that has learned on middles is judged on middles: on whole images its means over the maps are of another sky.
-    """
-
-    def __init__(self, network: nn.Module, side: int) -> None:
-        super().__init__()
-        self.network, self.side = network, side
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) -> lens logits (B,)."""
-        return self.network(middle(images, self.side))
-
-
-def middle(images: Tensor, side: int) -> Tensor:
-    """The middle `side` by `side` pixels of images (..., y, x); all of them where `side` is 0 or no less than theirs."""
-    if not 0 < side < images.shape[-1]:
-        return images
-    start = (images.shape[-1] - side) // 2
-    return images[..., start : start + side, start : start + side]
 
 
 def validated(model: nn.Module, validation: LabelledImages, device: torch.device) -> tuple[float, float]:

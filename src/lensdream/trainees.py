@@ -46,7 +46,7 @@ class Trainee:
 
 def lensnet(settings: TrainConfig) -> LensNet:
     """LensNet of these settings, with random weights."""
-    return LensNet(LensNetConfig(settings.width, settings.dropout))
+    return LensNet(LensNetConfig(settings.width, settings.dropout, settings.middle_pixels))
 
 
 def ou66(settings: RecipeConfig) -> OU66:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from torch import nn
 
 from lensdream.config import CompoundHeadConfig
-from lensdream.networks import LensNet, LensNetConfig, load_model
+from lensdream.networks import LensNet, load_model
 from lensdream.networks.model_file import is_model
 from lensdream.paths import Paths
 from lensdream.trainees import Trainee
@@ -36,7 +38,7 @@ def started_from(finder: LensNet, settings: CompoundHeadConfig) -> LensNet:
 
     What the finder sees in an image is kept; what it concludes, that a lens is a lens, is not what is asked here.
     """
-    model = LensNet(LensNetConfig(finder.config.width, settings.dropout))
+    model = LensNet(dataclasses.replace(finder.config, dropout=settings.dropout))
     last = {f"head.{name}" for name in model.head.state_dict()}
     weights = {name: tensor for name, tensor in finder.state_dict().items() if name not in last}
     model.load_state_dict(weights | {name: model.state_dict()[name] for name in last})

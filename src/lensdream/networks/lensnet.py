@@ -19,6 +19,25 @@ class LensNetConfig:
     """the first layer has half as many channels, the three blocks two, four and four times as many"""
     dropout: float = 0.2
     """before the last layer"""
+    middle_pixels: int = 64
+    """side of the middle of an image that it sees; smaller images it sees whole"""
+
+
+class Middle(nn.Module):
+    """The middle of an image, where a survey has put what is to be classified: what lies around it distracts."""
+
+    def __init__(self, side: int) -> None:
+        """`side` of what is left [pixel]."""
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(..., y, x) -> (..., side, side); along an axis that is no longer than `side` all of it."""
+        for axis in (-2, -1):
+            length = images.shape[axis]
+            if length > self.side:
+                images = images.narrow(axis, (length - self.side) // 2, self.side)
+        return images
 
 
 class InputTransform(nn.Module):
@@ -96,6 +115,7 @@ class LensNet(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
+        self.middle = Middle(config.middle_pixels)
         self.transform = InputTransform()
         stem = w // 2
         self.stem = nn.Sequential(nn.Conv2d(2 * N_BANDS, stem, 5, 2, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU())
@@ -106,8 +126,8 @@ class LensNet(nn.Module):
         self.head = nn.Linear(8 * w, 1)
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16)."""
-        return self.block_3(self.block_2(self.block_1(self.stem(self.transform(images)))))
+        """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the middle."""
+        return self.block_3(self.block_2(self.block_1(self.stem(self.transform(self.middle(images))))))
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
