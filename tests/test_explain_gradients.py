@@ -37,7 +37,7 @@ class Small(nn.Module):
 
 @pytest.fixture
 def network():
-    torch.manual_seed(3)
+    torch.manual_seed(5)  # the CAMs of some others are zero all over
     return LensNet(LensNetConfig(width=4)).eval()
 
 
@@ -109,6 +109,7 @@ def test_guided_differs_from_plain_gradients_and_leaves_the_network_alone(networ
     cam = grad_cam(network, network.block_2, images)
     assert cam.shape == (2, 32, 32)
     assert (cam >= 0).all()
+    assert cam.any()
     leaf = images.clone().requires_grad_()
     (plain,) = torch.autograd.grad(network(leaf).sum(), leaf)
     assert not torch.allclose(maps, plain * cam[:, None], rtol=1e-3)

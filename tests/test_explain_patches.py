@@ -95,6 +95,19 @@ def test_lensnet_scores_the_same_in_part(lensnet, size, window, stride):
     assert layers_used(lensnet, images, window, stride) == 5
 
 
+@pytest.mark.parametrize(("window", "stride"), [(4, 2), (5, 3), (7, 7), (30, 25)])
+def test_squares_on_and_behind_the_border_of_what_lensnet_sees(window, stride):
+    torch.manual_seed(0)
+    network = LensNet(LensNetConfig(width=8, middle_pixels=26)).eval()
+    images, fill = sky(40, 45).split(1)
+    assert_equals_plain(network, images, window=window, stride=stride, fill=fill)
+    found = occlude(chain_of(network), images, window=window, stride=stride, fill=fill)
+    behind = found.corners_x >= 9 + 26
+    assert behind.any() == (window < 10)
+    assert not found.logit_change[:, :, behind].any()
+    assert layers_used(network, images, window, stride) == 5
+
+
 def test_a_window_as_wide_as_the_image(lensnet):
     assert_equals_plain(lensnet, sky(32, 32), window=32, stride=1)
 

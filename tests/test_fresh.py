@@ -31,7 +31,8 @@ SIMULATE = SimulateConfig(
     stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=4, workers=2, renderer="lensdream"
 )  # fmt: skip
 TRAIN = TrainConfig(
-    seed=3, width=8, middle_pixels=64, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+    seed=3, width=8, middle_pixels=64,
+    dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
     label_smoothing=0.0, averaging=0.8,
     patience=0, images=0, epochs=3, fresh_scenes=24, hard_negatives=0, hard_rounds=0, threads=1,

@@ -61,6 +61,17 @@ def test_the_binary_loss_is_the_cross_entropy_of_the_two_classes(network):
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("size", [(21, 30), (20, 20), (40, 20)])
+def test_lensnet_sees_the_middle_alone(size):
+    network, images = LensNet(LensNetConfig(4, middle_pixels=20)).eval(), sky(3, 20)
+    margin = [(n - 20) // 2 for n in size]
+    larger = torch.full((3, images.shape[1], *size), 100.0)
+    larger[..., margin[0] : margin[0] + 20, margin[1] : margin[1] + 20] = images
+    with torch.no_grad():
+        assert torch.equal(network(larger), network(images))
+        assert not torch.equal(network(larger.roll(1, -1)), network(images))
+
+
 def test_second_looks_are_the_mean_of_eight_orientations_where_the_first_is_not_hopeless():
     network, images = LensNet(LensNetConfig(4)).eval(), sky(6, 40)
     with torch.no_grad():

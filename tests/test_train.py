@@ -25,7 +25,8 @@ from lensdream.train import LabelledImages, fit, image_weights, one_cycle, runni
 from lensdream.trainees import lensnet, ou66
 
 SETTINGS = TrainConfig(
-    seed=3, width=8, middle_pixels=64, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+    seed=3, width=8, middle_pixels=64,
+    dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
     label_smoothing=0.0, averaging=0.8,
     patience=0, images=0, epochs=4, fresh_scenes=0, hard_negatives=0, hard_rounds=0, threads=1,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, fx, nn
 
 from lensdream.explain.score_function import ScoreFn
+from lensdream.explain.view import Cut, whole
+from lensdream.networks.lensnet import Middle
 
 Layer = Callable[[Tensor], Tensor]
 """(B, channel, y, x) -> (B, channel, y, x), in general of another size"""
@@ -19,21 +21,24 @@ Layer = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Chain:
-    """Layers from images (B, band, y, x) on, and the score of what the last of them gives."""
+    """The part of images (B, band, y, x) that is looked at, layers from there on, and the score of what the last gives."""
 
     layers: tuple[Layer, ...]
     rest: ScoreFn
     """maps (B, channel, y, x) of the last layer, or the images where there is none -> lens logits (B,)"""
+    cut: Cut = whole
+    """images -> the part that is looked at"""
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
+        images = self.cut(images)
         for layer in self.layers:
             images = layer(images)
         return self.rest(images)
 
     def split(self, number: int) -> Chain:
         """Give the same score with this many layers, the others being part of the rest."""
-        return Chain(self.layers[:number], Chain(self.layers[number:], self.rest))
+        return Chain(self.layers[:number], Chain(self.layers[number:], self.rest), self.cut)
 
 
 def plain(score_fn: ScoreFn) -> Chain:
@@ -45,7 +50,7 @@ def chain_of(network: nn.Module) -> Chain:
     """Part a network into its first submodules, as long as each takes only what the one before it gave, and the rest.
 
     The submodules are the network's own; a network that cannot be traced, or that begins with something else, is a
-    chain without layers.
+    chain without layers. One that begins with a `Middle` looks at that alone.
     """
     try:
         graph = _Outline().trace(network)
@@ -65,7 +70,9 @@ def chain_of(network: nn.Module) -> Chain:
     for other in graph.nodes:
         if other not in (*inputs, *layers):
             copies[other] = rest.node_copy(other, copies.__getitem__)
-    return Chain(tuple(network.get_submodule(layer.target) for layer in layers), fx.GraphModule(network, rest, "Rest"))
+    modules = tuple(network.get_submodule(layer.target) for layer in layers)
+    remaining = fx.GraphModule(network, rest, "Rest")
+    return Chain(modules[1:], remaining, modules[0]) if isinstance(modules[0], Middle) else Chain(modules, remaining)
 
 
 class _Outline(fx.Tracer):

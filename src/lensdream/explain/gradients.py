@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from lensdream.explain.score_function import ScoreFn, check_images
+from lensdream.explain.view import View, cut_of
+from lensdream.networks.lensnet import Middle
 
 FUNCTIONAL_ACTIVATIONS = frozenset(
     {
@@ -46,7 +48,7 @@ def check_guidable(model: nn.Module) -> None:
     if others:
         raise GuidanceError(f"guided backpropagation passes by {', '.join(others)}: use nn.ReLU modules only")
     try:
-        graph = fx.symbolic_trace(model).graph
+        graph = _Tracer().trace(model)
     except Exception as error:  # tracing runs the network's own code, which may raise anything
         raise GuidanceError(
             f"cannot trace the network to look for functional activations ({error}): "
@@ -67,21 +69,30 @@ def check_guidable(model: nn.Module) -> None:
         raise GuidanceError("the network has no nn.ReLU module, so there is nothing to guide: use nn.ReLU modules")
 
 
+class _Tracer(fx.Tracer):
+    """Goes into every module of a network but the one that cuts images, as it asks how large they are."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Middle) or super().is_leaf_module(m, module_qualified_name)
+
+
 def guided_grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
     """Guided Grad-CAM of the lens logit: (B, band, y, x) -> (B, band, y, x) [logit per microjansky, times the CAM].
 
-    Selvaraju et al. 2017 (arXiv:1610.02391), with the CAM brought to the image's size bilinearly as there. `layer` is
-    the layer whose activations make the CAM: an early one keeps thin arcs apart.
+    Selvaraju et al. 2017 (arXiv:1610.02391), with the CAM brought bilinearly to the image's size as there; zero
+    where the network does not look. `layer` is the layer whose activations make the CAM: an early one keeps thin arcs apart.
     Raises `GuidanceError` where guided backpropagation would not be true, `ValueError` for pixels that are not finite.
     """
     check_guidable(model)
     check_images(images)
+    view = View.of(cut_of(model), images.shape[-2:])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting backward hooks")  # says on every call that it takes them off again
-        maps = captum.attr.GuidedGradCam(model, layer).attribute(_leaf(images), interpolate_mode="bilinear").detach()
-    if maps.shape != images.shape:  # captum only warns when it cannot bring the CAM to the image's size
-        raise RuntimeError(f"captum returned a map of shape {tuple(maps.shape)} for images {tuple(images.shape)}")
-    return maps
+        seen = _leaf(view.cut(images))
+        maps = captum.attr.GuidedGradCam(model, layer).attribute(seen, interpolate_mode="bilinear").detach()
+    if maps.shape != seen.shape:  # captum only warns when it cannot bring the CAM to the image's size
+        raise RuntimeError(f"captum returned a map of shape {tuple(maps.shape)} for images {tuple(seen.shape)}")
+    return view.put_back(maps, images.shape[-2:])
 
 
 def grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
@@ -90,8 +101,10 @@ def grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
     Selvaraju et al. 2017 (arXiv:1610.02391). Raises `ValueError` for pixels that are not finite.
     """
     check_images(images)
+    view = View.of(cut_of(model), images.shape[-2:])
     maps = captum.attr.LayerGradCam(model, layer).attribute(_leaf(images), relu_attributions=True).detach()
-    return F.interpolate(maps, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    brought = F.interpolate(maps, (view.height, view.width), mode="bilinear", align_corners=False)
+    return view.put_back(brought[:, 0], images.shape[-2:])
 
 
 def integrated_gradients(score_fn: ScoreFn, images: Tensor, *, steps: int = 32, chunk: int = 32) -> Tensor:

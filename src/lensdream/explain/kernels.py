@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lensdream.explain.chain import Chain
 from lensdream.explain.dream import TOWARDS_LENS, Climb, Transfer, dream
 from lensdream.explain.score_function import check_images, scored
+from lensdream.explain.view import View
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ def _answers(chain: Chain, images: Tensor) -> Answers:
     width = maps.shape[-1]
     peak, place = maps.flatten(2).max(2)
     # The middle of the cell of image pixels that an activation stands for.
-    cell = torch.tensor([image / of_map for image, of_map in zip(images.shape[-2:], maps.shape[-2:], strict=True)])
-    places = (torch.stack([place // width, place % width], 2) + 0.5) * cell.to(maps) - 0.5
+    view = View.of(chain.cut, images.shape[-2:])
+    cell = torch.tensor([view.height / maps.shape[-2], view.width / width])
+    start = torch.tensor([view.top, view.left])
+    places = (torch.stack([place // width, place % width], 2) + 0.5) * cell.to(maps) - 0.5 + start.to(maps)
     return Answers(maps.mean((2, 3)), peak, places)
 
 
@@ -67,6 +70,7 @@ def effects(chain: Chain, images: Tensor, *, batch: int = 64) -> Tensor:
 
 
 def _maps(chain: Chain, images: Tensor) -> Tensor:
+    images = chain.cut(images)
     for layer in chain.layers:
         images = layer(images.contiguous(memory_format=torch.channels_last))
     return images

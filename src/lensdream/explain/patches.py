@@ -11,6 +11,7 @@ layer might still hide what reaches it, or treat places unlike, some squares are
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from lensdream.explain.chain import Chain, Layer
 from lensdream.explain.score_function import scored
+from lensdream.explain.view import View
 
 AGREEMENT = 1e-4
 """logit, and share of it, that a square's score may differ from that of the whole changed image"""
@@ -52,11 +54,19 @@ class Squares:
     """Where squares are put, and how each layer of a chain is to be evaluated around them."""
 
     corners: tuple[Tensor, Tensor]
-    """(n_y,) first rows and (n_x,) first columns [pixel]"""
-    side: int
-    """[pixel]"""
+    """(n_y,) first rows and (n_x,) first columns of patches of what is looked at, each with all that it has of a square"""
+    size: tuple[int, int]
+    """of the patches [pixel]"""
+    covered: tuple[Tensor, Tensor]
+    """(n_y, height) and (n_x, width) bool: which rows and columns of a patch the square covers"""
     spans: tuple[tuple[Span, Span], ...]
     """of each layer, rows and columns"""
+
+    @property
+    def places(self) -> Tensor:
+        """(n, 2) numbers of row and column of the squares that cover any of what is looked at."""
+        rows, columns = (covered.any(1) for covered in self.covered)
+        return torch.outer(rows, columns).nonzero()
 
 
 def plan(chain: Chain, image: Tensor, corners: tuple[Tensor, Tensor], side: int) -> tuple[Chain, Squares]:
@@ -64,9 +74,14 @@ def plan(chain: Chain, image: Tensor, corners: tuple[Tensor, Tensor], side: int)
 
     Returns the chain to use: its layers end where one cannot be evaluated in part.
     """
+    view = View.of(chain.cut, image.shape[-2:])
+    placed = [_placed(c, side, *axis) for c, axis in zip(corners, view.axes, strict=True)]
+    begins, covered = ([p[k] for p in placed] for k in range(2))
+    length = tuple(c.shape[1] for c in covered)
+    whole = Squares(tuple(begins), length, tuple(covered), ())
     spans: list[tuple[Span, Span]] = []
-    begin, length = tuple(c.cpu().numpy() for c in corners), (side, side)
-    maps = _channels_last(image[None])
+    begin = tuple(b.cpu().numpy() for b in begins)
+    maps = _channels_last(chain.cut(image[None]))
     for layer in chain.layers:
         given = layer(maps)
         if given.ndim != 4:
@@ -76,10 +91,22 @@ def plan(chain: Chain, image: Tensor, corners: tuple[Tensor, Tensor], side: int)
             break
         spans.append((_moved(y, image.device), _moved(x, image.device)))
         begin, length, maps = (y.boxes.numpy(), x.boxes.numpy()), (y.box, x.box), given
-    chain, squares = chain.split(len(spans)), Squares(corners, side, tuple(spans))
+    chain, squares = chain.split(len(spans)), dataclasses.replace(whole, spans=tuple(spans))
     if not spans or checked(chain, squares, image):
         return chain, squares
-    return chain.split(0), Squares(corners, side, ())
+    return chain.split(0), whole
+
+
+def _placed(corners: Tensor, side: int, begin: int, length: int) -> tuple[Tensor, Tensor]:
+    """Patches along an axis of which [begin, begin + length) is looked at, for squares from these corners (n,) on.
+
+    Returns where they begin (n,), counted from `begin`, and which of their pixels the squares cover, (n, pixel) bool. All
+    are of one length, so those of squares that reach over the border, or lie behind it, are moved inside.
+    """
+    size = min(side, length)
+    first = (corners - begin).clamp(0, length - size)
+    pixel = begin + first[:, None] + torch.arange(size, device=corners.device)
+    return first, (pixel >= corners[:, None]) & (pixel < corners[:, None] + side)
 
 
 def checked(chain: Chain, squares: Squares, image: Tensor) -> bool:
@@ -87,15 +114,15 @@ def checked(chain: Chain, squares: Squares, image: Tensor) -> bool:
 
     The squares are as bright as the image's brightest pixels, which no place hides.
     """
-    bright = image.amax((1, 2), keepdim=True).expand_as(image)
-    places = _all_places(squares)
+    bright = chain.cut(image.amax((1, 2), keepdim=True).expand_as(image))
+    places = squares.places
     chosen = places[torch.linspace(0, len(places) - 1, min(CHECKED, len(places)), device=places.device).long()]
     whole = chain.split(0)
     try:
         one = score_at(chain, squares, _Kept.of(chain, image), bright, chosen)
     except (RuntimeError, IndexError):  # a layer gave another size than its reach lets expect
         return False
-    other = score_at(whole, Squares(squares.corners, squares.side, ()), _Kept.of(whole, image), bright, chosen)
+    other = score_at(whole, dataclasses.replace(squares, spans=()), _Kept.of(whole, image), bright, chosen)
     return torch.allclose(one, other, rtol=AGREEMENT, atol=AGREEMENT)
 
 
@@ -104,9 +131,11 @@ def score_squares(chain: Chain, squares: Squares, image: Tensor, cover: Tensor, 
 
     chain, squares: as `plan` gives them. Returns logits () and (n_y, n_x).
     """
-    kept = _Kept.of(chain, image)
-    scores = [score_at(chain, squares, kept, cover, places) for places in _all_places(squares).split(chunk)]
-    return kept.score, torch.cat(scores).view(*(len(corners) for corners in squares.corners))
+    kept, cover, places = _Kept.of(chain, image), chain.cut(cover), squares.places
+    changed = kept.score.repeat(*(len(corners) for corners in squares.corners))
+    scores = [score_at(chain, squares, kept, cover, some) for some in places.split(chunk)]
+    changed[places[:, 0], places[:, 1]] = torch.cat(scores)
+    return kept.score, changed
 
 
 @dataclass(frozen=True)
@@ -114,23 +143,28 @@ class _Kept:
     """What a chain gives for one image as it is."""
 
     maps: tuple[Tensor, ...]
-    """the image, then what each layer gives: (y, x, channel)"""
+    """what is looked at of the image, then what each layer gives: (y, x, channel)"""
     score: Tensor
     """() logit"""
 
     @classmethod
     def of(cls, chain: Chain, image: Tensor) -> _Kept:
-        maps = [_channels_last(image[None])]
+        maps = [_channels_last(chain.cut(image[None]))]
         for layer in chain.layers:
             maps.append(layer(maps[-1]))
         return cls(tuple(m[0].permute(1, 2, 0).contiguous() for m in maps), scored(chain.rest, maps[-1])[0])
 
 
 def score_at(chain: Chain, squares: Squares, kept: _Kept, cover: Tensor, places: Tensor) -> Tensor:
-    """Logits (n,) with the squares at these places (n, 2), numbers of their row and column, one at a time."""
+    """Logits (n,) with the squares at these places (n, 2), numbers of their row and column, one at a time.
+
+    cover (band, y, x): of what is looked at.
+    """
     rows, columns = places.T
     begin = squares.corners[0][rows], squares.corners[1][columns]
-    patch = _cut(cover.permute(1, 2, 0), begin, (squares.side, squares.side))
+    covered = squares.covered[0][rows][:, :, None] & squares.covered[1][columns][:, None, :]
+    as_is, covering = (_cut(maps, begin, squares.size) for maps in (kept.maps[0], cover.permute(1, 2, 0)))
+    patch = torch.where(covered[..., None], covering, as_is)
     for layer, (y, x), maps in zip(chain.layers, squares.spans, kept.maps, strict=False):
         seen = _cut(maps, (y.crops[rows], x.crops[columns]), (y.crop, x.crop))
         seen[_windows((y.patches[rows], x.patches[columns]), (y.patch, x.patch))] = patch
@@ -193,11 +227,6 @@ def _ends(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _moved(span: Span, device: torch.device) -> Span:
     places = {name: value.to(device) for name, value in vars(span).items() if isinstance(value, Tensor)}
     return Span(**(vars(span) | places))
-
-
-def _all_places(squares: Squares) -> Tensor:
-    """Numbers of row and column of all squares, (n, 2)."""
-    return torch.cartesian_prod(*(torch.arange(len(c), device=c.device) for c in squares.corners))
 
 
 def _cut(maps: Tensor, begin: tuple[Tensor, Tensor], size: tuple[int, int]) -> Tensor:

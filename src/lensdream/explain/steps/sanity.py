@@ -11,6 +11,7 @@ from lensdream import config, networks
 from lensdream.explain import charts, measure
 from lensdream.explain.explained import FAMILIES_WITH_ARCS, Explained, array, by_gradients, occluded_by_sky
 from lensdream.explain.randomised import randomised_from_top
+from lensdream.explain.view import cut_of
 
 
 def run(
@@ -22,6 +23,8 @@ def run(
         return {}, {}
     n = min(settings.sanity_scenes, len(with_arcs))
     images = torch.from_numpy(explained.images[with_arcs[np.linspace(0, len(with_arcs) - 1, n).astype(int)]]).to(device)
+    # zeros around what is looked at would agree whatever the network has learned
+    images = cut_of(model)(images)
     original = _maps(model, images, settings)
     randomised = {name: _maps(twin, images, settings) for name, twin in randomised_from_top(model, settings.seed)}
     result = measure.measure_sanity(original, randomised, settings.seed)
