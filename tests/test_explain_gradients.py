@@ -115,6 +115,17 @@ def test_guided_differs_from_plain_gradients_and_leaves_the_network_alone(networ
     assert not torch.allclose(maps, plain * cam[:, None], rtol=1e-3)
 
 
+def test_cams_are_of_what_the_network_sees():
+    torch.manual_seed(5)
+    network = LensNet(LensNetConfig(width=4, middle_pixels=32)).eval()
+    images = torch.randn(2, N_BANDS, 41, 36, generator=torch.Generator().manual_seed(0)) * 20 * SKY
+    seen = images[..., 4:36, 2:34]
+    for method, maps in ((grad_cam, torch.zeros(2, 41, 36)), (guided_grad_cam, torch.zeros(2, N_BANDS, 41, 36))):
+        maps[..., 4:36, 2:34] = method(network, network.block_2, seen)
+        assert maps.any()
+        torch.testing.assert_close(method(network, network.block_2, images), maps)
+
+
 def test_integrated_gradients_of_a_linear_score_are_weight_times_pixel(images):
     weights = torch.randn(N_BANDS, 32, 32, generator=torch.Generator().manual_seed(1))
     maps = integrated_gradients(lambda x: (x * weights).sum((1, 2, 3)), images, steps=4)

@@ -1,5 +1,6 @@
 """Single channels: what they answer to, what they do for the logit, what they want."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_answers_say_how_much_and_where(network, images):
     assert found.mean[1, Band.J] == pytest.approx(5.0 / 80)
     assert found.places[1, Band.J].tolist() == [6.5, 10.5]
     assert not found.peak[2].any()  # below 0 there is no answer
+
+
+def test_answers_of_the_middle_have_their_places_in_the_image(network, images):
+    seen = answers(chain_of(network).split(1), images)
+    around = torch.nn.functional.pad(images, (4, 3, 6, 6), value=9.0)
+    found = answers(dataclasses.replace(chain_of(network), cut=lambda x: x[..., 6:22, 4:24]).split(1), around)
+    torch.testing.assert_close(found.peak, seen.peak)
+    torch.testing.assert_close(found.places, seen.places + torch.tensor([6.0, 4.0]))
 
 
 def test_effect_is_what_the_logit_loses_without_the_channel(network, images):
