@@ -80,10 +80,8 @@ def test_few_images_are_learnt_from_as_all_are():
         config.load(block, config.TrainConfig, "poster", ROOT / "params.yaml", shared="train")
         for block in ("lensnet-few", "train")
     )
-    assert (
-        dataclasses.replace(few, **{name: getattr(every, name) for name in ("images", "epochs", "hard_negatives")})
-        == every
-    )
+    names = ("images", "epochs", "hard_negatives", "hard_rounds")
+    assert dataclasses.replace(few, **{name: getattr(every, name) for name in names}) == every
     assert few.images == config.load("ou200", config.RecipeConfig, "poster", ROOT / "params.yaml").images
 
 
