@@ -1,8 +1,8 @@
 """Compare designs of the finder at equal processor time; prints a table and one JSON object last.
 
-Every design has LensNet's input transform, its recipe (`train` in params.yaml) on whole images, and as many images as its
-speed allows in the same minutes of each thread, each of them as often: a slow network sees fewer. Each is measured on the
-store's test split. Training is `lensdream.train.fit`, so the table says what `lensdream train` would give for the design.
+Every design sees what LensNet sees, through its input transform, with its recipe (`train` in params.yaml), and as many
+images as its speed allows in the same minutes of each thread, each of them as often: a slow network sees fewer. Each is
+measured on the store's test split. Training is `lensdream.train.fit`, so the table says what `lensdream train` would give.
 """
 
 from __future__ import annotations
@@ -24,32 +24,36 @@ from lensdream.dataset import ImageStore
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.evaluate.metrics import auroc, tpr_at_fpr
 from lensdream.memory import keep_freed_memory
-from lensdream.networks import LensNet, LensNetConfig, predict
-from lensdream.networks.lensnet import InputTransform, ResidualBlock
+from lensdream.networks import predict
+from lensdream.networks.lensnet import InputTransform, Middle, ResidualBlock
 from lensdream.paths import Paths
 from lensdream.survey import N_BANDS, Band
 from lensdream.train import fit
+from lensdream.trainees import lensnet
 
 TIMED_STEPS = 12
 """of training, after as many again to warm up, that tell how fast a design is"""
+WHOLE = 1024
+"""pixels of a middle that has all of a stamp"""
 NEAR_INFRARED = [band for band in Band if band is not Band.VIS]
 
 Build = Callable[[TrainConfig], nn.Module]
 
 
 class Body(nn.Module):
-    """LensNet's input transform, a stack of layers, mean and maximum of their maps, one logit."""
+    """What LensNet sees and its input transform, a stack of layers, mean and maximum of their maps, one logit."""
 
-    def __init__(self, layers: nn.Module, channels: int, dropout: float) -> None:
+    def __init__(self, layers: nn.Module, channels: int, settings: TrainConfig) -> None:
         super().__init__()
+        self.middle = Middle(settings.middle_pixels)
         self.transform = InputTransform()
         self.layers = layers
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(2 * channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
-        maps = self.layers(self.transform(images))
+        maps = self.layers(self.transform(self.middle(images)))
         return self.head(self.dropout(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)))[:, 0]
 
 
@@ -101,12 +105,7 @@ def plain(settings: TrainConfig) -> nn.Module:
     layers = conv(2 * N_BANDS, w, 5, 2)
     for before, after, stride in widths:
         layers += conv(before, after, 3, stride) + conv(after, after, 3, 1)
-    return Body(nn.Sequential(*layers), 4 * w, settings.dropout)
-
-
-def lensnet(settings: TrainConfig) -> nn.Module:
-    """LensNet as it is."""
-    return LensNet(LensNetConfig(settings.width, settings.dropout))
+    return Body(nn.Sequential(*layers), 4 * w, settings)
 
 
 def residual(settings: TrainConfig, times: float = 1.0, fine: float = 1.0) -> nn.Module:
@@ -117,7 +116,7 @@ def residual(settings: TrainConfig, times: float = 1.0, fine: float = 1.0) -> nn
     for after, stride in ((stem, 1), (2 * w, 2), (4 * w, 2), (4 * w, 2)):
         layers.append(ResidualBlock(channels, after, stride))
         channels = after
-    return Body(nn.Sequential(*layers), channels, settings.dropout)
+    return Body(nn.Sequential(*layers), channels, settings)
 
 
 def deeper(settings: TrainConfig) -> nn.Module:
@@ -125,7 +124,7 @@ def deeper(settings: TrainConfig) -> nn.Module:
     w = settings.width
     blocks = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2), (4 * w, 4 * w, 1))
     layers = conv(2 * N_BANDS, w, 5, 2) + [ResidualBlock(*block) for block in blocks]
-    return Body(nn.Sequential(*layers), 4 * w, settings.dropout)
+    return Body(nn.Sequential(*layers), 4 * w, settings)
 
 
 def depthwise(settings: TrainConfig) -> nn.Module:
@@ -135,27 +134,28 @@ def depthwise(settings: TrainConfig) -> nn.Module:
     layers = conv(2 * N_BANDS, w, 5, 2)
     for before, after, stride in widths:
         layers += conv(before, before, 3, stride, groups=before) + conv(before, after, 1, 1)
-    return Body(nn.Sequential(*layers), 4 * w, settings.dropout)
+    return Body(nn.Sequential(*layers), 4 * w, settings)
 
 
 def torchvision_resnet(settings: TrainConfig) -> nn.Module:
     """Torchvision's ResNet-18 with random weights, its first layer for our channels."""
     network = resnet18()
     network.conv1 = nn.Conv2d(2 * N_BANDS, 64, 7, 2, 3, bias=False)
-    return Body(nn.Sequential(*list(network.children())[:-2]), 512, settings.dropout)
+    return Body(nn.Sequential(*list(network.children())[:-2]), 512, settings)
 
 
 DESIGNS: dict[str, Build] = {
     "plain": plain,
     "LensNet": lensnet,
+    "whole images": lambda settings: lensnet(dataclasses.replace(settings, middle_pixels=WHOLE)),
     "a block at half resolution": residual,
     "wider": lambda settings: residual(settings, 1.5),
     "narrower": lambda settings: residual(settings, 0.5),
     "three quarters of its width": lambda settings: residual(settings, fine=0.75),
     "half of its width": lambda settings: residual(settings, fine=0.5),
     "deeper": deeper,
-    "two branches": lambda s: Body(TwoBranches(s.width), 4 * s.width, s.dropout),
-    "fovea": lambda s: Body(Fovea(s.width), 4 * s.width, s.dropout),
+    "two branches": lambda s: Body(TwoBranches(s.width), 4 * s.width, s),
+    "fovea": lambda s: Body(Fovea(s.width), 4 * s.width, s),
     "depthwise": depthwise,
     "ResNet-18": torchvision_resnet,
 }
@@ -176,9 +176,7 @@ def main() -> None:
     keep_freed_memory()
     settings = config.load("train", TrainConfig, arguments.scale)
     threads = arguments.threads or settings.threads
-    settings = dataclasses.replace(
-        settings, hard_negatives=0, middle_pixels=0, threads=threads, epochs=arguments.epochs
-    )
+    settings = dataclasses.replace(settings, hard_negatives=0, threads=threads, epochs=arguments.epochs)
     torch.set_num_threads(settings.threads)
     store = ImageStore.open(Paths(arguments.scale).images)
     validation, test = (LabelledImages.from_store(store, split) for split in ("validation", "test"))

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -51,21 +50,6 @@ def test_it_learns(data):
     result = fit(lensnet, SETTINGS, *data)
     assert result.records[result.best_epoch].validation_auroc > 0.95
     assert result.best_epoch == min(result.records, key=lambda r: (r.validation_loss, -r.epoch)).epoch
-
-
-class Wide(torch.nn.Module):
-    """A linear network of the mean of an image; it and its copies write down whether they learn, and how wide images are."""
-
-    seen: ClassVar[list[tuple[bool, int]]] = []
-
-    def __init__(self):
-        super().__init__()
-        self.head = torch.nn.Linear(4, 1)
-        self.head.weight.data.fill_(100.0)
-
-    def forward(self, images):
-        self.seen.append((self.training, images.shape[-1]))
-        return self.head(images.mean((2, 3)))[:, 0]
 
 
 def test_the_kept_weights_are_those_of_the_best_epoch(data):
