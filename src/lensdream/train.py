@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.checkpoint import load as load_checkpoint
 from lensdream.checkpoint import save as save_checkpoint
 from lensdream.config import FitConfig, PopulationConfig, RecipeConfig, SimulateConfig
@@ -32,6 +33,9 @@ from lensdream.networks import predict, save_model
 from lensdream.paths import Paths
 from lensdream.ranks import ALONE, Ranks, started_ranks
 from lensdream.trainees import Trainee, trainee_of
+
+if TYPE_CHECKING:
+    from lensdream.tracking import StageRun
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
 
     Trains on the store's images (`images` of them) or on `fresh_scenes` new ones an epoch, and validates on the store's.
     """
+    from lensdream import tracking  # MLflow takes seconds to import, and machines that only train do without
+
     trainee = trainee_of(network)
     settings = trainee.read_settings(scale, root / "params.yaml")
     paths = Paths(scale, root)
@@ -82,7 +88,7 @@ def fit_and_record(
     train: TrainingImages,
     validation: LabelledImages,
     paths: Paths,
-    run: tracking.StageRun,
+    run: StageRun,
     stamp: int,
     more_metrics: Mapping[str, int] = MappingProxyType({}),
     ranks: Ranks = ALONE,
@@ -223,12 +229,12 @@ def fit(
             if len(whole) < 2 * ranks.size:  # batch normalisation needs two
                 continue
             batch = ranks.part(whole)
-            images = data.images[batch].float()
+            images = data.images[batch].to(device).float()
             images = augment(
                 images, generator, config.shift_pixels, config.band_dropout,
                 gain_scatter=config.gain_scatter, dihedral=config.dihedral,
             )  # fmt: skip
-            images = images.to(device, memory_format=torch.channels_last)
+            images = images.contiguous(memory_format=torch.channels_last)
             labels = data.labels[batch].to(device)
             smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
             weight = (weights[batch] / weights[whole].mean()).to(device)

@@ -30,4 +30,4 @@ def augment(
     keep[chance < band_dropout / 2, Band.Y :] = 0
     single = (chance >= band_dropout / 2) & (chance < band_dropout)
     keep[single, torch.randint(Band.Y, len(Band), (int(single.sum()),), generator=generator)] = 0
-    return images * keep[:, :, None, None].to(images.dtype)
+    return images * keep[:, :, None, None].to(images)

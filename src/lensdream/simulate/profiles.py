@@ -38,7 +38,8 @@ def columns_of(parts: Parts, like: Tensor) -> Columns:
 
 def taken(value: Columns, rows: Tensor) -> Columns:
     """The columns of these components, each as often as it is asked for."""
-    table = torch.stack(list(value.values())).index_select(1, rows)
+    table = torch.stack(list(value.values()))
+    table = table.index_select(1, rows.to(table.device))
     return dict(zip(value, table.unbind(), strict=True))
 
 

@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 import lensdream
 from lensdream.config import SimulateConfig
-from lensdream.dataset.store import ARC_1, ARC_2, LENS_LIGHT, MANIFEST, SCHEMA_VERSION, sha256_of, shard_name
-from lensdream.files import write_json
+from lensdream.dataset.store import ARC_1, ARC_2, LENS_LIGHT, MANIFEST, SCHEMA_VERSION, shard_name
+from lensdream.files import sha256_of, write_json
 from lensdream.optics.sampling import Frame
 from lensdream.processes import worker_map
 from lensdream.scene import Role, Scenes
@@ -147,7 +147,7 @@ def _render_shard(task: tuple[Shard, Scenes]) -> int:
     images, masks, measured = [], [], []
     for rendered in in_chunks(renderer, scenes, settings.chunk):
         images.append(stored(rendered))
-        masks.append(truth_masks(rendered).numpy())
+        masks.append(truth_masks(rendered).cpu().numpy())
         measured.append(measurements(rendered))
     _write(folder / shard_name("images", shard.number), np.concatenate(images))
     _write(folder / shard_name("masks", shard.number), np.concatenate(masks))
@@ -166,13 +166,13 @@ def in_chunks(renderer: Renderer, scenes: Scenes, chunk: int) -> Iterator[Render
 
 def stored(rendered: Rendered) -> np.ndarray:
     """Images as stores and training have them: (B, band, y, x) float16 [microjansky a pixel]."""
-    return rendered.images.to(torch.float16).numpy()
+    return rendered.images.to(torch.float16).cpu().numpy()
 
 
 def truth_masks(rendered: Rendered) -> torch.Tensor:
     """Bits (B, y, x) uint8: VIS light of source 1, source 2 and target above 1 sigma of the sky."""
     sky = rendered.sky_sigma[:, Band.VIS]
-    mask = torch.zeros(rendered.truth[:, 0].shape, dtype=torch.uint8)
+    mask = torch.zeros_like(rendered.truth[:, 0], dtype=torch.uint8)
     for role, bit in ((Role.SOURCE_1, ARC_1), (Role.SOURCE_2, ARC_2), (Role.TARGET, LENS_LIGHT)):
         mask |= above_sky(rendered.truth[:, TRUTH_ROLES.index(role)], sky).to(torch.uint8) * bit
     return mask
@@ -186,7 +186,7 @@ def measurements(rendered: Rendered) -> pd.DataFrame:
         arc_snr(source_1, target + source_2, sky), arc_snr(source_2, target + source_1, sky),
         *rendered.lensed_flux.unbind(1),
     )  # fmt: skip
-    return pd.DataFrame({name: column.double().numpy() for name, column in zip(MEASURED, columns, strict=True)})
+    return pd.DataFrame({name: column.double().cpu().numpy() for name, column in zip(MEASURED, columns, strict=True)})
 
 
 def _write(path: Path, array: np.ndarray) -> None:
