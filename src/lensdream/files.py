@@ -1,7 +1,8 @@
-"""Writing files that appear whole or not at all."""
+"""Files: written whole or not at all, and told apart by their digests."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -30,3 +31,9 @@ def without_nan(value: object) -> object:
     if isinstance(value, list | tuple):
         return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and value != value else value
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from lensdream.dataset.store import sha256_of
+from lensdream.files import sha256_of
 
 DVC_VARIABLES = ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_STAGE")
 """What DVC tells the commands that it runs."""

@@ -14,9 +14,9 @@ from lensdream.dataset.store import (
     StoreError,
     read_manifest,
     read_truth,
-    sha256_of,
     shard_name,
 )
+from lensdream.files import sha256_of
 
 KINDS = ("images", "masks")
 BESIDE = {MANIFEST, "recipe.txt"}

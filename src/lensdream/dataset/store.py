@@ -8,7 +8,6 @@ masks-00000.npy               (n, y, x) uint8 of the bits `ARC_1`, `ARC_2`, `LEN
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -41,12 +40,6 @@ class StoreError(ValueError):
 
 class MissingStoreError(StoreError):
     """A store that is not there, or not finished."""
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

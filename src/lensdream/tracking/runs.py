@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lensdream.dataset.store import sha256_of
+from lensdream.files import sha256_of
 from lensdream.networks.model_file import WEIGHTS
 from lensdream.provenance import Worker, dataset_identity, dvc_environment, git_state
 from lensdream.tracking.store import Store, lock_of, log_model, open_store, search_runs, tracking_uri

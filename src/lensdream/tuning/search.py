@@ -17,7 +17,7 @@ from torch import nn
 
 from lensdream.config import TrainConfig, TuneConfig, load
 from lensdream.dataset import ImageStore
-from lensdream.dataset.store import sha256_of
+from lensdream.files import sha256_of
 from lensdream.paths import Paths
 from lensdream.provenance import repository_root
 from lensdream.tracking import StageRun, stage_run
