@@ -9,7 +9,8 @@ import pytest
 import torch
 from astropy.cosmology import FlatLambdaCDM
 
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
+from lensdream.dataset.store import SCHEMA_VERSION
+from lensdream.files import sha256_of
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population import stage
 from lensdream.population.galaxies import draw_pools

@@ -75,14 +75,13 @@ def test_a_value_set_twice_is_refused(params):
         config.load("train", config.TrainConfig, "quick", path)
 
 
-def test_few_images_are_learnt_from_as_all_are():
-    few, every = (
-        config.load(block, config.TrainConfig, "poster", ROOT / "params.yaml", shared="train")
-        for block in ("lensnet-few", "train")
+def test_the_wide_network_is_trained_as_the_other_is():
+    wide, ours = (
+        config.load(block, config.TrainConfig, "poster", ROOT / "params.yaml") for block in ("lensnet-wide", "train")
     )
-    names = ("images", "epochs", "hard_negatives", "hard_rounds")
-    assert dataclasses.replace(few, **{name: getattr(every, name) for name in names}) == every
-    assert few.images == config.load("ou200", config.RecipeConfig, "poster", ROOT / "params.yaml").images
+    names = ("width", "batch_size", "epochs", "hard_negatives", "hard_rounds")
+    assert dataclasses.replace(wide, **{name: getattr(ours, name) for name in names}) == ours
+    assert wide.width == 2 * ours.width
 
 
 def test_the_paper_s_recipe_is_the_paper_s():

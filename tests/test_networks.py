@@ -11,7 +11,7 @@ from lensdream.networks import (
     LensNet,
     LensNetConfig,
     OUConfig,
-    Symmetric,
+    SecondLooks,
     load_finder,
     load_model,
     predict,
@@ -19,8 +19,8 @@ from lensdream.networks import (
 )
 from lensdream.networks.compression import asinh
 from lensdream.networks.lensnet import InputTransform
-from lensdream.networks.model_file import SETTINGS, images_trained_on
-from lensdream.networks.symmetric import orientations
+from lensdream.networks.model_file import SETTINGS, digest_of, images_trained_on
+from lensdream.networks.second_looks import orientations
 from lensdream.survey import EUCLID
 
 BOTH = pytest.mark.parametrize("network", [OU66, OU200])
@@ -78,7 +78,7 @@ def test_second_looks_are_the_mean_of_eight_orientations_where_the_first_is_not_
         first = network(images)
         turned = torch.stack([network(image) for image in orientations(images)])
         hopeless = float(first.median())
-        found = Symmetric(network, hopeless)(images)
+        found = SecondLooks(network, hopeless=hopeless)(images)
         again = first > hopeless
         assert again.any()
         assert not again.all()
@@ -86,10 +86,10 @@ def test_second_looks_are_the_mean_of_eight_orientations_where_the_first_is_not_
         assert torch.allclose(found[again], turned.mean(0)[again], atol=1e-5)
         assert not torch.allclose(found[again], first[again], atol=1e-5)
         # so the sky may be turned and mirrored
-        everything = Symmetric(network, -torch.inf)
+        everything = SecondLooks(network, hopeless=-torch.inf)
         for image in orientations(images):
             assert torch.allclose(everything(image), everything(images), atol=1e-5)
-        assert torch.equal(Symmetric(network, torch.inf)(images), first)
+        assert torch.equal(SecondLooks(network, hopeless=torch.inf)(images), first)
 
 
 def test_the_eight_orientations_differ():
@@ -103,6 +103,25 @@ def test_a_finder_is_the_network_of_its_folder(tmp_path):
     save_model(tmp_path, LensNet(LensNetConfig(4)).eval(), 80)
     finder, network = load_finder(tmp_path), load_model(tmp_path)
     assert torch.equal(predict(finder.network, sky(2, 80)), predict(network, sky(2, 80)))
+    assert finder.second is None
+
+
+def test_a_second_network_joins_in_the_second_looks_alone(tmp_path):
+    torch.manual_seed(5)
+    save_model(tmp_path, LensNet(LensNetConfig(4)).eval(), 80)
+    digest = digest_of(tmp_path)
+    save_model(tmp_path / "second", LensNet(LensNetConfig(6)).eval(), 80)
+    assert digest_of(tmp_path) != digest
+    finder, alone, images = load_finder(tmp_path), load_finder(tmp_path, alone=True), sky(6, 80)
+    assert alone.second is None
+    with torch.no_grad():
+        first = finder.network(images)
+        finder.hopeless = alone.hopeless = float(first.median())
+        found, again = finder(images), first > finder.hopeless
+        both = [network(image) for network in (finder.network, finder.second) for image in orientations(images)]
+        assert torch.equal(found[~again], first[~again])
+        assert torch.allclose(found[again], torch.stack(both).mean(0)[again], atol=1e-5)
+        assert not torch.allclose(found[again], alone(images)[again], atol=1e-5)
 
 
 @BOTH

@@ -18,7 +18,7 @@ from lensdream import config
 from lensdream.config import SimulateConfig
 from lensdream.dataset import ARC_1, LENS_LIGHT, ImageStore, StoreError
 from lensdream.dataset.check import problems
-from lensdream.dataset.store import sha256_of
+from lensdream.files import sha256_of
 from lensdream.simulate import shards
 from lensdream.simulate.renderers import RENDERERS
 from lensdream.simulate.validate import refuse_impossible

@@ -20,7 +20,7 @@ from lensdream.evaluate.stream import Highest
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.paths import Paths
 from lensdream.population import stage
-from lensdream.scene import FAMILIES_NON_LENS, Role
+from lensdream.scene import FAMILIES_NON_LENS, SOURCES, Role
 from lensdream.simulate.shards import renderer_of, write_store
 from lensdream.survey import EUCLID, Band
 
@@ -45,8 +45,9 @@ def model(tmp_path_factory):
     return folder
 
 
-def scored(model, keep, workers=0, wanted=WANTED):
-    with stream.scoring(POPULATION, SIMULATE, model, 8, keep, workers) as score_all:
+def scored(model, keep, workers=0, wanted=WANTED, beside_caustic=1.0):
+    settings = dataclasses.replace(SURVEY, batch_size=8, atlas=keep, beside_caustic=beside_caustic)
+    with stream.scoring(POPULATION, SIMULATE, model, settings, workers) as score_all:
         return stream.joined(score_all(stream.lots(wanted)), keep)
 
 
@@ -92,6 +93,19 @@ def test_the_images_kept_are_those_of_the_highest_logits(few_pools, model):
     assert np.array_equal(few.highest.images, everything.highest.images[:5])
     assert {"arc_snr_1", "flux_target_VIS", "lot", "label", "theta_E_1"} <= set(few.highest.rows)
     assert not few.highest.rows["label"].any()
+
+
+def test_few_early_types_have_a_source_beside_the_caustic(few_pools, model):
+    arcs = {}
+    for share in (1.0, 0.5, 0.0):
+        found = scored(model, 1000, wanted={"elliptical": 4, "field": 2}, beside_caustic=share)
+        rows = found.highest.rows.set_index("seed").loc[found.table["seed"]]
+        arcs[share] = (rows["flux_source_1_VIS"] > 0)[rows["family"] == "elliptical"]
+        assert not (rows["flux_source_1_VIS"] > 0)[rows["family"] == "field"].any()
+    assert arcs[1.0].tolist() == [True] * 4
+    assert arcs[0.5].tolist() == [False, True, False, True]
+    assert not arcs[0.0].any()
+    assert arcs[0.0].index.equals(arcs[1.0].index)  # the same galaxies
 
 
 def test_equal_logits_stay_in_their_order():
@@ -208,7 +222,7 @@ def test_lenses_keep_their_noise_without_their_arcs():
     scenes.scenes.loc[1, "label"] = -1
     chosen = shortcuts.lenses_of(scenes, 2)
     assert chosen.scenes["index"].tolist() == [3, 7]
-    bare = chosen.without(shortcuts.ARCS)
+    bare = chosen.without(SOURCES)
     assert not bare.components["role"].isin([Role.SOURCE_1, Role.SOURCE_2]).any()
     renderer = renderer_of(SIMULATE)
     whole, without = renderer.render(chosen), renderer.render(bare)

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from conftest import heed_interrupts
 from lensdream import tracking
-from lensdream.networks import LensNet, LensNetConfig, Symmetric, load_model, save_model
+from lensdream.networks import LensNet, LensNetConfig, SecondLooks, load_finder, load_model, save_model
 from lensdream.provenance import dataset_identity, git_state, repository_root
 
 
@@ -304,7 +304,7 @@ def test_mlflow_loads_and_scores_the_champion(root):
     network = train(root)
     images = np.random.default_rng(0).normal(size=(301, 4, 32, 32)).astype(np.float32)
     with torch.no_grad():
-        logits = Symmetric(network)(torch.from_numpy(images)).numpy()
+        logits = SecondLooks(network)(torch.from_numpy(images)).numpy()
     points = {"threshold_fpr_1e-3": float(np.median(logits)) - 1e-4, "temperature": 2.0}
     (root / "models" / "quick" / "operating_points.json").write_text(json.dumps(points))
     tracking.register("quick", root=root, promote=True)
@@ -316,6 +316,20 @@ def test_mlflow_loads_and_scores_the_champion(root):
     np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-logits / 2)), rtol=1e-5)
     np.testing.assert_array_equal(table["above_fpr_1e-3"], table["logit"] >= points["threshold_fpr_1e-3"])
     assert len(model.predict(images[:0])) == 0
+
+
+def test_a_second_network_is_registered_with_the_first(root):
+    train(root)
+    first = tracking.register("quick", root=root, promote=True)
+    second = LensNet(LensNetConfig(6)).eval()
+    save_model(root / "models" / "quick" / "second", second, 32)
+    both = tracking.register("quick", root=root, promote=True)
+    assert both.created
+    assert both.version == first.version + 1
+    assert both.run_id == first.run_id
+    found = load_finder(tracking.pull(root=root)).second
+    assert torch.equal(found.head.weight, second.head.weight)
+    assert not tracking.register("quick", root=root, promote=True).created
 
 
 def test_a_moved_repository_keeps_its_models_and_runs(root):

@@ -15,7 +15,8 @@ from torch.optim.swa_utils import AveragedModel
 from lensdream import tracking, train
 from lensdream.config import TrainConfig
 from lensdream.dataset.augment import augment
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
+from lensdream.dataset.store import SCHEMA_VERSION
+from lensdream.files import sha256_of
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
 from lensdream.networks.lensnet import InputTransform
 from lensdream.networks.model_file import images_trained_on
@@ -280,7 +281,7 @@ def test_without_augmentation_images_stay_as_they_are():
     assert torch.equal(augment(images, torch.Generator().manual_seed(1), 0, 0.0, dihedral=False), images)
 
 
-@pytest.mark.parametrize(("network", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66"), ("lensnet-few", "LensNet")])
+@pytest.mark.parametrize(("network", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66"), ("lensnet-wide", "LensNet")])
 def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     write_store(tmp_path)
     settings = {name: value for name, value in dataclasses.asdict(SETTINGS).items() if name not in ("epochs", "images")}
@@ -288,14 +289,14 @@ def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     document = {
         "train": {"shared": settings, "tiny": {"epochs": 1, "images": 0}},
         "ou66": {"shared": plain, "tiny": {"epochs": 1, "images": 0}},
-        "lensnet-few": {"tiny": {"epochs": 2, "images": 12}},
+        "lensnet-wide": {"shared": settings, "tiny": {"epochs": 2, "images": 12}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     train.run("tiny", network, tmp_path)
     name = "" if network == "lensnet" else f"-{network}"
-    folder = tmp_path / "models" / "tiny" / ("" if network == "lensnet" else f"peers/{network}")
+    folder = tmp_path / "models" / "tiny" / {"lensnet": "", "lensnet-wide": "second"}.get(network, f"peers/{network}")
     assert json.loads((folder / "model.json").read_text())["network"] == kind
-    assert images_trained_on(folder) == (12 if network == "lensnet-few" else 40)
+    assert images_trained_on(folder) == (12 if network == "lensnet-wide" else 40)
     measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())
     assert {"best_epoch", "epochs", "images_per_second", "seconds", "parameters"} <= set(measured)
     assert (tmp_path / "metrics" / "tiny" / f"epochs{name}.csv").is_file()
@@ -323,5 +324,5 @@ def write_store(root):
 
 
 def test_an_unknown_network_is_refused_with_those_that_are_known():
-    with pytest.raises(ValueError, match="no network 'ou100'; networks are lensnet, ou66, ou200, lensnet-few"):
+    with pytest.raises(ValueError, match="no network 'ou100'; networks are lensnet, ou66, ou200, lensnet-wide"):
         train.run("quick", "ou100")

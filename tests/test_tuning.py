@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 
 from lensdream import tracking, tuning
 from lensdream.config import ConfigError, TrainConfig, load
-from lensdream.dataset.store import SCHEMA_VERSION, sha256_of
+from lensdream.dataset.store import SCHEMA_VERSION
+from lensdream.files import sha256_of
 from lensdream.provenance import Worker
 from lensdream.survey import Band
 from lensdream.train import EpochRecord, FitResult

@@ -266,7 +266,9 @@ def _add_scale(command: argparse.ArgumentParser) -> None:
 
 def _add_network(command: argparse.ArgumentParser) -> None:
     _add_scale(command)
-    command.add_argument("--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-few (default: lensnet)")
+    command.add_argument(
+        "--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-wide (default: lensnet)"
+    )
 
 
 def _add_scale_or_cutouts(command: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ STAGES_WITH_SETTINGS = (
     "train",
     "ou66",
     "ou200",
-    "lensnet-few",
+    "lensnet-wide",
     "compound_head",
     "evaluate",
     "survey",
@@ -231,6 +231,7 @@ class SurveyConfig(NonLensShares):
     prevalence: float = bounded(1e-6, 0.5)
     batch_size: int = bounded(1, 65536)
     elliptical: float = bounded(0.0, 1.0)
+    beside_caustic: float = bounded(0.0, 1.0)
     spiral: float = bounded(0.0, 1.0)
     ring: float = bounded(0.0, 1.0)
     merger: float = bounded(0.0, 1.0)
@@ -304,10 +305,8 @@ class TuneConfig:
     seed: int = bounded(0, 2**31 - 1)
 
 
-def load(
-    stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml"), *, shared: str | None = None
-) -> Config:
-    """Settings of a stage at a scale, out of `params.yaml`; with `shared`, its shared part is that of another stage.
+def load(stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml")) -> Config:
+    """Settings of a stage at a scale, out of `params.yaml`.
 
     Raises `ConfigError` that lists every problem found: unknown and missing keys, wrong types, values out of bounds.
     """
@@ -325,12 +324,10 @@ def load(
     if scale not in scales:
         raise ConfigError(f"scale {scale!r} is not in {params}; scales are {', '.join(scales)}")
     values: dict[str, Any] = {}
-    for block, part in ((shared or stage, "shared"), (stage, scale)):
-        for key, value in ((document.get(block) or {}).get(part) or {}).items():
+    for part in ("shared", scale):
+        for key, value in ((document.get(stage) or {}).get(part) or {}).items():
             if key in values:
-                problems.append(
-                    f"{block}.{part}.{key}: already set under {shared or stage}.shared; keep one of the two"
-                )
+                problems.append(f"{stage}.{part}.{key}: already set under {stage}.shared; keep one of the two")
             values[key] = value
     problems += _problems(stage, config, values)
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lensdream.networks.model_file import SECOND
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -50,6 +52,11 @@ class Paths:
     def model(self) -> Path:
         """Folder of the best epoch's weights, its settings and its operating points."""
         return self.root / "models" / self.scale
+
+    @property
+    def second(self) -> Path:
+        """Folder of the network that joins in the second looks; without a model at most scales."""
+        return self.model / SECOND
 
     @property
     def peers(self) -> Path:

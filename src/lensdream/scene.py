@@ -26,6 +26,7 @@ but the noise, and that comes from the scene's own seed. So image k alone equals
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -44,6 +45,10 @@ class Role(IntEnum):
     SOURCE_1 = 2
     SOURCE_2 = 3
     NEIGHBOUR = 4
+
+
+SOURCES = frozenset((Role.SOURCE_1, Role.SOURCE_2))
+"""what arcs are the light of"""
 
 
 class Shape(NamedTuple):
@@ -122,7 +127,7 @@ class Scenes:
         rows = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)] or [np.empty(0, int)])
         return Scenes(scenes, self.components.iloc[rows.astype(int)])
 
-    def without(self, roles: set[Role]) -> Scenes:
+    def without(self, roles: Set[Role]) -> Scenes:
         """The same scenes, sky and noise with the components of these roles left out."""
         return Scenes(self.scenes, self.components[~self.components["role"].isin([int(role) for role in roles])])
 

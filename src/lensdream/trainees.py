@@ -11,6 +11,7 @@ from torch import nn
 from lensdream import config
 from lensdream.config import RecipeConfig, TrainConfig
 from lensdream.networks import OU66, OU200, LensNet, LensNetConfig, OUConfig
+from lensdream.networks.model_file import SECOND
 from lensdream.paths import Paths
 
 
@@ -25,15 +26,13 @@ class Trainee:
     folder: str
     """of its model, within `models/<scale>`"""
     block: str
-    """in `params.yaml`, with what differs from scale to scale"""
-    recipe: str
-    """block whose shared part holds at every scale"""
+    """of its settings in `params.yaml`"""
     settings: type[RecipeConfig]
     build: Callable[[RecipeConfig], nn.Module]
 
     def read_settings(self, scale: str, params: Path) -> RecipeConfig:
         """Read its settings at a scale."""
-        return config.load(self.block, self.settings, scale, params, shared=self.recipe)
+        return config.load(self.block, self.settings, scale, params)
 
     def model(self, paths: Paths) -> Path:
         """Folder of its model."""
@@ -60,15 +59,15 @@ def ou200(settings: RecipeConfig) -> OU200:
 
 
 TRAINEES = {
-    "lensnet": Trainee("LensNet", "train", "", "train", "train", TrainConfig, lensnet),
-    "ou66": Trainee("OU-66", "train-ou66", "peers/ou66", "ou66", "ou66", RecipeConfig, ou66),
-    "ou200": Trainee("OU-200", "train-ou200", "peers/ou200", "ou200", "ou200", RecipeConfig, ou200),
-    "lensnet-few": Trainee(
-        "LensNet on few images", "train-lensnet-few", "peers/lensnet-few", "lensnet-few", "train", TrainConfig, lensnet
+    "lensnet": Trainee("LensNet", "train", "", "train", TrainConfig, lensnet),
+    "ou66": Trainee("OU-66", "train-ou66", "peers/ou66", "ou66", RecipeConfig, ou66),
+    "ou200": Trainee("OU-200", "train-ou200", "peers/ou200", "ou200", RecipeConfig, ou200),
+    "lensnet-wide": Trainee(
+        "LensNet of twice the width", "train-lensnet-wide", SECOND, "lensnet-wide", TrainConfig, lensnet
     ),
 }
-"""by the name that the command line and the tables use. OU-200 is slow and learns from few images: `lensnet-few` is
-LensNet on the same ones, so that the two can be compared"""
+"""by the name that the command line and the tables use. `lensnet-wide` joins in the second looks where it is trained, for
+which it takes a GPU or a night"""
 
 
 def trainee_of(network: str) -> Trainee:

@@ -27,7 +27,6 @@ def trainee(finder: nn.Module) -> Trainee:
         "train-compound",
         FOLDER,
         "compound_head",
-        "compound_head",
         CompoundHeadConfig,
         lambda settings: started_from(finder, settings),
     )

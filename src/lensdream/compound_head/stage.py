@@ -10,7 +10,7 @@ from lensdream import tracking
 from lensdream.compound_head.images import lesson
 from lensdream.compound_head.network import trainee
 from lensdream.dataset import ImageStore
-from lensdream.dataset.store import sha256_of
+from lensdream.files import sha256_of
 from lensdream.networks import load_model
 from lensdream.networks.model_file import WEIGHTS
 from lensdream.paths import Paths

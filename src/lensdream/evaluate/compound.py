@@ -20,7 +20,7 @@ from lensdream.dataset import ImageStore, contact_sheet
 from lensdream.evaluate import compound_figures, compound_head, figures, operating_points, selection
 from lensdream.evaluate.metrics import Interval, share_with_interval
 from lensdream.files import write_json, write_whole
-from lensdream.networks import Symmetric, load_finder, predict
+from lensdream.networks import SecondLooks, load_finder, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_LENS
 
@@ -37,7 +37,7 @@ def run(scale: str, root: Path = Path()) -> None:
     settings = config.load("compound", CompoundConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     model, store = load_finder(paths.model), ImageStore.open(paths.images)
-    head = Symmetric(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
+    head = SecondLooks(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
     points = operating_points.read(paths.model)
     thresholds = {"0.5": 0.0} | {f"fpr_{rate}": points[f"threshold_fpr_{rate}"] for rate in ("1e-2", "1e-3", "1e-4")}
     with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:

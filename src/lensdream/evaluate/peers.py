@@ -14,11 +14,14 @@ from lensdream.config import EvaluateConfig
 from lensdream.evaluate import metrics
 from lensdream.networks import load_finder, load_model, predict
 from lensdream.networks.model_file import images_trained_on, is_model
+from lensdream.paths import Paths
 
-FEW = "lensnet-few"
-"""our network, trained on as few images as the slowest peer"""
 ONE_LOOK = "one_look"
 """our network without second looks: what they gain and cost"""
+ALONE = "alone"
+"""with second looks, but without the second network: what that gains"""
+WIDE = "lensnet-wide"
+"""the second network, one look"""
 MISSED = "missed_at_fpr_1e-3_ratio"
 COLUMNS = {
     "accuracy": "accuracy",
@@ -64,9 +67,13 @@ class Network:
         return Scored(predict(self.model, images, batch_size).numpy(), parameters, self.images_trained_on)
 
 
-def read_all(folder: Path) -> dict[str, Network]:
-    """Read every trained model in a subfolder of `folder`, by the subfolder's name; there may be none."""
-    return {path.name: Network.read(path) for path in sorted(folder.glob("*")) if is_model(path)}
+def read_all(paths: Paths) -> dict[str, Network]:
+    """Read our network in parts, and every trained peer, by its folder's name; there may be none."""
+    found = {ONE_LOOK: Network.read(paths.model)}
+    if is_model(paths.second):
+        alone = load_finder(paths.model, alone=True)
+        found |= {ALONE: Network(alone, images_trained_on(paths.model)), WIDE: Network.read(paths.second)}
+    return found | {path.name: Network.read(path) for path in sorted(paths.peers.glob("*")) if is_model(path)}
 
 
 def compared(
@@ -74,26 +81,20 @@ def compared(
 ) -> dict[str, dict[str, metrics.Interval]]:
     """How many times the lenses that LensNet misses each peer misses, at a false-positive rate of 1e-3.
 
-    `test` are the rows of the test set in the logits, `labels` theirs (0, 1). A peer trained on as many images as `FEW` is
-    compared with that too.
+    `test` are the rows of the test set in the logits, `labels` theirs (0, 1).
     """
-    found: dict[str, dict[str, metrics.Interval]] = {}
-    for name, peer in peers.items():
-        references = {MISSED: ours}
-        few = peers.get(FEW, peer)
-        if few is not peer and few.images_trained_on == peer.images_trained_on:
-            references[f"{MISSED}_to_{FEW}"] = few
-        found[name] = {
-            key: metrics.bootstrap(
+    return {
+        name: {
+            MISSED: metrics.bootstrap(
                 lambda s, y: metrics.missed_ratio(s, y, 1e-3),
-                np.stack([peer.logits[test], reference.logits[test]], 1).astype(float),
+                np.stack([peer.logits[test], ours.logits[test]], 1).astype(float),
                 labels,
                 settings.bootstrap,
                 np.random.default_rng(settings.seed),
             )
-            for key, reference in references.items()
         }
-    return found
+        for name, peer in peers.items()
+    }
 
 
 def table(result: dict[str, object]) -> pd.DataFrame:

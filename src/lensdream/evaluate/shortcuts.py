@@ -12,10 +12,9 @@ from torch import Tensor
 from lensdream.evaluate import metrics
 from lensdream.evaluate.metrics import Interval
 from lensdream.evaluate.selection import EDGES
-from lensdream.scene import FAMILIES_LENS, Role, Scenes
+from lensdream.scene import FAMILIES_LENS, Scenes
 from lensdream.survey import EUCLID, Band
 
-ARCS = {Role.SOURCE_1, Role.SOURCE_2}
 FEWEST = 10
 """lenses in a bin whose correlation is worth a number"""
 SPEARMAN_VARIANCE = 1.06

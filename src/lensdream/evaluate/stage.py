@@ -13,7 +13,7 @@ from lensdream.config import EvaluateConfig
 from lensdream.dataset import ImageStore
 from lensdream.evaluate import figures, metrics, operating_points, peers, selection
 from lensdream.files import write_json
-from lensdream.networks.symmetric import LOOKS
+from lensdream.networks.second_looks import LOOKS
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
 
@@ -22,12 +22,12 @@ def run(scale: str, root: Path = Path()) -> None:
     """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures.
 
     The networks in `models/<scale>/peers` are measured too, each in a block under its name, and so is ours without second
-    looks.
+    looks, or without its second network.
     """
     settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     network = peers.Network.finder(paths.model)
-    rivals = {peers.ONE_LOOK: peers.Network.read(paths.model)} | peers.read_all(paths.peers)
+    rivals = peers.read_all(paths)
     store = ImageStore.open(paths.images)
     truth = store.truth
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
@@ -44,7 +44,8 @@ def run(scale: str, root: Path = Path()) -> None:
         first = others[peers.ONE_LOOK].logits[is_test]
         ratios = peers.compared(others, ours, is_test, test["label"].to_numpy(), settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
-        result["looks_an_image"] = 1 + (LOOKS - 1) * float((first > network.model.hopeless).mean())
+        result["looked_at_again"] = float((first > network.model.hopeless).mean())
+        result["looks_an_image"] = 1 + (LOOKS - 1) * result["looked_at_again"]
         thresholds = {name: result[f"threshold_fpr_{name}"] for name in operating_points.RATES}
         operating_points.write(paths.model, thresholds, temperature, result[operating_points.GATE]["value"])
         undetectable = table[table["family"] == FAMILY_UNDETECTABLE]["logit"].to_numpy()

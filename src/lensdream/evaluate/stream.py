@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lensdream.config import PopulationConfig, SimulateConfig
+from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.networks import load_finder, predict
 from lensdream.population import stage
 from lensdream.population.galaxies import Pools
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
+from lensdream.scene import SOURCES, Scenes
 from lensdream.simulate.shards import in_chunks, measurements, renderer_of, stored
 
 SPLIT = "test"
@@ -89,16 +90,25 @@ def lot_of(family: str, number: int, n: int) -> Lot:
 
 @contextmanager
 def scoring(
-    population: PopulationConfig, simulate: SimulateConfig, model: Path, batch_size: int, keep: int, workers: int
+    population: PopulationConfig, simulate: SimulateConfig, model: Path, settings: SurveyConfig, workers: int
 ) -> Iterator[Callable[[Iterable[Lot]], Iterator[Scored]]]:
     """A function from lots to the scored scenes of each, in their order, on `workers` processes; 0 for this one.
 
-    `model` is its folder. The logits do not depend on the processes. Of each lot at least those images are kept that may be
-    among the `keep` highest of all.
+    `model` is its folder. Of the early types `settings.beside_caustic` have a source beside the caustic, the others none.
+    The logits do not depend on the processes. Of each lot at least those images are kept that may be among the
+    `settings.atlas` highest of all.
     """
-    arguments = (population, simulate, stage.draw_all_pools(population), model, batch_size, keep)
+    arguments = (population, simulate, stage.draw_all_pools(population), model, settings)
     with worker_map(workers, start_worker, arguments) as ordered:
         yield lambda tasks: ordered(score_lot, tasks)
+
+
+def with_sources(scenes: Scenes, share: float) -> Scenes:
+    """The same scenes, of which only a share, evenly taken, keep the light of their sources."""
+    steps = np.floor(np.arange(len(scenes) + 1) * share + 1e-9)
+    bare = scenes.scenes["index"].to_numpy()[np.diff(steps) == 0]
+    parts = scenes.components
+    return Scenes(scenes.scenes, parts[~(parts["scene"].isin(bare) & parts["role"].isin(SOURCES))])
 
 
 def joined(parts: Iterable[Scored], keep: int) -> Scored:
@@ -115,13 +125,13 @@ def joined(parts: Iterable[Scored], keep: int) -> Scored:
 
 
 def start_worker(
-    population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, batch_size: int, keep: int
+    population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
 ) -> None:
     """Prepare this process for `score_lot`."""
     stage.start_worker(population, pools)
     _worker.update(
-        renderer=renderer_of(simulate), chunk=simulate.chunk, batch_size=batch_size,
-        model=load_finder(model), highest=np.full(keep, -np.inf),
+        renderer=renderer_of(simulate), chunk=simulate.chunk, settings=settings,
+        model=load_finder(model), highest=np.full(settings.atlas, -np.inf),
     )  # fmt: skip
 
 
@@ -130,13 +140,16 @@ def score_lot(lot: Lot) -> Scored:
 
     An image below the `keep` highest logits that this process has seen cannot be among the highest of all: it stays behind.
     """
+    settings: SurveyConfig = _worker["settings"]
     scenes = stage.draw_lot(lot)
+    if lot.family == stage.LENS:  # its controls
+        scenes = with_sources(scenes, settings.beside_caustic)
     rendered = [
         (stored(chunk), measurements(chunk)) for chunk in in_chunks(_worker["renderer"], scenes, _worker["chunk"])
     ]
     images = np.concatenate([part for part, _ in rendered])
     measured = pd.concat([part for _, part in rendered], ignore_index=True)
-    logits = predict(_worker["model"], torch.from_numpy(images), _worker["batch_size"]).numpy()
+    logits = predict(_worker["model"], torch.from_numpy(images), settings.batch_size).numpy()
     rows = pd.concat([scenes.scenes.reset_index(drop=True), measured], axis=1).assign(lot=lot.number, logit=logits)
     seen = _worker["highest"]
     _worker["highest"] = np.sort(np.concatenate([seen, logits]))[-len(seen) :]

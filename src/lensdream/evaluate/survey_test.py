@@ -20,7 +20,7 @@ from lensdream.evaluate.stage import values_of
 from lensdream.files import write_json
 from lensdream.networks import load_finder, predict
 from lensdream.paths import Paths
-from lensdream.scene import FAMILIES_NON_LENS, Scenes
+from lensdream.scene import FAMILIES_NON_LENS, SOURCES, Scenes
 from lensdream.simulate.shards import in_chunks, renderer_of, stored
 
 RATES = {name: operating_points.RATES[name] for name in ("1e-2", "1e-3", "1e-4")}
@@ -80,7 +80,7 @@ def streamed(
     """`settings.n` fresh non-lenses, scored by the model in a folder."""
     tasks = stream.lots(stream.counts(settings.n, settings.non_lens_shares))
     workers = 0 if simulate.workers == 1 else simulate.workers
-    with stream.scoring(population, simulate, model, settings.batch_size, settings.atlas, workers) as score_all:
+    with stream.scoring(population, simulate, model, settings, workers) as score_all:
         parts = tqdm(score_all(tasks), total=len(tasks), desc="lots of non-lenses", leave=False)
         return stream.joined(parts, settings.atlas)
 
@@ -153,7 +153,7 @@ def measured_shortcuts(
         np.concatenate(
             [score(torch.from_numpy(stored(chunk))) for chunk in in_chunks(renderer, some, simulate.chunk)] or [[]]
         )
-        for some in (pairs, pairs.without(shortcuts.ARCS))
+        for some in (pairs, pairs.without(SOURCES))
     ]
     labelled = np.flatnonzero((store.truth["split"] == "test") & (store.truth["label"] >= 0))
     chosen = shortcuts.evenly(labelled, settings.images)

@@ -15,13 +15,13 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from lensdream.scene import Role, Scenes
+from lensdream.scene import SOURCES, Role, Scenes
 from lensdream.simulate.measure import above_sky
 from lensdream.simulate.render import Rendered, Renderer
 from lensdream.survey import Band
 
 ROLES: Mapping[str, frozenset[Role]] = {
-    "arcs": frozenset({Role.SOURCE_1, Role.SOURCE_2}),
+    "arcs": SOURCES,
     "source_1": frozenset({Role.SOURCE_1}),
     "source_2": frozenset({Role.SOURCE_2}),
     "target": frozenset({Role.TARGET}),

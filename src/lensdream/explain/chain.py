@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, fx, nn
 
 from lensdream.explain.score_function import ScoreFn
-from lensdream.explain.view import Cut, whole
-from lensdream.networks.lensnet import Middle
+from lensdream.explain.view import Cut, cut_of, whole
 
 Layer = Callable[[Tensor], Tensor]
 """(B, channel, y, x) -> (B, channel, y, x), in general of another size"""
@@ -50,7 +49,7 @@ def chain_of(network: nn.Module) -> Chain:
     """Part a network into its first submodules, as long as each takes only what the one before it gave, and the rest.
 
     The submodules are the network's own; a network that cannot be traced, or that begins with something else, is a
-    chain without layers. One that begins with a `Middle` looks at that alone.
+    chain without layers. What it cuts out of its images (`cut_of`) is no layer.
     """
     try:
         graph = _Outline().trace(network)
@@ -72,7 +71,8 @@ def chain_of(network: nn.Module) -> Chain:
             copies[other] = rest.node_copy(other, copies.__getitem__)
     modules = tuple(network.get_submodule(layer.target) for layer in layers)
     remaining = fx.GraphModule(network, rest, "Rest")
-    return Chain(modules[1:], remaining, modules[0]) if isinstance(modules[0], Middle) else Chain(modules, remaining)
+    cut = cut_of(network)
+    return Chain(modules[1:], remaining, cut) if modules[0] is cut else Chain(modules, remaining)
 
 
 class _Outline(fx.Tracer):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks.lensnet import LensNet
+from lensdream.networks.lensnet import Middle
 
 Cut = Callable[[Tensor], Tensor]
 """(B, channel, y, x) -> a rectangle of each, the same one"""
@@ -20,8 +20,9 @@ def whole(images: Tensor) -> Tensor:
 
 
 def cut_of(network: nn.Module) -> Cut:
-    """What a network cuts out of its images before it looks at them."""
-    return network.middle if isinstance(network, LensNet) else whole
+    """What a network cuts out of its images before it looks at them: its first submodule, where that is a `Middle`."""
+    first = next(network.children(), None)
+    return first if isinstance(first, Middle) else whole
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OU200, OUConfig
 from lensdream.networks.predict import predict
-from lensdream.networks.symmetric import Symmetric, load_finder
+from lensdream.networks.second_looks import SecondLooks, load_finder
 
 __all__ = [
     "OU66",
@@ -12,7 +12,7 @@ __all__ = [
     "LensNet",
     "LensNetConfig",
     "OUConfig",
-    "Symmetric",
+    "SecondLooks",
     "load_finder",
     "load_model",
     "predict",

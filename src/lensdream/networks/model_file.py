@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import safetensors.torch
 from torch import nn
 
+from lensdream.files import sha256_of
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OU200, OUConfig
 from lensdream.survey import Band
@@ -22,6 +24,8 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "model.json"
+SECOND = "second"
+"""folder, within that of a model, of another one that joins in its second looks; most have none"""
 
 
 def save_model(folder: Path, model: nn.Module, stamp: int, images_trained_on: int | None = None) -> None:
@@ -68,6 +72,12 @@ def load_model(folder: Path) -> nn.Module:
 def is_model(folder: Path) -> bool:
     """Whether a trained network lies in `folder`."""
     return (folder / SETTINGS).is_file() and (folder / WEIGHTS).is_file()
+
+
+def digest_of(folder: Path) -> str:
+    """Hex digest that tells the model in `folder` from others: of its weights, and of those of its second network."""
+    digests = [sha256_of(part / WEIGHTS) for part in (folder, folder / SECOND) if is_model(part)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def images_trained_on(folder: Path) -> int | None:

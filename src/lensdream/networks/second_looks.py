@@ -1,4 +1,4 @@
-"""Second looks: what a network makes of an image in all eight orientations, where the first look was not hopeless."""
+"""Second looks: what networks make of an image in all eight orientations, where the first look was not hopeless."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks.model_file import load_model
+from lensdream.networks.model_file import SECOND, is_model, load_model
 
 HOPELESS = -3.0
 """logit of the first look below which there is no second: a chance of 5 %, where no threshold of a survey lies"""
@@ -15,16 +15,18 @@ HOPELESS = -3.0
 LOOKS = 8
 
 
-class Symmetric(nn.Module):
-    """A network's mean logit over the symmetries of the square.
+class SecondLooks(nn.Module):
+    """The mean logit, over the symmetries of the square, of a network and of a second one where there is one.
 
     A sky has no preferred direction, a trained network has: what it says of the eight orientations scatters, and the mean
-    errs less. Most of what a survey looks at is no lens at first sight and is looked at once, so it costs little there.
+    errs less. So does the mean of two networks. Most of what a survey looks at is no lens at first sight and is looked at
+    once, by the first network alone: a second one may be several times as slow and costs little there.
     """
 
-    def __init__(self, network: nn.Module, hopeless: float = HOPELESS) -> None:
+    def __init__(self, network: nn.Module, second: nn.Module | None = None, hopeless: float = HOPELESS) -> None:
         super().__init__()
         self.network = network
+        self.second = second
         self.hopeless = hopeless
 
     def forward(self, images: Tensor) -> Tensor:
@@ -33,11 +35,11 @@ class Symmetric(nn.Module):
         (again,) = (logits > self.hopeless).nonzero(as_tuple=True)
         if len(again) == 0:
             return logits
-        chosen = images[again]
-        total = logits[again]
-        for turned in orientations(chosen)[1:]:
-            total = total + self.network(turned.contiguous(memory_format=torch.channels_last))
-        return logits.index_copy(0, again, total / LOOKS)
+        turned = [image.contiguous(memory_format=torch.channels_last) for image in orientations(images[again])]
+        said = [logits[again], *map(self.network, turned[1:])]
+        if self.second is not None:
+            said += map(self.second, turned)
+        return logits.index_copy(0, again, torch.stack(said).mean(0))
 
 
 def orientations(images: Tensor) -> list[Tensor]:
@@ -45,6 +47,10 @@ def orientations(images: Tensor) -> list[Tensor]:
     return [torch.rot90(mirrored, quarter, (-2, -1)) for mirrored in (images, images.flip(-1)) for quarter in range(4)]
 
 
-def load_finder(folder: Path) -> Symmetric:
-    """The trained network of a folder as it is used on a survey, with second looks; raises what `load_model` does."""
-    return Symmetric(load_model(folder)).to(memory_format=torch.channels_last).eval()
+def load_finder(folder: Path, *, alone: bool = False) -> SecondLooks:
+    """The trained network of a folder as it is used on a survey, with second looks; raises what `load_model` does.
+
+    alone: without the second network that the folder may have.
+    """
+    second = load_model(folder / SECOND) if is_model(folder / SECOND) and not alone else None
+    return SecondLooks(load_model(folder), second).to(memory_format=torch.channels_last).eval()

@@ -13,10 +13,9 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from lensdream.dataset.store import sha256_of
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
-from lensdream.networks import Symmetric, load_finder
-from lensdream.networks.model_file import WEIGHTS, stamp_of
+from lensdream.networks import SecondLooks, load_finder
+from lensdream.networks.model_file import digest_of, stamp_of
 
 
 class ModelError(ValueError):
@@ -70,14 +69,14 @@ class OperatingPoints:
 class Scorer:
     """A network and what its logits mean."""
 
-    network: Symmetric
+    network: SecondLooks
     """with second looks"""
     stamp: int
     """side of the images it takes [pixel]"""
     points: OperatingPoints
     device: torch.device
     digest: str
-    """sha256 of the weights"""
+    """of the weights"""
 
     @property
     def first_look(self) -> nn.Module:
@@ -91,7 +90,7 @@ class Scorer:
             network, stamp, digest = (
                 load_finder(model_folder),
                 stamp_of(model_folder),
-                sha256_of(model_folder / WEIGHTS),
+                digest_of(model_folder),
             )
         except FileNotFoundError as error:
             raise ModelError(str(error)) from None

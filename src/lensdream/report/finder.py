@@ -17,9 +17,14 @@ from lensdream.report.table import (
     plain,
 )
 
-PEERS = {"one_look": "LensNet, one look", "ou66": "OU-66", "ou200": "OU-200", "lensnet-few": "LensNet on few images"}
-"""networks that may stand beside ours, by their key in `evaluate.json`: those of Wilde et al. 2022, and ours on as few images
-as the slower of them"""
+PEERS = {
+    "one_look": "LensNet, one look",
+    "alone": "LensNet without its second network",
+    "lensnet-wide": "second network, one look",
+    "ou66": "OU-66",
+    "ou200": "OU-200",
+}
+"""networks that may stand beside ours, by their key in `evaluate.json`: ours in parts, and those of Wilde et al. 2022"""
 
 MISSED = "missed_at_fpr_1e-3_ratio"
 OTHER_IMAGES = "measured on other images"

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from lensdream.dataset.store import sha256_of
-from lensdream.networks.model_file import WEIGHTS
+from lensdream.files import sha256_of
+from lensdream.networks.model_file import WEIGHTS, digest_of
 from lensdream.paths import Paths
 from lensdream.provenance import dvc_environment, git_state, lock_digest
 from lensdream.tracking.store import (
@@ -59,7 +59,7 @@ def register(scale: str, *, root: Path = Path(), promote: bool) -> RegisteredVer
     """
     folder = Paths(scale, root).model
     model_files(folder)
-    digest = sha256_of(folder / WEIGHTS)
+    digest = digest_of(folder)
     store = open_store(root)
     with lock_of(root):
         version = _version_of(store, digest)
@@ -90,7 +90,7 @@ def _new_version(store: Store, folder: Path, scale: str, root: Path, digest: str
         "dvc_lock_md5": lock_digest(root) or "none",
         **{name.lower(): value for name, value in dvc_environment().items()},
     }
-    run_id = _training_run(store, digest)
+    run_id = _training_run(store, sha256_of(folder / WEIGHTS))
     if not client.search_registered_models(f"name = '{MODEL}'"):
         client.create_registered_model(MODEL, description="Finds strong lenses: images (n, 4, y, x) to lens logits")
     model_id = log_model(store, folder, f"{MODEL}-{scale}", "registered", run_id, tags)

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
-from lensdream.networks.model_file import SETTINGS, WEIGHTS
+from lensdream.networks.model_file import SECOND, SETTINGS, WEIGHTS
 from lensdream.provenance import repository_root
 from lensdream.survey import N_BANDS
 
@@ -143,14 +143,15 @@ def search_runs(store: Store, *conditions: str, **tags: str) -> Iterator[Run]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """Weights, settings and, where they were measured, operating points of the model in `folder`.
+    """Weights, settings and, where there are some, operating points and second network of the model in `folder`.
 
     Raises `FileNotFoundError` without weights or settings.
     """
     missing = [name for name in (WEIGHTS, SETTINGS) if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(f"no {' and no '.join(missing)} in {folder}: run the train stage first")
-    return [folder / name for name in (WEIGHTS, SETTINGS, OPERATING_POINTS) if (folder / name).is_file()]
+    second = [Path(SECOND, name) for name in (WEIGHTS, SETTINGS)]
+    return [folder / name for name in (WEIGHTS, SETTINGS, OPERATING_POINTS, *second) if (folder / name).is_file()]
 
 
 def log_model(store: Store, folder: Path, name: str, kind: str, run_id: str | None, tags: Mapping[str, str]) -> str:
@@ -168,9 +169,10 @@ def log_model(store: Store, folder: Path, name: str, kind: str, run_id: str | No
             # MLflow asks for an example of the input, which would be larger than the model.
             warnings.simplefilter("ignore")
             source = Path(scratch, MODEL_FOLDER.name)
-            source.mkdir()
             for file in files:
-                shutil.copyfile(file, source / file.name)
+                target = source / file.relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
             package = Path(scratch, "model")
             mlflow.pyfunc.save_model(
                 str(package),
