@@ -171,6 +171,14 @@ def test_damaged_models_are_usage_errors(model, files, tmp_path, capsys):
         score_files(files, tmp_path / "gone")
 
 
+def test_thresholds_of_a_survey_come_before_those_of_the_test_mix(model, files):
+    before = OperatingPoints.load(model)
+    (model / "survey_points.json").write_text('{"threshold_fpr_1e-3": -99.0}')
+    points = OperatingPoints.load(model)
+    assert points == OperatingPoints({**before.thresholds, "fpr_1e-3": -99.0}, before.temperature)
+    assert score_files(files, model)["above_fpr_1e-3"].all()
+
+
 def test_without_operating_points(model, files, tmp_path, capsys):
     (model / "operating_points.json").unlink()
     with pytest.warns(UserWarning, match="run the evaluate stage"):

@@ -335,6 +335,8 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     found = json.loads(paths.metrics("survey-test").read_text())
     assert (found["n"], found["n_lens"], found["shortcuts"]["arcs_removed"]["n"]) == (100, 20, 5)
     assert {name: row["n"] for name, row in found["families"].items()} == stream.counts(100, SURVEY.non_lens_shares)
+    points = json.loads((paths.model / "survey_points.json").read_text())
+    assert points == {"threshold_fpr_1e-2": found["threshold_fpr_1e-2"]["value"]}  # of a hundred, no other can be told
     assert sum(found["atlas"].values()) == 100
     assert set(found["shortcuts"]["bands"]) == set(shortcuts.CHANGES)
     scores = pd.read_parquet(paths.survey / "scores.parquet")

@@ -8,6 +8,8 @@ from pathlib import Path
 from lensdream.files import write_json
 
 FILE = "operating_points.json"
+SURVEY_FILE = "survey_points.json"
+"""thresholds in a survey's proportions; what scores real cutouts takes them before those of the test mix"""
 GATE = "tpr_at_fpr_1e-2"
 """completeness that the champion of the registry is chosen by"""
 RATES = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
@@ -15,9 +17,16 @@ RATES = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
 
 def write(folder: Path, thresholds: dict[str, float], temperature: float, gate: float) -> None:
     """Write `threshold_fpr_<rate>` (logits), `temperature` and the gate's metric beside the weights."""
-    values = {f"threshold_fpr_{name}": value for name, value in thresholds.items()}
-    values |= {"temperature": temperature, GATE: gate}
-    write_json(folder / FILE, values)
+    write_json(folder / FILE, _named(thresholds) | {"temperature": temperature, GATE: gate})
+
+
+def write_survey(folder: Path, thresholds: dict[str, float]) -> None:
+    """Write `threshold_fpr_<rate>` (logits) of the rates that a survey's non-lenses could tell."""
+    write_json(folder / SURVEY_FILE, _named(thresholds))
+
+
+def _named(thresholds: dict[str, float]) -> dict[str, float]:
+    return {f"threshold_fpr_{name}": value for name, value in thresholds.items()}
 
 
 def read(folder: Path) -> dict[str, float]:

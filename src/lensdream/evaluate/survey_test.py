@@ -48,6 +48,10 @@ def run(scale: str, root: Path = Path()) -> None:
         seconds = time.perf_counter() - started
         result = {"n": settings.n, "seconds": round(seconds, 1), "images_per_second": round(settings.n / seconds, 1)}
         result |= measure(survey.table, lenses["logit"].to_numpy(float), points, settings)
+        measurable = {
+            name: result[f"threshold_fpr_{name}"]["value"] for name, rate in RATES.items() if rate * settings.n >= 1
+        }
+        operating_points.write_survey(paths.model, measurable)
         result["atlas"] = survey.highest.rows["family"].value_counts().to_dict()
         threshold = result["threshold_fpr_1e-3"]["value"]
         result["shortcuts"] = measured_shortcuts(score, scenes, store, lenses, simulate, settings, threshold)

@@ -1,4 +1,4 @@
-"""A trained network ready to score images, with the thresholds that the evaluate stage measured."""
+"""A trained network ready to score images, with the thresholds that were measured."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
+from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
 from lensdream.networks import SecondLooks, load_finder
 from lensdream.networks.model_file import digest_of, stamp_of
 
@@ -33,20 +34,27 @@ class OperatingPoints:
 
     @classmethod
     def load(cls, model_folder: Path) -> OperatingPoints:
-        """Read `operating_points.json`; without the file none are known and the temperature is 1.
+        """Read `operating_points.json`, and `survey_points.json` whose thresholds come before its.
 
-        Raises `ModelError` for a file that does not hold numbers or has a temperature that is not positive.
+        Without these files none are known and the temperature is 1. Raises `ModelError` for a file that does not hold
+        numbers or has a temperature that is not positive.
         """
-        path = model_folder / OPERATING_POINTS
-        if not path.is_file():
-            return cls()
-        try:
-            values = {name: float(value) for name, value in json.loads(path.read_text()).items()}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"{path} must hold names and numbers ({error}): run the evaluate stage again") from None
+        values: dict[str, float] = {}
+        for path in (model_folder / OPERATING_POINTS, model_folder / SURVEY_POINTS):
+            if not path.is_file():
+                continue
+            try:
+                values |= {name: float(value) for name, value in json.loads(path.read_text()).items()}
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ModelError(
+                    f"{path} must hold names and numbers ({error}): run the evaluate stage again"
+                ) from None
         temperature = values.get("temperature", 1.0)
         if not (math.isfinite(temperature) and temperature > 0):
-            raise ModelError(f"{path}: temperature is {temperature}, it must be positive: run the evaluate stage again")
+            raise ModelError(
+                f"{model_folder / OPERATING_POINTS}: temperature is {temperature}, it must be positive: run the evaluate "
+                "stage again"
+            )
         prefix = "threshold_"
         thresholds = {
             name.removeprefix(prefix): value

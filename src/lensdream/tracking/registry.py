@@ -15,6 +15,7 @@ from lensdream.provenance import dvc_environment, git_state, lock_digest
 from lensdream.tracking.store import (
     MODEL_FOLDER,
     OPERATING_POINTS,
+    SURVEY_POINTS,
     Store,
     database_of,
     lock_of,
@@ -66,9 +67,10 @@ def register(scale: str, *, root: Path = Path(), promote: bool) -> RegisteredVer
         created = version is None
         if version is None:
             version = _new_version(store, folder, scale, root, digest)
-        elif (folder / OPERATING_POINTS).is_file():
+        else:
             model_id = store.client.get_model_version(MODEL, version).source.removeprefix("models:/")
-            store.client.log_model_artifact(model_id, str(folder / OPERATING_POINTS), MODEL_FOLDER.as_posix())
+            for points in filter(Path.is_file, (folder / OPERATING_POINTS, folder / SURVEY_POINTS)):
+                store.client.log_model_artifact(model_id, str(points), MODEL_FOLDER.as_posix())
         _point(store, version, scale, promote=promote and "DVC_EXP_NAME" not in dvc_environment())
     entry = store.client.get_model_version(MODEL, version)
     return RegisteredVersion(int(version), digest, created, tuple(sorted(entry.aliases)), entry.run_id or None)

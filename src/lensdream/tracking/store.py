@@ -18,6 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
+from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
 from lensdream.networks.model_file import SECOND, SETTINGS, WEIGHTS
 from lensdream.provenance import repository_root
 from lensdream.survey import N_BANDS
@@ -151,7 +152,8 @@ def model_files(folder: Path) -> list[Path]:
     if missing:
         raise FileNotFoundError(f"no {' and no '.join(missing)} in {folder}: run the train stage first")
     second = [Path(SECOND, name) for name in (WEIGHTS, SETTINGS)]
-    return [folder / name for name in (WEIGHTS, SETTINGS, OPERATING_POINTS, *second) if (folder / name).is_file()]
+    names = (WEIGHTS, SETTINGS, OPERATING_POINTS, SURVEY_POINTS, *second)
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def log_model(store: Store, folder: Path, name: str, kind: str, run_id: str | None, tags: Mapping[str, str]) -> str:
