@@ -275,7 +275,10 @@ def test_the_repository_s_own_settings_can_be_written(tmp_path):
     tuning.write_settings(params, {name: before["train"]["shared"][name] for name in tuning.SPACE})
     assert yaml.safe_load(params.read_text()) == before
     tuning.write_settings(params, {"dropout": 0.123})
-    assert load("train", TrainConfig, "quick", params).dropout == 0.123
+    for block in ("train", "lensnet-wide"):  # which has the recipe of the other
+        assert load(block, TrainConfig, "quick", params).dropout == 0.123
+    after = yaml.safe_load(params.read_text())
+    assert {name for name in before if after[name] != before[name]} == {"train", "lensnet-wide"}
 
 
 def test_the_importance_of_a_setting_that_alone_matters_is_nearly_one():

@@ -12,7 +12,7 @@ from lensdream.config import ConfigError
 
 
 def write_settings(params: Path, settings: Mapping[str, float]) -> None:
-    """Replace values under `train.shared` in a `params.yaml`, and nothing else: comments and their columns stay.
+    """Replace values under `train.shared` in a `params.yaml`, in their lines alone: comments and their columns stay.
 
     Raises `ConfigError` for a setting that is not there.
     """
@@ -26,9 +26,10 @@ def write_settings(params: Path, settings: Mapping[str, float]) -> None:
         old, mark, comment = rest.rstrip("\n").partition("#")
         new = f" {_yaml(value)}"
         lines[at] = f"{key}:{new.ljust(len(old) - 1) + ' ' if mark else new}{mark}{comment}\n"
-    expected = yaml.safe_load(text)
-    expected["train"]["shared"] |= settings
-    if yaml.safe_load("".join(lines)) != expected:
+    expected = yaml.safe_load(text)["train"]
+    expected["shared"] |= settings
+    # of the other blocks, those that take their settings over from this one change with it
+    if yaml.safe_load("".join(lines))["train"] != expected:
         raise ConfigError(f"{params} is laid out in a way that cannot be edited by line: set {dict(settings)} by hand")
     part = params.with_name(f"{params.name}.part")
     part.write_text("".join(lines))
