@@ -2,7 +2,8 @@
 
 Every design sees what LensNet sees, through its input transform, with its recipe (`train` in params.yaml), and as many
 images as its speed allows in the same minutes of each thread, each of them as often: a slow network sees fewer. Each is
-measured on the store's test split. Training is `lensdream.train.fit`, so the table says what `lensdream train` would give.
+measured on the store's test split. Speeds are by the processor's time. Training is `lensdream.train.fit`, so the table says
+what `lensdream train` would give.
 """
 
 from __future__ import annotations
@@ -216,9 +217,9 @@ def measure(
     result = fit(build, recipe, train, validation)
     spent = time.process_time() - started
     model = result.model.to(memory_format=torch.channels_last)
-    began = time.perf_counter()
+    began = time.process_time()
     logits = predict(model, test.images).numpy()
-    scoring = len(test) / (time.perf_counter() - began)
+    scoring = len(test) * settings.threads / (time.process_time() - began)
     labels = test.labels.numpy()
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
