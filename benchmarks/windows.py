@@ -6,7 +6,6 @@ The scenes with arcs that the explain stage of a scale explains (or fewer of eac
 from __future__ import annotations
 
 import argparse
-import dataclasses
 
 import pandas as pd
 import torch
@@ -43,8 +42,8 @@ def main() -> None:
     arcs, family = (store.masks(chosen) & ARCS) > 0, store.truth["family"].to_numpy()[chosen].astype(str)
     rows = []
     for window, stride in SQUARES:
-        square = dataclasses.replace(settings, window=window, stride=stride)
-        found = occlude(chain, images, window=window, stride=stride, fill=sky_of(images, square), chunk=settings.chunk)
+        fill = sky_of(images, settings)
+        found = occlude(chain, images, window=window, stride=stride, fill=fill, chunk=settings.chunk)
         maps = {"occlusion": array(found.to_pixels(found.logit_change))}
         scored = score_maps(maps, array(images), arcs, family, settings.seed)["occlusion"]
         columns = ("relevance_mass", "times_chance", "times_brightness", "pointing")

@@ -27,7 +27,8 @@ RENDERING = {
 }  # fmt: skip
 METHODS = ("occlusion_zero", "occlusion_sky", "guided_grad_cam", "integrated_gradients")
 SETTINGS = {
-    "seed": 4, "window": 4, "stride": 4, "chunk": 32, "dream_steps": 2, "dream_octaves": 2, "dream_octave_scale": 1.4,
+    "seed": 4, "window": 4, "stride": 4, "sky_window": 8, "sky_stride": 4, "chunk": 32, "dream_steps": 2,
+    "dream_octaves": 2, "dream_octave_scale": 1.4,
     "dream_jitter": 2, "dream_step_size": 0.25, "figures_per_family": 1, "scenes_per_family": 2, "sanity_scenes": 2,
     "removal_steps": 3, "dream_scenes": 6, "channel_scenes": 12,
 }  # fmt: skip
@@ -129,6 +130,8 @@ def test_stage_writes_metrics_maps_and_figures(root):
     with np.load(root / "artifacts" / "tiny" / "explain" / "maps.npz") as maps:
         assert maps["occlusion_zero"].shape == (30, 8, 8)
         assert maps["occlusion_sky"].dtype == np.float32
+        assert maps["occlusion_sky"].shape == (30, 7, 7)
+        assert maps["corner_y_sky"].tolist() == list(range(0, 25, 4))
         assert maps["guided_grad_cam"].shape == (30, STAMP, STAMP)
         assert json.loads(str(maps["about"]))["settings"]["window"] == 4
         truth = pd.read_parquet(paths.images / "truth.parquet")

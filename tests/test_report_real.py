@@ -23,7 +23,8 @@ RENDERING = {
     "renderer": "lensdream",
 }  # fmt: skip
 SETTINGS = {
-    "seed": 4, "window": 4, "stride": 4, "chunk": 32, "dream_scenes": 0, "dream_steps": 2, "dream_octaves": 2,
+    "seed": 4, "window": 4, "stride": 4, "sky_window": 4, "sky_stride": 4, "chunk": 32, "dream_scenes": 0,
+    "dream_steps": 2, "dream_octaves": 2,
     "dream_octave_scale": 1.4, "dream_jitter": 2, "dream_step_size": 0.25, "figures_per_family": 1,
     "scenes_per_family": 2, "sanity_scenes": 0, "removal_steps": 3, "channel_scenes": 0,
 }  # fmt: skip

@@ -266,6 +266,8 @@ class ExplainConfig:
     seed: int = bounded(0, 2**31 - 1)
     window: int = bounded(1, 256)
     stride: int = bounded(1, 256)
+    sky_window: int = bounded(1, 256)
+    sky_stride: int = bounded(1, 256)
     chunk: int = bounded(1, 4096)
     dream_scenes: int = bounded(0, 10**6)
     dream_steps: int = bounded(1, 10**4)

@@ -108,7 +108,8 @@ def all_maps(
     model: networks.LensNet, images: Tensor, settings: config.ExplainConfig
 ) -> tuple[Occlusion, Occlusion, dict[str, np.ndarray]]:
     """Occlusion of images (n, band, y, x) with black and with sky, and every method's maps (n, y, x) float32."""
-    zero, sky = (_occluded(model, images, settings, fill) for fill in (0.0, sky_of(images, settings)))
+    zero = _occluded(model, images, settings, (settings.window, settings.stride), 0.0)
+    sky = _occluded(model, images, settings, (settings.sky_window, settings.sky_stride), sky_of(images, settings))
     maps = {
         "occlusion_zero": zero.to_pixels(zero.logit_change),
         "occlusion_sky": sky.to_pixels(sky.logit_change),
@@ -128,12 +129,16 @@ def by_gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
 def occluded_by_sky(model: nn.Module, images: Tensor, settings: config.ExplainConfig) -> Tensor:
     """Change of the logit with a square of sky over each place, (B, n_y, n_x)."""
-    return _occluded(model, images, settings, sky_of(images, settings)).logit_change
+    square = settings.sky_window, settings.sky_stride
+    return _occluded(model, images, settings, square, sky_of(images, settings)).logit_change
 
 
-def _occluded(model: nn.Module, images: Tensor, settings: config.ExplainConfig, fill: Tensor | float) -> Occlusion:
+def _occluded(
+    model: nn.Module, images: Tensor, settings: config.ExplainConfig, square: tuple[int, int], fill: Tensor | float
+) -> Occlusion:
+    window, stride = square
     chunk = settings.chunk if images.device.type == "cpu" else max(settings.chunk, GPU_CHUNK)
-    return occlude(chain_of(model), images, window=settings.window, stride=settings.stride, fill=fill, chunk=chunk)
+    return occlude(chain_of(model), images, window=window, stride=stride, fill=fill, chunk=chunk)
 
 
 def sky_of(images: Tensor, settings: config.ExplainConfig) -> Tensor:
@@ -146,7 +151,7 @@ def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:
     """All maps as float32, with what a reader needs to use them."""
     about = {
         "sign": "positive supports 'lens': logit (or probability) of the image minus that of the covered image",
-        "occlusion_*": "(scene, y, x) on the grid corner_y, corner_x: first row and column of each square [pixel]",
+        "occlusion_*": "(scene, y, x) on the grid corner_y_*, corner_x_*: first row and column of each square [pixel]",
         "fill": {"occlusion_zero": "0 in all bands", "occlusion_sky": "correlated sky noise by the settings' seed"},
         "guided_grad_cam, integrated_gradients": "(scene, y, x) per pixel: sum over bands of the positive parts",
         "position": "row of the image store's truth table",
@@ -162,8 +167,10 @@ def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:
         scene=explained.truth["index"].to_numpy(),
         family=explained.family,
         logit=array(explained.zero.original),
-        corner_y=array(explained.zero.corners_y),
-        corner_x=array(explained.zero.corners_x),
+        corner_y_zero=array(explained.zero.corners_y),
+        corner_x_zero=array(explained.zero.corners_x),
+        corner_y_sky=array(explained.sky.corners_y),
+        corner_x_sky=array(explained.sky.corners_x),
         occlusion_zero=array(explained.zero.logit_change),
         occlusion_zero_probability=array(explained.zero.probability_change),
         occlusion_sky=array(explained.sky.logit_change),

@@ -69,10 +69,10 @@ class AblationRow:
     """component -> image without it, and its logit"""
 
 
-def maps_page(title: str, rows: Sequence[MapsRow], window: int, note: str = "") -> Figure:
+def maps_page(title: str, rows: Sequence[MapsRow], windows: tuple[int, int], note: str = "") -> Figure:
     """One family's scenes, a row each: colours, VIS, true arcs, occlusion with black and with sky, Guided Grad-CAM.
 
-    window: side of the occluding square [pixel]. note: printed below. Raises `ValueError` without rows.
+    windows: sides of the black square and of that of sky [pixel]. note: printed below. Raises `ValueError` without rows.
     """
     if not rows:
         raise ValueError(f"no scene to draw on the page '{title}'")
@@ -80,8 +80,7 @@ def maps_page(title: str, rows: Sequence[MapsRow], window: int, note: str = "") 
         "VIS, Y J, H",
         "VIS",
         "VIS less its blur, true arcs",
-        f"{window}x{window} occlusion, black",
-        f"{window}x{window} occlusion, sky",
+        *(f"{window}x{window} occlusion, {fill}" for window, fill in zip(windows, ("black", "sky"), strict=True)),
         "Guided Grad-CAM",
     )
     figure, axes = grid(title, len(rows), headings, BELOW + NOTE if note else BELOW)

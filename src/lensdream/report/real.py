@@ -55,7 +55,10 @@ def write(paths: Paths) -> None:
     ]
     credit = credit_of(cutout.origin for cutout in cutouts)
     note = f"Pixels: {credit}" if credit else ""
-    write_whole(picture, png(maps_page("Real cutouts beside simulated lenses", rows, settings.window, note)))
+    write_whole(
+        picture,
+        png(maps_page("Real cutouts beside simulated lenses", rows, (settings.window, settings.sky_window), note)),
+    )
 
 
 def _best(paths: Paths) -> list[Cutout]:

@@ -15,7 +15,7 @@ def pages(explained: Explained, settings: config.ExplainConfig, note: str) -> di
     for name in dict.fromkeys(explained.family):
         rows = [_maps_row(explained, place) for place in explained.places(name)[: settings.figures_per_family]]
         drawn[f"occlusion-{name}"] = figures.maps_page(
-            f"What supports the decision: {name}", rows, settings.window, note
+            f"What supports the decision: {name}", rows, (settings.window, settings.sky_window), note
         )
     return drawn
 
