@@ -95,7 +95,7 @@ def _new_version(store: Store, folder: Path, scale: str, root: Path, digest: str
     run_id = _training_run(store, sha256_of(folder / WEIGHTS))
     if not client.search_registered_models(f"name = '{MODEL}'"):
         client.create_registered_model(MODEL, description="Finds strong lenses: images (n, 4, y, x) to lens logits")
-    model_id = log_model(store, folder, f"{MODEL}-{scale}", "registered", run_id, tags)
+    model_id = log_model(store, folder, model_files(folder), f"{MODEL}-{scale}", "registered", run_id, tags)
     return str(client.create_model_version(MODEL, f"models:/{model_id}", run_id, tags, model_id=model_id).version)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from lensdream.files import sha256_of
 from lensdream.networks.model_file import WEIGHTS
 from lensdream.provenance import Worker, dataset_identity, dvc_environment, git_state
-from lensdream.tracking.store import Store, lock_of, log_model, open_store, search_runs, tracking_uri
+from lensdream.tracking.store import Store, lock_of, log_model, network_files, open_store, search_runs, tracking_uri
 
 # isort: split
 # After `store`, which quietens MLflow before it is imported.
@@ -65,7 +65,9 @@ class StageRun:
         client = self._store.client
         digest = sha256_of(folder / WEIGHTS)
         tags = {**self._tags, "weights_sha256": digest, "epoch": str(epoch)}
-        model_id = log_model(self._store, folder, f"epoch-{epoch}", "checkpoint", self.run_id, tags)
+        model_id = log_model(
+            self._store, folder, network_files(folder), f"epoch-{epoch}", "checkpoint", self.run_id, tags
+        )
         client.log_outputs(self.run_id, [LoggedModelOutput(model_id, epoch)])
         self._log(metrics, epoch, model_id)
         client.set_tag(self.run_id, "weights_sha256", digest)

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,22 +143,28 @@ def search_runs(store: Store, *conditions: str, **tags: str) -> Iterator[Run]:
             return
 
 
-def model_files(folder: Path) -> list[Path]:
-    """Weights, settings and, where there are some, operating points and second network of the model in `folder`.
-
-    Raises `FileNotFoundError` without weights or settings.
-    """
-    missing = [name for name in (WEIGHTS, SETTINGS) if not (folder / name).is_file()]
+def network_files(folder: Path) -> list[Path]:
+    """Weights and settings of the network in `folder`; raises `FileNotFoundError` without them."""
+    files = [folder / name for name in (WEIGHTS, SETTINGS)]
+    missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise FileNotFoundError(f"no {' and no '.join(missing)} in {folder}: run the train stage first")
-    second = [Path(SECOND, name) for name in (WEIGHTS, SETTINGS)]
-    names = (WEIGHTS, SETTINGS, OPERATING_POINTS, SURVEY_POINTS, *second)
-    return [folder / name for name in names if (folder / name).is_file()]
+    return files
 
 
-def log_model(store: Store, folder: Path, name: str, kind: str, run_id: str | None, tags: Mapping[str, str]) -> str:
+def model_files(folder: Path) -> list[Path]:
+    """Those of the network and, where there are some, operating points and second network of the model in `folder`.
+
+    Raises what `network_files` does.
+    """
+    names = (OPERATING_POINTS, SURVEY_POINTS, Path(SECOND, WEIGHTS), Path(SECOND, SETTINGS))
+    return network_files(folder) + [folder / name for name in names if (folder / name).is_file()]
+
+
+def log_model(
+    store: Store, folder: Path, files: Sequence[Path], name: str, kind: str, run_id: str | None, tags: Mapping[str, str]
+) -> str:
     """Store the model in `folder` in the generic format that MLflow loads by `lensdream.serving`; returns its id."""
-    files = model_files(folder)
     requirements = [
         f"{package}=={importlib.metadata.version(package)}" for package in ("torch", "safetensors", "pandas")
     ]
