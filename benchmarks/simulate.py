@@ -46,7 +46,7 @@ from lensdream.survey import DITHERS, EUCLID, Band, microjansky
 
 TIMED, PEER_TIMED, AGREED, ACCURATE = 16, 6, 2, 40
 """scenes timed of a family, of them drawn by lenstronomy, scenes compared with it, lenses whose error is measured"""
-PARTS = ("throughput", "speed", "agreement", "accuracy", "gpu")
+PARTS = ("throughput", "speed", "agreement", "accuracy")
 REPEATS = 5
 DEFLECTOR_MAGNITUDE = 19.5
 FEW, POSTER = 1_000, 80_000
@@ -91,7 +91,6 @@ def main() -> None:
         "speed": lambda: _speed(scenes, frame, settings.chunk),
         "agreement": lambda: _agreement(scenes, frame),
         "accuracy": lambda: _accuracy(natural, frame, settings.chunk) | _rare_accuracy(scenes, frame),
-        "gpu": lambda: _on_a_gpu(scenes, frame),
     }
     for part in PARTS:
         if part not in arguments.parts:
@@ -412,22 +411,6 @@ def _caustics_images(scene: Scenes, frame: Frame, quadrature: int | None = None)
     draw_all = peer.prepared(scene, frame, peer.point_spreads(scene, frame, CHECKED), CHECKED, quadrature=quadrature)
     images = draw_all().double().numpy()
     return {band: _exposed(image, scene, frame, band) for band, image in zip(CHECKED, images, strict=True)}
-
-
-def _on_a_gpu(scenes: Scenes, frame: Frame, batch: int = 256) -> Figures:
-    """Images a second on a GPU, where torch sees one."""
-    if not torch.cuda.is_available():
-        return {"gpu": "none"}
-    renderer = Renderer(frame, device="cuda")
-    some = scenes.take(slice(0, batch))
-    for _ in range(2):  # the first warms up
-        started = time.perf_counter()
-        renderer.render(some)
-        torch.cuda.synchronize()
-    return {
-        "gpu": torch.cuda.get_device_name(),
-        "gpu_images_per_second": len(some) / (time.perf_counter() - started),
-    }
 
 
 def _throughput(population: PopulationConfig, settings: SimulateConfig, n: int) -> Figures:
