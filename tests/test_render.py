@@ -219,6 +219,12 @@ def test_an_image_depends_on_its_own_scene_alone():
     assert torch.allclose(reverse.flip(0), together, rtol=1e-4, atol=1e-6)
 
 
+def test_components_that_all_lie_off_the_stamp_leave_it_dark():
+    scene = random_scene(np.random.default_rng(2), 0)
+    scene.components.loc[:, ["x", "r_e", "sersic_index"]] = 30.0, 0.1, 1.0
+    assert not Renderer(USUAL).light(scene)[0].any()
+
+
 def test_compact_components_are_left_out_only_where_they_are_dark(monkeypatch):
     scenes = join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(6)])
     scenes.components.loc[scenes.components["role"] == Role.NEIGHBOUR, ["r_e", "sersic_index"]] = 0.1, 1.0

@@ -279,6 +279,8 @@ class Renderer:
                 inside[start:stop] = near((x[k], y[k]), some["x"][start:stop], some["y"][start:stop], bound[start:stop])
                 start = stop
             m, p = inside.nonzero(as_tuple=True)
+            if len(m) == 0:  # all of them lie off the stamp
+                return maps
             own = rows.to(m.device)[m]
             ray = rank.to(m.device)[own]
             maps[own, p] = profile(
