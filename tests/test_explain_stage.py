@@ -15,6 +15,7 @@ from lensdream.dataset import LENS_LIGHT, ImageStore
 from lensdream.explain import stage
 from lensdream.explain.explained import choose_scenes, explain
 from lensdream.explain.steps import dreams
+from lensdream.explain.steps.ablations import covered_at_once
 from lensdream.networks import LensNet, LensNetConfig, load_model, save_model
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, Scenes
@@ -94,7 +95,8 @@ def test_stage_writes_metrics_maps_and_figures(root):
     assert set(ablation["components"]) >= {"lens", "compound_arc", "double_ring", "non_lenses"}
     assert set(ablation["components"]["lens"]) >= {"arcs", "source_1", "target", "neighbours"}
     assert ablation["components"]["double_ring"]["source_2"]["n"] == 2
-    assert set(ablation["rank_correlation"]) == {*METHODS, "brightness", "random", "area"}
+    at_once = {"covered_at_once_zero", "covered_at_once_sky"}
+    assert set(ablation["rank_correlation"]) == {*METHODS, "brightness", "random", "area", *at_once}
     assert set(ablation["source_2_first"]) == {"compound_arc", "double_ring"}
     assert set(result["removal"]) == {"n", *METHODS, "brightness", "random"}
     assert set(result["removal"]["brightness"]) == {"most_first", "least_first", "gap"}
@@ -189,3 +191,21 @@ def test_store_without_test_scenes_is_refused():
     assert not len(nothing)
     with pytest.raises(ValueError, match="simulate some"):
         explain(None, None, nothing, None, None)
+
+
+def test_covered_at_once_hides_the_mask_and_nothing_else():
+    images = torch.rand(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    left, row = np.zeros((8, 8), bool), np.zeros((8, 8), bool)
+    left[:, :3], row[5] = True, True
+
+    def total(images):
+        return images.sum((1, 2, 3))
+
+    found = covered_at_once(
+        total, images, torch.full_like(images, 2.0), [{"target": left}, {"source_1": row, "neighbours": left}]
+    )
+    expected = [{"target": (0, left)}, {"source_1": (1, row), "neighbours": (1, left)}]
+    assert [set(one) for one in found] == [set(one) for one in expected]
+    for one, wanted in zip(found, expected, strict=True):
+        for name, (k, mask) in wanted.items():
+            assert one[name] == pytest.approx(float(images[k][:, ~mask].sum()) + 2.0 * 4 * mask.sum(), rel=1e-5)

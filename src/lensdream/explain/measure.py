@@ -125,7 +125,9 @@ def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
     Returns `components` by group of scenes (families with arcs, all non-lenses, those of them called lenses) and component:
     `logit_change` and, among scenes called lenses, `lost`, the share that without it are not, each with a 95 % interval,
     and `n`; `rank_correlation` of each map's sums with the change over `n` components, of which those without a pixel
-    above the sky are undefined: `n_undefined`, in no correlation; `rank_correlation_by_group`, the same within each group;
+    above the sky are undefined: `n_undefined`, in no correlation; among the maps `covered_at_once_*`, which are none but the
+    logit lost with all of the component's pixels covered, by one who knows them; `rank_correlation_by_group`, the same
+    within each group;
     `rank_correlation_within_scenes`, the mean over scenes of three components or more in which an arc is;
     `source_2_first` of compound lenses, the share where the second source's light carries more of the logit than the first's.
     """

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from lensdream import config, networks
 from lensdream.explain import charts, figures, measure
 from lensdream.explain.ablation import COMPONENTS, ablate, disjoint_masks
-from lensdream.explain.explained import BATCH, FAMILIES_WITH_ARCS, Explained, array
+from lensdream.explain.explained import BATCH, FAMILIES_WITH_ARCS, Explained, array, sky_of
+from lensdream.explain.score_function import ScoreFn
 from lensdream.scene import Scenes
 from lensdream.simulate.render import Renderer
 from lensdream.survey import Band
@@ -30,6 +32,8 @@ class _Scene:
     without: Mapping[str, tuple[np.ndarray | None, float]]
     """component -> image (band, y, x), kept where it will be drawn, and logit"""
     masks: Mapping[str, np.ndarray]
+    covered: Mapping[str, Mapping[str, float]]
+    """fill -> component of `DISJOINT` -> logit with all of its pixels covered at once"""
 
 
 def run(
@@ -44,7 +48,9 @@ def run(
     ablated: dict[int, _Scene] = {}
     for start in range(0, len(positions), BATCH):
         places = np.argsort(positions)[start : start + BATCH]
-        batch = _ablated(model, renderer, scenes.take(positions[places]), explained.images[places], places, drawn)
+        batch = _ablated(
+            model, renderer, scenes.take(positions[places]), explained.images[places], places, drawn, settings
+        )
         ablated |= dict(zip(places.tolist(), batch, strict=True))
     table = _table(ablated, explained, np.random.default_rng([settings.seed, 2]))
     result = measure.measure_ablation(table, settings.seed)
@@ -59,8 +65,9 @@ def run(
 
 @torch.inference_mode()
 def _ablated(
-    model: networks.LensNet, renderer: Renderer, scenes: Scenes, stored: np.ndarray, places: np.ndarray, drawn: set[int]
-) -> list[_Scene]:
+    model: networks.LensNet, renderer: Renderer, scenes: Scenes, stored: np.ndarray, places: np.ndarray, drawn: set[int],
+    settings: config.ExplainConfig,
+) -> list[_Scene]:  # fmt: skip
     whole, parts = ablate(renderer, scenes)
     images = array(whole.images)
     if not np.allclose(stored, images, rtol=LARGEST_DIFFERENCE, atol=LARGEST_DIFFERENCE):
@@ -76,7 +83,29 @@ def _ablated(
         for k, image, logit, mask in zip(part.places, part.without, scored, array(part.mask), strict=True):
             without[k][name] = (array(image) if places[k] in drawn else None, float(logit))
             masks[k][name] = mask
-    return [_Scene(float(logit), *rest) for logit, *rest in zip(logits, without, masks, strict=True)]
+    seen, apart = whole.images.to(device), [dict(disjoint_masks(one)) for one in masks]
+    fills = {"zero": torch.zeros_like(seen), "sky": sky_of(seen, settings)}
+    covered = {name: covered_at_once(model, seen, fill, apart) for name, fill in fills.items()}
+    return [
+        _Scene(float(logit), without[k], masks[k], {name: of[k] for name, of in covered.items()})
+        for k, logit in enumerate(logits)
+    ]
+
+
+def covered_at_once(
+    score: ScoreFn, images: Tensor, fill: Tensor, masks: Sequence[Mapping[str, np.ndarray]]
+) -> list[dict[str, float]]:
+    """Logits of images (B, band, y, x) with all pixels of one mask (y, x) covered at once, by image and mask."""
+    where = [(k, name, torch.from_numpy(mask)) for k, one in enumerate(masks) for name, mask in one.items()]
+    logits: list[dict[str, float]] = [{} for _ in masks]
+    for start in range(0, len(where), BATCH):
+        part = where[start : start + BATCH]
+        rows = [k for k, _, _ in part]
+        hidden = torch.stack([mask for _, _, mask in part]).to(images.device)[:, None]
+        scored = array(score(torch.where(hidden, fill[rows], images[rows])))
+        for (k, name, _), logit in zip(part, scored, strict=True):
+            logits[k][name] = float(logit)
+    return logits
 
 
 def _table(ablated: Mapping[int, _Scene], explained: Explained, random: np.random.Generator) -> pd.DataFrame:
@@ -94,7 +123,11 @@ def _table(ablated: Mapping[int, _Scene], explained: Explained, random: np.rando
             row = about | {"component": name, "change": scene.logit - logit, "pixels": int(scene.masks[name].sum())}
             if name in apart:
                 inside = {f"inside_{method}": float(values[apart[name]].sum()) for method, values in maps.items()}
-                row |= {"pixels": int(apart[name].sum())} | inside | {"inside_area": float(apart[name].sum())}
+                covered = {
+                    f"inside_covered_at_once_{fill}": scene.logit - of[name] for fill, of in scene.covered.items()
+                }
+                area = float(apart[name].sum())
+                row |= {"pixels": int(area)} | inside | {"inside_area": area} | covered
             rows.append(row)
     return pd.DataFrame(rows)
 
