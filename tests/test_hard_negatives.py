@@ -9,18 +9,14 @@ import torch
 
 from conftest import pools  # noqa: F401
 from lensdream.config import ConfigError
-from lensdream.dataset import fresh, hard_negatives, targets
+from lensdream.dataset import hard_negatives
 from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, places, rounds
-from lensdream.evaluate import stream
 from lensdream.population import stage
-from lensdream.scene import SOURCES  # noqa: F401 in the query
 from lensdream.train import fit
 from lensdream.trainees import lensnet
 from test_fresh import POPULATION, SIMULATE
-from test_survey_test import SURVEY
 from test_train import SETTINGS, blobs
 
-draw_targets = targets.draw
 SETTINGS = dataclasses.replace(SETTINGS, hard_negatives=40, hard_rounds=2, epochs=6)
 
 
@@ -149,31 +145,14 @@ def test_what_another_training_kept_is_not_used(tmp_path):
 
 def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(pools, monkeypatch):  # noqa: F811
     monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
-    bare = []
-    monkeypatch.setattr(targets, "draw", lambda lot, share: bare.append((lot, share)) or draw_targets(lot, share))
-    draw = hard_negatives.fresh_non_lenses(POPULATION, dataclasses.replace(SIMULATE, workers=0), SURVEY, 60)
+    draw = hard_negatives.fresh_non_lenses(POPULATION, dataclasses.replace(SIMULATE, workers=0), 60)
     first, second = (np.concatenate(list(draw(number))) for number in (0, 1))
     assert first.shape == (60, 4, SIMULATE.stamp, SIMULATE.stamp)
     assert not (first == second).all((1, 2, 3)).any()
-    assert len({(lot.family, lot.epoch, lot.number) for lot, _ in bare}) == len(bare)
-    assert all(lot.split == "train" and 0 < lot.epoch < stream.EPOCH for lot, _ in bare)
-    scenes = stage.joined(stage.draw_lot(lot) for lot, _ in bare).scenes
+    lots = stage.labelled_lots(dataclasses.replace(POPULATION, lens_fraction=0.0), "train", 60, hard_negatives.EPOCH)
+    scenes = stage.joined(map(stage.draw_lot, lots)).scenes
     assert (scenes["label"] == 0).all()
-    assert len(scenes) == 120
     assert scenes["family"].nunique() > 8
-
-
-def test_two_of_three_are_a_survey_s_and_few_of_its_early_types_have_a_source(pools, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
-    drawn = []
-    monkeypatch.setattr(fresh, "images_of", lambda scenes: drawn.append(scenes) or np.zeros((len(scenes), 4, 8, 8)))
-    survey = dataclasses.replace(SURVEY, beside_caustic=0.25)
-    draw = hard_negatives.fresh_non_lenses(POPULATION, dataclasses.replace(SIMULATE, workers=0), survey, 600)
-    assert sum(map(len, draw(0))) == 600
-    early = [scenes for scenes in drawn if (scenes.scenes["family"] == stage.CONTROL).all()]
-    with_source = [scenes.components.query("role in @SOURCES")["scene"].nunique() for scenes in early]
-    assert [len(scenes) for scenes in early] == [40, 68]  # 0.2 of 200 as trained, 0.17 of 400 in a survey
-    assert with_source == [40, 17]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from lensdream import config
 from lensdream.checkpoint import load as load_checkpoint
 from lensdream.checkpoint import save as save_checkpoint
-from lensdream.config import FitConfig, PopulationConfig, RecipeConfig, SimulateConfig, SurveyConfig
+from lensdream.config import FitConfig, PopulationConfig, RecipeConfig, SimulateConfig
 from lensdream.dataset import ImageStore
 from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
@@ -157,13 +157,12 @@ def training_images(
         with fresh.fresh_scenes(population, simulate, settings.fresh_scenes, settings.epochs) as scenes:
             yield scenes
         return
-    survey = config.load("survey", SurveyConfig, paths.scale, params)
     yield hard_negatives.WithHardNegatives(
         LabelledImages.from_store(store, "train", settings.images or None),
-        hard_negatives.fresh_non_lenses(population, simulate, survey, settings.hard_negatives),
+        hard_negatives.fresh_non_lenses(population, simulate, settings.hard_negatives),
         settings.hard_negatives,
         hard_negatives.rounds(settings, paths.hard_negatives(trainee.stage)),
-        json.dumps([dataclasses.asdict(settings), hard_negatives.drawn_by(population, simulate, survey)]),
+        json.dumps([dataclasses.asdict(settings), fresh.drawn_by(population, simulate)]),
         ranks,
     )
 

@@ -11,8 +11,6 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +19,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lensdream import checkpoint
-from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig, SurveyConfig
-from lensdream.dataset import fresh, targets
+from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
+from lensdream.dataset import fresh
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.networks import predict
 from lensdream.population import stage
-from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
 from lensdream.ranks import ALONE, Ranks
 
@@ -34,8 +31,6 @@ HARD = -1.0
 """logit from which a non-lens is hard: a false alarm, or nearly one"""
 EPOCH = 2**30
 """of the first round's lots: other fresh scenes have other numbers"""
-TARGETS_EPOCH = EPOCH + 2**20
-"""of the first round's lots in a survey's proportions; there are at most 100 rounds"""
 
 Draw = Callable[[int], Iterator[np.ndarray]]
 """(round) -> images (n, band, y, x) float16 of its fresh non-lenses, part by part"""
@@ -141,34 +136,15 @@ def rounds(settings: RecipeConfig, folder: Path) -> list[Round]:
     return [Round(k, round((k + 1) * between), folder / f"round-{k}.pt") for k in range(settings.hard_rounds)]
 
 
-def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, n: int) -> Draw:
-    """`n` fresh non-lenses a round, on `simulate.workers` processes.
-
-    A third are in the shares of the training split, where every early type has a source and none goes without. The others
-    are in a survey's, whose most frequent false alarms are early types without one, and small faint galaxies.
-    """
+def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: int) -> Draw:
+    """`n` fresh non-lenses a round, in the shares of the training split, on `simulate.workers` processes."""
     only = dataclasses.replace(population, lens_fraction=0.0)
-    in_survey = n * 2 // 3
 
     def draw(number: int) -> Iterator[np.ndarray]:
-        trained = stage.labelled_lots(only, fresh.SPLIT, n - in_survey, EPOCH + number)
-        numbers = targets.counts(in_survey, survey.non_lens_shares)
-        targeted = targets.lots(numbers, fresh.SPLIT, TARGETS_EPOCH + number)
+        lots = stage.labelled_lots(only, fresh.SPLIT, n, EPOCH + number)
         pools = stage.draw_all_pools(only)
         with worker_map(simulate.workers, fresh.start_worker, (only, simulate, pools)) as ordered:
-            shares = ((trained, 1.0), (targeted, survey.beside_caustic))
-            drawn = chain.from_iterable(ordered(partial(draw_images, share=share), lots) for lots, share in shares)
-            total = len(trained) + len(targeted)
-            yield from tqdm(drawn, total=total, desc=f"round {number}", leave=False)
+            drawn = ordered(fresh.draw_images, lots)
+            yield from (images for images, _ in tqdm(drawn, total=len(lots), desc=f"round {number}", leave=False))
 
     return draw
-
-
-def draw_images(lot: Lot, share: float) -> np.ndarray:
-    """Images (n, band, y, x) float16 of a lot, of whose early types a share keep their sources."""
-    return fresh.images_of(targets.draw(lot, share))
-
-
-def drawn_by(population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig) -> str:
-    """The settings and the code that determine them."""
-    return json.dumps([fresh.drawn_by(population, simulate), survey.non_lens_shares, survey.beside_caustic])
