@@ -204,12 +204,17 @@ def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
     for folder in (paths.model, paths.model / FOLDER):
         save_model(folder, LensNet(LensNetConfig(4)), 32)
     operating_points.write(paths.model, {"1e-2": -9.0, "1e-3": -8.0, "1e-4": 9.0}, 1.0, 0.5)
+    operating_points.write_survey(paths.model, {"1e-2": -9.0, "1e-3": 99.0})
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     compound.run("tiny", tmp_path)
     measured = json.loads(paths.metrics("compound-test").read_text())
     assert measured["compound_arc"]["n"] == 110
     assert measured["compound_arc"]["completeness_at_fpr_1e-2"]["value"] == 1
+    surveyed = {key for key in measured["double_ring"] if "survey" in key}
+    assert surveyed == {"completeness_at_survey_fpr_1e-2", "completeness_at_survey_fpr_1e-3"}
+    assert measured["double_ring"]["completeness_at_survey_fpr_1e-2"]["value"] == 1
+    assert measured["double_ring"]["completeness_at_survey_fpr_1e-3"]["value"] == 0
     assert sum(row["n"] for row in measured["selection_function"]["theta_E_1"]) == 220
     head = measured["compound_head"]
     assert head["prevalence"] == 0.02
@@ -226,7 +231,9 @@ def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
     table = pd.read_parquet(paths.scores / "compound.parquet")
     assert table["split"].value_counts().to_dict() == {"compound": 660, "test": 110}
     assert table["compound_logit"].notna().all()
-    assert "compound or single, of the lenses that the finder takes at FPR 1e-2: 110" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "survey_fpr_1e-3" in printed
+    assert "compound or single, of the lenses that the finder takes at FPR 1e-2: 110" in printed
 
 
 def test_the_stage_without_a_head_names_the_remedy(tmp_path):
@@ -237,3 +244,8 @@ def test_the_stage_without_a_head_names_the_remedy(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     with pytest.raises(FileNotFoundError, match="run `lensdream train-compound --scale tiny` first"):
         compound.run("tiny", tmp_path)
+
+
+def test_without_a_survey_s_thresholds_the_stage_to_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run the survey-test stage"):
+        operating_points.read_survey(tmp_path)

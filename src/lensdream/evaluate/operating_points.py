@@ -31,7 +31,16 @@ def _named(thresholds: dict[str, float]) -> dict[str, float]:
 
 def read(folder: Path) -> dict[str, float]:
     """What `write` wrote; raises `FileNotFoundError` with the remedy."""
-    path = folder / FILE
+    return _read(folder, FILE, "evaluate")
+
+
+def read_survey(folder: Path) -> dict[str, float]:
+    """What `write_survey` wrote; raises `FileNotFoundError` with the remedy."""
+    return _read(folder, SURVEY_FILE, "survey-test")
+
+
+def _read(folder: Path, name: str, stage: str) -> dict[str, float]:
+    path = folder / name
     if not path.is_file():
-        raise FileNotFoundError(f"no {FILE} in {folder}: run the evaluate stage for this model first")
+        raise FileNotFoundError(f"no {name} in {folder}: run the {stage} stage for this model first")
     return json.loads(path.read_text())

@@ -216,4 +216,5 @@ def compound(result: Mapping) -> Table:
 
 def at_words(key: str) -> str:
     """Name the threshold of a key such as `completeness_at_fpr_1e-3`."""
-    return key.removeprefix("completeness_at_").replace("fpr_", "FPR ")
+    words = key.removeprefix("completeness_at_")
+    return words.replace("survey_fpr_", "a survey's FPR ").replace("fpr_", "FPR ")

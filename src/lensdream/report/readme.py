@@ -12,7 +12,7 @@ from lensdream.report.table import NOTHING, Table, count, decimal, interval
 
 SCALES = ("quick", "poster")
 BEGIN, END = "<!-- numbers, by `lensdream readme` -->", "<!-- end of the numbers -->"
-AT = ("0.5", "fpr_1e-2", "fpr_1e-3")
+AT = ("0.5", "fpr_1e-2", "fpr_1e-3", "survey_fpr_1e-3")
 TOLD = {"completeness": "completeness", "purity": "purity where 1 lens in 100 is compound,"}
 COMPOUND = ("compound_arc", "matched_single_of_compound_arc", "double_ring", "matched_single_of_double_ring")
 
@@ -38,7 +38,7 @@ def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], tra
     def row(name: str, cell: Callable[[str], str]) -> tuple[str, ...]:
         return (name, *(cell(scale) for scale in SCALES))
 
-    def triple(values: Mapping[str, Mapping], keys: tuple[str, ...]) -> str:
+    def numbers(values: Mapping[str, Mapping], keys: tuple[str, ...]) -> str:
         return " / ".join(decimal(values[key]["value"], 3) for key in keys)
 
     rows = [
@@ -47,15 +47,17 @@ def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], tra
             "test images: lenses, non-lenses",
             lambda s: " / ".join(count(evaluate[s][n]) for n in ("n_lens", "n_nonlens")),
         ),
-        row("precision / recall / accuracy at 0.5", lambda s: triple(evaluate[s], ("precision", "recall", "accuracy"))),
+        row(
+            "precision / recall / accuracy at 0.5", lambda s: numbers(evaluate[s], ("precision", "recall", "accuracy"))
+        ),
         *(
             row(SCORES[key], lambda s, key=key: interval(evaluate[s][key], 3))
             for key in ("auroc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "ece")
         ),
         *(
             row(
-                f"{COMPOUND_NAMES[name]} found at 0.5 / FPR 1e-2 / 1e-3",
-                lambda s, name=name: triple(compound[s][name], tuple(f"completeness_at_{at}" for at in AT)),
+                f"{COMPOUND_NAMES[name]} found at 0.5 / FPR 1e-2 / 1e-3 / a survey's 1e-3",
+                lambda s, name=name: numbers(compound[s][name], tuple(f"completeness_at_{at}" for at in AT)),
             )
             for name in COMPOUND
         ),
