@@ -1,0 +1,41 @@
+"""How much each of the finder's two networks should say in the second looks; prints a table by the second one's weight.
+
+From the logits that the evaluate stage stored: weight 0.5 is the finder as it is, 0 LensNet alone, 1 the second network alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from lensdream.evaluate import metrics
+from lensdream.networks.second_looks import HOPELESS
+from lensdream.paths import Paths
+
+WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+RATES = (1e-2, 3e-3, 1e-3)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", default="poster")
+    scores = pd.read_parquet(Paths(parser.parse_args().scale).scores / "test.parquet").query("label >= 0")
+    rows = []
+    for split, part in scores.groupby("split", sort=False):
+        labels, together, alone = (part[name].to_numpy() for name in ("label", "logit", "logit_alone"))
+        again = part["logit_one_look"].to_numpy() > HOPELESS
+        second = np.where(again, 2 * together - alone, together)  # `together` is the mean of both
+        for weight in WEIGHTS:
+            logits = np.where(again, (1 - weight) * alone + weight * second, together)
+            found = {f"tpr_at_{rate:g}": metrics.tpr_at_fpr(logits, labels, rate) for rate in RATES}
+            loss = np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean()
+            accuracy = ((logits > 0) == (labels == 1)).mean()
+            rows.append({"split": split, "weight": weight, "loss": loss, "accuracy": accuracy} | found)
+    print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+
+
+if __name__ == "__main__":
+    main()
