@@ -45,7 +45,8 @@ def run(scale: str, root: Path = Path()) -> None:
         ratios = peers.compared(others, ours, is_test, test["label"].to_numpy(), settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
         result["looked_at_again"] = float((first > network.model.hopeless).mean())
-        result["looks_an_image"] = 1 + (LOOKS - 1) * result["looked_at_again"]
+        more = LOOKS if network.model.second else LOOKS - 1  # alone, its first look is one of the eight
+        result["looks_an_image"] = 1 + more * result["looked_at_again"]
         thresholds = {name: result[f"threshold_fpr_{name}"] for name in operating_points.RATES}
         operating_points.write(paths.model, thresholds, temperature, result[operating_points.GATE]["value"])
         undetectable = table[table["family"] == FAMILY_UNDETECTABLE]["logit"].to_numpy()

@@ -1,4 +1,4 @@
-"""Second looks: what networks make of an image in all eight orientations, where the first look was not hopeless."""
+"""Second looks: what a network makes of an image in all eight orientations, where the first look was not hopeless."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ LOOKS = 8
 
 
 class SecondLooks(nn.Module):
-    """The mean logit, over the symmetries of the square, of a network and of a second one where there is one.
+    """The mean logit of a network over the symmetries of the square; of a second, larger network, where there is one.
 
     A sky has no preferred direction, a trained network has: what it says of the eight orientations scatters, and the mean
-    errs less. So does the mean of two networks. Most of what a survey looks at is no lens at first sight and is looked at
-    once, by the first network alone: a second one may be several times as slow and costs little there.
+    errs less. Most of what a survey looks at is no lens at first sight and is looked at once, by the first network alone: a
+    second one may be several times as slow and costs little there. The mean of both networks is worse than the better of
+    them.
     """
 
     def __init__(self, network: nn.Module, second: nn.Module | None = None, hopeless: float = HOPELESS) -> None:
@@ -36,9 +37,8 @@ class SecondLooks(nn.Module):
         if len(again) == 0:
             return logits
         turned = [image.contiguous(memory_format=torch.channels_last) for image in orientations(images[again])]
-        said = [logits[again], *map(self.network, turned[1:])]
-        if self.second is not None:
-            said += map(self.second, turned)
+        alone = self.second is None
+        said = [logits[again], *map(self.network, turned[1:])] if alone else [self.second(image) for image in turned]
         return logits.index_copy(0, again, torch.stack(said).mean(0))
 
 
