@@ -1,6 +1,6 @@
 """How much each of the finder's two networks should say in the second looks; prints a table by the second one's weight.
 
-From the logits that the evaluate stage stored: weight 0.5 is the finder as it is, 0 LensNet alone, 1 the second network alone.
+From the logits that the evaluate stage stored: weight 0 is LensNet alone, 1 the second network alone, the finder as it is.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ def main() -> None:
     scores = pd.read_parquet(Paths(parser.parse_args().scale).scores / "test.parquet").query("label >= 0")
     rows = []
     for split, part in scores.groupby("split", sort=False):
-        labels, together, alone = (part[name].to_numpy() for name in ("label", "logit", "logit_alone"))
+        labels, finder, alone = (part[name].to_numpy() for name in ("label", "logit", "logit_alone"))
         again = part["logit_one_look"].to_numpy() > HOPELESS
-        second = np.where(again, 2 * together - alone, together)  # `together` is the mean of both
         for weight in WEIGHTS:
-            logits = np.where(again, (1 - weight) * alone + weight * second, together)
+            logits = np.where(again, (1 - weight) * alone + weight * finder, finder)
             found = {f"tpr_at_{rate:g}": metrics.tpr_at_fpr(logits, labels, rate) for rate in RATES}
             loss = np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean()
             accuracy = ((logits > 0) == (labels == 1)).mean()

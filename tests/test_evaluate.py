@@ -159,7 +159,8 @@ def test_missed_lenses_are_compared_at_each_network_s_own_threshold():
 
 
 def scored(strength, images):
-    return peers.Scored(RNG.normal(size=500) + strength * LABELS, 7, images)
+    noise = np.random.default_rng(8).normal(size=500)  # the same for all: only the strength differs
+    return peers.Scored(noise + strength * LABELS, 7, images)
 
 
 def test_every_peer_is_compared_with_ours():
@@ -206,7 +207,7 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     stage.run("tiny", tmp_path)
     joined = json.loads(paths.metrics("evaluate").read_text())
     assert joined["alone"]["auroc"] == alone["auroc"]  # what it was without the second network
-    assert joined["parameters"] == alone["parameters"] + joined["lensnet-wide"]["parameters"]
+    assert joined["parameters"] == alone["parameters"] + joined["second"]["parameters"]
     scores = pd.read_parquet(paths.scores / "test.parquet")
     assert not scores["logit"].equals(scores["logit_alone"])
 

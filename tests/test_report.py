@@ -400,7 +400,7 @@ def test_peers_stand_in_columns_of_their_own():
 def test_networks_stand_side_by_side_with_the_published_ones():
     ratio = {"missed_at_fpr_1e-3_ratio": {"value": 5.0, "low": 4.0, "high": 6.0}}
     peer = evaluated() | {"images_trained_on": 6000, "parameters": 203_192} | ratio
-    table = finder.networks(evaluated() | {"ou66": peer, "lensnet-wide": peer})
+    table = finder.networks(evaluated() | {"ou66": peer, "second": peer})
     names = ["LensNet", "second network, one look", "OU-66", "poster, published", "Wilde et al. 2022, published"]
     assert [row[0] for row in table.rows] == names
     rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}

@@ -14,6 +14,7 @@ from matplotlib.image import imread
 from conftest import join, random_scene
 from lensdream import config
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream.dataset import targets
 from lensdream.dataset.fresh import FreshScenes
 from lensdream.evaluate import atlas, figures, metrics, operating_points, shortcuts, stream, survey_test
 from lensdream.evaluate.stream import Highest
@@ -48,15 +49,15 @@ def model(tmp_path_factory):
 def scored(model, keep, workers=0, wanted=WANTED, beside_caustic=1.0):
     settings = dataclasses.replace(SURVEY, batch_size=8, atlas=keep, beside_caustic=beside_caustic)
     with stream.scoring(POPULATION, SIMULATE, model, settings, workers) as score_all:
-        return stream.joined(score_all(stream.lots(wanted)), keep)
+        return stream.joined(score_all(targets.lots(wanted, stream.SPLIT, stream.EPOCH)), keep)
 
 
 @pytest.mark.parametrize("n", [100, 1999, 2000, 100_000])
 def test_proportions_are_kept_exactly(n):
-    numbers = stream.counts(n, SURVEY.non_lens_shares)
+    numbers = targets.counts(n, SURVEY.non_lens_shares)
     assert sum(numbers.values()) == n
     assert all(abs(numbers[name] - n * share) < 1 for name, share in SURVEY.non_lens_shares.items())
-    tasks = stream.lots(numbers)
+    tasks = targets.lots(numbers, stream.SPLIT, stream.EPOCH)
     assert sum(lot.n + lot.controls for lot in tasks) == n
     assert all(lot.n + lot.controls <= stage.LOT for lot in tasks)
     assert sum(lot.controls for lot in tasks) == numbers["elliptical"]
@@ -65,10 +66,10 @@ def test_proportions_are_kept_exactly(n):
 
 
 def test_round_shares_of_round_numbers_are_exact():
-    assert stream.counts(100_000, SURVEY.non_lens_shares) == {
+    assert targets.counts(100_000, SURVEY.non_lens_shares) == {
         name: round(100_000 * share) for name, share in SURVEY.non_lens_shares.items()
     }
-    assert stream.counts(10, {"a": 0.25, "b": 0.25, "c": 0.5}) == {"a": 3, "b": 2, "c": 5}
+    assert targets.counts(10, {"a": 0.25, "b": 0.25, "c": 0.5}) == {"a": 3, "b": 2, "c": 5}
 
 
 def test_what_was_asked_for_is_scored_and_none_of_it_is_stored(few_pools, model):
@@ -334,7 +335,7 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     survey_test.run("tiny", tmp_path)
     found = json.loads(paths.metrics("survey-test").read_text())
     assert (found["n"], found["n_lens"], found["shortcuts"]["arcs_removed"]["n"]) == (100, 20, 5)
-    assert {name: row["n"] for name, row in found["families"].items()} == stream.counts(100, SURVEY.non_lens_shares)
+    assert {name: row["n"] for name, row in found["families"].items()} == targets.counts(100, SURVEY.non_lens_shares)
     points = json.loads((paths.model / "survey_points.json").read_text())
     assert points == {"threshold_fpr_1e-2": found["threshold_fpr_1e-2"]["value"]}  # of a hundred, no other can be told
     assert sum(found["atlas"].values()) == 100

@@ -294,7 +294,7 @@ def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     train.run("tiny", network, tmp_path)
     name = "" if network == "lensnet" else f"-{network}"
-    folder = tmp_path / "models" / "tiny" / {"lensnet": "", "lensnet-wide": "second"}.get(network, f"peers/{network}")
+    folder = tmp_path / "models" / "tiny" / ("" if network == "lensnet" else f"peers/{network}")
     assert json.loads((folder / "model.json").read_text())["network"] == kind
     assert images_trained_on(folder) == (12 if network == "lensnet-wide" else 40)
     measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())

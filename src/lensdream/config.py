@@ -25,6 +25,7 @@ STAGES_WITH_SETTINGS = (
     "ou66",
     "ou200",
     "lensnet-wide",
+    "second_network",
     "compound_head",
     "evaluate",
     "survey",
@@ -198,6 +199,15 @@ class TrainConfig(RecipeConfig):
 
     width: int = bounded(4, 512)
     middle_pixels: int = bounded(16, 1024)
+
+
+@dataclass(frozen=True)
+class SecondNetworkConfig(FitConfig):
+    """How the network of the second looks learns what the first look lets through."""
+
+    fresh_scenes: int = bounded(0, 10**8)
+    fresh_lens_share: float = bounded(0.0, 1.0)
+    fresh_targets: int = bounded(0, 10**8)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Paths:
 
     @property
     def second(self) -> Path:
-        """Folder of the network that joins in the second looks; without a model at most scales."""
+        """Folder of the network of the second looks; at most scales there is none."""
         return self.model / SECOND
 
     @property

@@ -11,8 +11,9 @@ from torch import nn
 from lensdream import config
 from lensdream.config import RecipeConfig, TrainConfig
 from lensdream.networks import OU66, OU200, LensNet, LensNetConfig, OUConfig
-from lensdream.networks.model_file import SECOND
 from lensdream.paths import Paths
+
+WIDE = "lensnet-wide"
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,10 @@ TRAINEES = {
     "lensnet": Trainee("LensNet", "train", "", "train", TrainConfig, lensnet),
     "ou66": Trainee("OU-66", "train-ou66", "peers/ou66", "ou66", RecipeConfig, ou66),
     "ou200": Trainee("OU-200", "train-ou200", "peers/ou200", "ou200", RecipeConfig, ou200),
-    "lensnet-wide": Trainee(
-        "LensNet of twice the width", "train-lensnet-wide", SECOND, "lensnet-wide", TrainConfig, lensnet
-    ),
+    WIDE: Trainee("LensNet of twice the width", f"train-{WIDE}", f"peers/{WIDE}", WIDE, TrainConfig, lensnet),
 }
-"""by the name that the command line and the tables use. `lensnet-wide` joins in the second looks where it is trained, for
-which it takes a GPU or a night"""
+"""by the name that the command line and the tables use; the second network starts from the wide one, which takes a GPU or a
+night"""
 
 
 def trainee_of(network: str) -> Trainee:

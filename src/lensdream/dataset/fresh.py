@@ -19,6 +19,7 @@ from lensdream.population import stage
 from lensdream.population.galaxies import Pools
 from lensdream.population.stage import Lot
 from lensdream.processes import OrderedMap, worker_map
+from lensdream.scene import Scenes
 from lensdream.simulate.shards import RENDERING, code_digest, in_chunks, renderer_of, stored
 from lensdream.survey import Band
 
@@ -112,5 +113,9 @@ def start_worker(population: PopulationConfig, simulate: SimulateConfig, pools: 
 def draw_images(lot: Lot) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, band, y, x) float16 and labels (n,) float32 of a lot."""
     scenes = stage.draw_lot(lot)
-    images = [stored(rendered) for rendered in in_chunks(_worker["renderer"], scenes, _worker["chunk"])]
-    return np.concatenate(images), scenes.scenes["label"].to_numpy(np.float32)
+    return images_of(scenes), scenes.scenes["label"].to_numpy(np.float32)
+
+
+def images_of(scenes: Scenes) -> np.ndarray:
+    """Images (n, band, y, x) float16 of scenes, in a process that `start_worker` prepared."""
+    return np.concatenate([stored(part) for part in in_chunks(_worker["renderer"], scenes, _worker["chunk"])])

@@ -20,7 +20,7 @@ ONE_LOOK = "one_look"
 """our network without second looks: what they gain and cost"""
 ALONE = "alone"
 """with second looks, but without the second network: what that gains"""
-WIDE = "lensnet-wide"
+SECOND = "second"
 """the second network, one look"""
 MISSED = "missed_at_fpr_1e-3_ratio"
 COLUMNS = {
@@ -72,7 +72,7 @@ def read_all(paths: Paths) -> dict[str, Network]:
     found = {ONE_LOOK: Network.read(paths.model)}
     if is_model(paths.second):
         alone = load_finder(paths.model, alone=True)
-        found |= {ALONE: Network(alone, images_trained_on(paths.model)), WIDE: Network.read(paths.second)}
+        found |= {ALONE: Network(alone, images_trained_on(paths.model)), SECOND: Network.read(paths.second)}
     return found | {path.name: Network.read(path) for path in sorted(paths.peers.glob("*")) if is_model(path)}
 
 

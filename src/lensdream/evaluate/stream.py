@@ -6,7 +6,7 @@ memory does not grow with the number of scenes but by those rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -17,12 +17,12 @@ import pandas as pd
 import torch
 
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream.dataset import targets
 from lensdream.networks import load_finder, predict
 from lensdream.population import stage
 from lensdream.population.galaxies import Pools
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
-from lensdream.scene import SOURCES, Scenes
 from lensdream.simulate.shards import in_chunks, measurements, renderer_of, stored
 
 SPLIT = "test"
@@ -62,32 +62,6 @@ class Scored:
     highest: Highest
 
 
-def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """`n` in whole numbers by these shares, none of them off by 1: the largest remainders are rounded up."""
-    exact = {name: n * share for name, share in shares.items()}
-    whole = {name: int(np.floor(value + 1e-9)) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
-    for name in by_remainder[: n - sum(whole.values())]:
-        whole[name] += 1
-    return whole
-
-
-def lots(numbers: Mapping[str, int]) -> list[Lot]:
-    """Lots of fresh scenes of these families; early types are controls whose lenses are drawn and left out."""
-    return [
-        lot_of(family, number, min(stage.LOT, n - start))
-        for family, n in numbers.items()
-        for number, start in enumerate(range(0, n, stage.LOT))
-    ]
-
-
-def lot_of(family: str, number: int, n: int) -> Lot:
-    """A lot of `n` fresh scenes of a family of non-lenses."""
-    if family == stage.CONTROL:
-        return Lot(stage.LENS, SPLIT, number, n=0, controls=n, epoch=EPOCH)
-    return Lot(family, SPLIT, number, n, epoch=EPOCH)
-
-
 @contextmanager
 def scoring(
     population: PopulationConfig, simulate: SimulateConfig, model: Path, settings: SurveyConfig, workers: int
@@ -101,14 +75,6 @@ def scoring(
     arguments = (population, simulate, stage.draw_all_pools(population), model, settings)
     with worker_map(workers, start_worker, arguments) as ordered:
         yield lambda tasks: ordered(score_lot, tasks)
-
-
-def with_sources(scenes: Scenes, share: float) -> Scenes:
-    """The same scenes, of which only a share, evenly taken, keep the light of their sources."""
-    steps = np.floor(np.arange(len(scenes) + 1) * share + 1e-9)
-    bare = scenes.scenes["index"].to_numpy()[np.diff(steps) == 0]
-    parts = scenes.components
-    return Scenes(scenes.scenes, parts[~(parts["scene"].isin(bare) & parts["role"].isin(SOURCES))])
 
 
 def joined(parts: Iterable[Scored], keep: int) -> Scored:
@@ -141,9 +107,7 @@ def score_lot(lot: Lot) -> Scored:
     An image below the `keep` highest logits that this process has seen cannot be among the highest of all: it stays behind.
     """
     settings: SurveyConfig = _worker["settings"]
-    scenes = stage.draw_lot(lot)
-    if lot.family == stage.LENS:  # its controls
-        scenes = with_sources(scenes, settings.beside_caustic)
+    scenes = targets.draw(lot, settings.beside_caustic)
     rendered = [
         (stored(chunk), measurements(chunk)) for chunk in in_chunks(_worker["renderer"], scenes, _worker["chunk"])
     ]

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from lensdream import config, tracking
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
-from lensdream.dataset import ImageStore
+from lensdream.dataset import ImageStore, targets
 from lensdream.evaluate import atlas, figures, metrics, operating_points, selection, shortcuts, stream
 from lensdream.evaluate.stage import values_of
 from lensdream.files import write_json
@@ -82,7 +82,7 @@ def streamed(
     population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, model: Path
 ) -> stream.Scored:
     """`settings.n` fresh non-lenses, scored by the model in a folder."""
-    tasks = stream.lots(stream.counts(settings.n, settings.non_lens_shares))
+    tasks = targets.lots(targets.counts(settings.n, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     workers = 0 if simulate.workers == 1 else simulate.workers
     with stream.scoring(population, simulate, model, settings, workers) as score_all:
         parts = tqdm(score_all(tasks), total=len(tasks), desc="lots of non-lenses", leave=False)

@@ -20,7 +20,8 @@ from lensdream.report.table import (
 PEERS = {
     "one_look": "LensNet, one look",
     "alone": "LensNet without its second network",
-    "lensnet-wide": "second network, one look",
+    "second": "second network, one look",
+    "lensnet-wide": "LensNet of twice the width, one look",
     "ou66": "OU-66",
     "ou200": "OU-200",
 }

@@ -1,0 +1,182 @@
+"""What the second network learns from: images that the first look lets through, those of the store and fresh ones.
+
+It is asked about nothing else, so nothing else is shown to it. Of the non-lenses few get through: many fresh ones are drawn
+for the few that do, some in the shares of the training split and some in a survey's, whose early types mostly have no source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lensdream import checkpoint
+from lensdream.config import PopulationConfig, SecondNetworkConfig, SimulateConfig, SurveyConfig
+from lensdream.dataset import ImageStore, fresh, targets
+from lensdream.dataset.labelled import LabelledImages
+from lensdream.networks import predict
+from lensdream.networks.second_looks import HOPELESS
+from lensdream.population import stage
+from lensdream.population.stage import Lot
+from lensdream.processes import worker_map
+
+EPOCH = 2**30 + 2**20
+"""of the lots of fresh scenes: no store, no other training and no round of hard negatives has them"""
+TARGETS_EPOCH = EPOCH + 1
+"""of those in a survey's proportions"""
+READ_AT_ONCE = 2000
+"""images of the store in memory beside those that get through"""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Which fresh scenes are drawn: a pure function of these."""
+
+    population: PopulationConfig
+    simulate: SimulateConfig
+    survey: SurveyConfig
+    n: int
+    """in the shares of the training split, but for the lenses"""
+    lens_share: float
+    """of those"""
+    n_targets: int
+    """non-lenses in a survey's shares"""
+
+    @classmethod
+    def of(
+        cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, settings: SecondNetworkConfig
+    ) -> Fresh:
+        """Those that the settings of a training ask for."""
+        return cls(
+            population, simulate, survey, settings.fresh_scenes, settings.fresh_lens_share, settings.fresh_targets
+        )
+
+    @property
+    def identity(self) -> str:
+        """The settings and the code that determine the images."""
+        numbers = [self.n, self.lens_share, self.n_targets, self.survey.non_lens_shares, self.survey.beside_caustic]
+        return json.dumps([fresh.drawn_by(self.population, self.simulate), numbers, EPOCH])
+
+    @property
+    def lots(self) -> list[Lot]:
+        """Those in the shares of the training split."""
+        settings = dataclasses.replace(self.population, lens_fraction=self.lens_share)
+        return stage.labelled_lots(settings, fresh.SPLIT, self.n, EPOCH)
+
+    @property
+    def target_lots(self) -> list[Lot]:
+        """Those in a survey's shares."""
+        numbers = targets.counts(self.n_targets, self.survey.non_lens_shares)
+        return targets.lots(numbers, fresh.SPLIT, TARGETS_EPOCH)
+
+    def drawn(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Images (n, band, y, x) float16 and labels (n,) float32 of each lot, by `simulate.workers` processes."""
+        lots, target_lots = self.lots, self.target_lots
+        arguments = (self.population, self.simulate, stage.draw_all_pools(self.population))
+        with worker_map(self.simulate.workers, fresh.start_worker, arguments) as ordered:
+            of_targets = partial(targets.draw_images, beside_caustic=self.survey.beside_caustic)
+            parts = chain(ordered(fresh.draw_images, lots), ordered(of_targets, target_lots))
+            yield from tqdm(parts, total=len(lots) + len(target_lots), desc="fresh scenes", leave=False)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """`TrainingImages` that the first look lets through, the same in every epoch."""
+
+    data: LabelledImages
+    identity: str
+
+    def __len__(self) -> int:
+        """Count the images of an epoch."""
+        return len(self.data)
+
+    def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
+        """The same images in every epoch, whatever the model."""
+        return self.data
+
+    def seen(self, epochs: int) -> int:
+        """All of them, however many epochs."""
+        return len(self)
+
+
+def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, networks: list[str]) -> Passed:
+    """The images of the training split and of the fresh scenes that the first network lets through.
+
+    Every non-lens weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so that
+    scores stay the probabilities that the first network's are; those of a survey come on top.
+
+    kept: file for the fresh images, which a training that goes on finds there; networks: digests of the weights of the
+    first and of those that the training starts from: with others it does not go on.
+    """
+    identity = json.dumps([store.manifest, scenes.identity, networks, HOPELESS], sort_keys=True)
+    found = checkpoint.load(kept, identity)
+    if found is None:
+        found = _let_through(first, scenes) | {"identity": identity}
+        checkpoint.save(kept, found)
+    label = store.truth["label"].to_numpy()
+    rows, through = split_of(store, "train"), passing_rows(store, "train", first)
+    n_lens = int((label[rows] == 1).sum()) + sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
+    n_non_lens = len(rows) + scenes.n - n_lens
+    images = torch.empty(len(through) + len(found["labels"]), *found["images"].shape[1:], dtype=torch.float16)
+    for start in range(0, len(through), READ_AT_ONCE):
+        part = through[start : start + READ_AT_ONCE]
+        images[start : start + len(part)] = torch.from_numpy(store.images(part))
+    images[len(through) :] = found.pop("images")
+    labels = torch.cat([torch.as_tensor(label[through], dtype=torch.float32), found["labels"]])
+    weights = torch.where(labels == 1, 1.0, n_lens / n_non_lens)
+    return Passed(LabelledImages(images, labels, weights), identity)
+
+
+def validating(store: ImageStore, first: nn.Module) -> LabelledImages:
+    """The images of the validation split that the first network lets through.
+
+    Raises `ValueError` where those have one label only.
+    """
+    rows = passing_rows(store, "validation", first)
+    labels = torch.as_tensor(store.truth["label"].to_numpy()[rows], dtype=torch.float32)
+    if len(labels.unique()) != 2:
+        raise ValueError(
+            f"the first look lets {len(labels)} images of the validation split through, of labels "
+            f"{labels.unique().int().tolist()}, both 0 and 1 are needed: raise population.validation"
+        )
+    return LabelledImages(torch.from_numpy(store.images(rows)), labels)
+
+
+def split_of(store: ImageStore, split: str) -> np.ndarray:
+    """Rows of the lenses and non-lenses of a split."""
+    return np.flatnonzero((store.truth["split"] == split) & (store.truth["label"] >= 0))
+
+
+def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
+    """Those of them that the first network lets through."""
+    rows = split_of(store, split)
+    parts = (rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE))
+    return np.concatenate([part[passes(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
+
+
+def passes(first: nn.Module, images: Tensor) -> Tensor:
+    """Whether the first look lets an image through; images (N, band, y, x) -> (N,) bool."""
+    return predict(first, images) > HOPELESS
+
+
+def _let_through(first: nn.Module, scenes: Fresh) -> dict[str, Tensor]:
+    """Images and labels of the fresh scenes that get through."""
+    images, labels = [], []
+    for drawn, of_drawn in scenes.drawn():
+        part = torch.from_numpy(drawn)
+        through = passes(first, part)
+        images.append(part[through])
+        labels.append(torch.from_numpy(of_drawn)[through])
+    found = {"images": torch.cat(images), "labels": torch.cat(labels)}
+    n_lens = int((found["labels"] == 1).sum())
+    print(f"let through: {n_lens} fresh lenses, {len(found['labels']) - n_lens} fresh non-lenses", flush=True)
+    return found

@@ -1,0 +1,174 @@
+"""The second network: what it is shown, where it starts, and that it is used; on small stores of its own."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from conftest import write_images
+from lensdream import config
+from lensdream.config import SecondNetworkConfig, SurveyConfig
+from lensdream.dataset import ImageStore
+from lensdream.networks import LensNet, LensNetConfig, load_finder, load_model, save_model
+from lensdream.networks.model_file import images_trained_on
+from lensdream.paths import Paths
+from lensdream.population import stage as population
+from lensdream.second_network import stage
+from lensdream.second_network.images import Fresh, passed, validating
+from lensdream.survey import Band
+from lensdream.trainees import WIDE
+from test_fresh import PARAMS, POPULATION, SIMULATE
+
+SETTINGS = SecondNetworkConfig(
+    seed=3, dropout=0.1, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
+    label_smoothing=0.0, averaging=0.8,
+    patience=0, epochs=2, threads=1, fresh_scenes=40, fresh_lens_share=0.25, fresh_targets=50,
+)  # fmt: skip
+SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
+INLINE = dataclasses.replace(SIMULATE, workers=0)
+FRESH = Fresh.of(POPULATION, INLINE, SURVEY, SETTINGS)
+
+
+class Brightness(torch.nn.Module):
+    """Scores an image by its first VIS pixel: the logit is that pixel's flux."""
+
+    def forward(self, pixels):
+        return pixels[:, 0, 0, 0]
+
+
+def flat(values):
+    """Images (N, 4, 40, 40) of one brightness each."""
+    return np.broadcast_to(np.array(values, np.float16)[:, None, None, None], (len(values), len(Band), 40, 40))
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Of the training split 6 lenses, 5 let through, and 10 non-lenses, 2 let through; one undetectable; validation."""
+    values = [5.0] * 5 + [-4.0] + [-4.0] * 8 + [-2.0, 1.0] + [5.0] + [4.0, 4.0, -4.0, -4.0, 0.5]
+    truth = pd.DataFrame(
+        {
+            "label": [1] * 6 + [0] * 10 + [-1] + [1, 1, 1, 0, 0],
+            "split": ["train"] * 17 + ["validation"] * 5,
+        }
+    )
+    write_images(tmp_path / "images", truth, flat(values))
+    return ImageStore.open(tmp_path / "images")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Two fresh lenses and 60 fresh non-lenses, of which 3 are let through, in place of rendered ones; how often drawn."""
+    times = []
+
+    def draw(self):
+        times.append(self.n)
+        yield flat([3.0, 3.0] + [-9.0] * 28), np.array([1, 1] + [0] * 28, np.float32)
+        yield flat([2.0] * 3 + [-9.0] * 29), np.zeros(32, np.float32)
+
+    monkeypatch.setattr(Fresh, "drawn", draw)
+    return times
+
+
+def test_only_what_the_first_look_lets_through_is_learnt(store, drawn, tmp_path):
+    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
+    brightness = learnt.data.images[:, 0, 0, 0].tolist()
+    assert brightness == [5] * 5 + [-2, 1] + [3, 3] + [2] * 3
+    assert learnt.data.labels.tolist() == [1] * 5 + [0, 0] + [1, 1] + [0] * 3
+    assert len(learnt) == learnt.seen(7) == 12
+    assert learnt.epoch(0) is learnt.epoch(5)
+
+
+def test_non_lenses_weigh_as_if_as_many_lenses_had_been_drawn(store, drawn, tmp_path):
+    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
+    lenses, non_lenses = 6 + 10, 10 + 30  # of the store, and a quarter and three quarters of 40; not a survey's
+    assert learnt.data.weights[learnt.data.labels == 0].tolist() == pytest.approx([lenses / non_lenses] * 5)
+    assert (learnt.data.weights[learnt.data.labels == 1] == 1).all()
+
+
+def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
+    once = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
+    again = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
+    assert len(drawn) == 1
+    assert torch.equal(once.data.images, again.data.images)
+    assert once.identity == again.identity
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"networks": ["a", "c"]}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
+     {"scenes": dataclasses.replace(FRESH, survey=dataclasses.replace(SURVEY, beside_caustic=0.5))}],
+)  # fmt: skip
+def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_path):
+    given = {"networks": ["a", "b"], "scenes": FRESH}
+    first = passed(store, Brightness(), kept=tmp_path / "kept.pt", **given)
+    second = passed(store, Brightness(), kept=tmp_path / "kept.pt", **(given | other))
+    assert len(drawn) == 2
+    assert first.identity != second.identity
+
+
+def test_it_is_validated_on_what_is_let_through(store):
+    found = validating(store, Brightness())
+    assert found.images[:, 0, 0, 0].tolist() == [4, 4, 0.5]
+    assert found.labels.tolist() == [1, 1, 0]
+
+
+def test_a_validation_without_a_label_names_the_remedy(tmp_path):
+    truth = pd.DataFrame({"label": [1, 0], "split": ["validation"] * 2})
+    write_images(tmp_path / "images", truth, flat([4.0, -4.0]))
+    with pytest.raises(ValueError, match=r"lets 1 images .* of labels \[1\], both .* raise population.validation"):
+        validating(ImageStore.open(tmp_path / "images"), Brightness())
+
+
+def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_pools):
+    parts = list(FRESH.drawn())
+    labels = np.concatenate([part for _, part in parts])
+    assert len(labels) == 40 + 50
+    assert labels.sum() == 10
+    assert all(len(pixels) == len(part) for pixels, part in parts)
+    stored = population.joined(map(population.draw_lot, population.labelled_lots(POPULATION, "train")))
+    lots = population.joined(map(population.draw_lot, FRESH.lots + FRESH.target_lots))
+    assert not set(stored.scenes["seed"]) & set(lots.scenes["seed"])
+    assert set(lots.scenes["split"]) == {"train"}
+    assert lots.scenes["family"].nunique() > 8
+
+
+def test_it_starts_from_the_wide_network():
+    torch.manual_seed(1)
+    wide = LensNet(LensNetConfig(6, 0.3))
+    model = stage.started_from(wide, SETTINGS)
+    assert model.config == LensNetConfig(6, 0.1)
+    assert all(torch.equal(tensor, wide.state_dict()[name]) for name, tensor in model.state_dict().items())
+    assert model.head.weight is not wide.head.weight
+
+
+def test_the_whole_stage(few_pools, tmp_path):
+    """From a store, two networks and settings to the network that the finder's second looks are of."""
+    paths = Paths("tiny", tmp_path)
+    rng = np.random.default_rng(4)
+    truth = pd.DataFrame({"label": np.arange(56) % 2, "split": np.repeat(["train", "validation"], [40, 16])})
+    write_images(paths.images, truth, rng.normal(0, 0.01, (56, len(Band), 40, 40)))
+    torch.manual_seed(2)
+    save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
+    save_model(paths.peers / WIDE, LensNet(LensNetConfig(6)), 40)
+    document = {
+        name: {"shared": dataclasses.asdict(settings), "tiny": {}}
+        for name, settings in {
+            "second_network": SETTINGS, "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY,
+        }.items()
+    }  # fmt: skip
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    stage.run("tiny", tmp_path)
+    finder = load_finder(paths.model)
+    assert finder.second.config.width == 6
+    start = load_model(paths.peers / WIDE).state_dict()
+    assert not torch.equal(finder.second.state_dict()["head.weight"], start["head.weight"])
+    measured = json.loads(paths.metrics("train-second").read_text())
+    assert measured["lenses"] + measured["non_lenses"] == measured["images_an_epoch"] == images_trained_on(paths.second)
+    assert 40 < measured["images_an_epoch"] <= 40 + 90
+    assert (paths.figures / "train-second" / "losses.png").is_file()
+    assert not paths.hard_negatives("train-second").exists()
