@@ -25,7 +25,7 @@ from lensdream.explain.measure import score_maps
 from lensdream.files import without_nan
 from lensdream.paths import Paths
 from lensdream.report import compound_head as report_of_head
-from lensdream.report import families, finder, others, stage
+from lensdream.report import families, finder, others, stage, survey
 from lensdream.report.page import Explanations, Measured, captioned
 from lensdream.report.table import NOTHING, Table, counted_share, decimal, duration, interval
 from lensdream.scene import FAMILIES_NON_LENS
@@ -124,17 +124,24 @@ def survey_tested() -> dict:
     settings = config.load("survey", SurveyConfig, "quick", PARAMS)
     rng = np.random.default_rng(1)
     family = np.repeat(FAMILIES_NON_LENS, 20)
-    survey = pd.DataFrame({"family": family, "logit": rng.normal(size=len(family)) - 2})
+    scored = pd.DataFrame({"family": family, "logit": rng.normal(size=len(family)) - 2})
     points = {f"threshold_fpr_{rate}": 0.5 for rate in survey_test.RATES}
-    result = survey_test.measure(survey, rng.normal(size=50) + 1, points, dataclasses.replace(settings, bootstrap=20))
+    result = survey_test.measure(scored, rng.normal(size=50) + 1, points, dataclasses.replace(settings, bootstrap=20))
     images, labels = torch.rand(40, len(Band), 4, 4), np.arange(40) % 2
     checks = {
         "deflector_magnitude": shortcuts.magnitude_dependence(*rng.uniform(20, 25, (3, 60))),
         "arcs_removed": shortcuts.arcs_removed(*rng.normal(size=(2, 30)), {"0.5": 0.0, "survey_1e-3": 1.0}),
         "bands": shortcuts.changed_bands(lambda some: some.sum((1, 2, 3)).numpy(), images, labels, 20, 0),
     }
-    about = {"n": len(survey), "seconds": 3.0, "images_per_second": 80.0}
+    about = {"n": len(scored), "seconds": 3.0, "images_per_second": 80.0}
     return about | result | {"atlas": {"ring": 17}, "shortcuts": checks}
+
+
+def survey_compared() -> dict:
+    """`survey-peers.json` as its stage writes it, of ours and one peer."""
+    found = {f"tpr_at_fpr_{rate}": {"value": 0.8, "low": 0.7, "high": 0.9} for rate in ("1e-2", "1e-3")}
+    ratio = {"missed_at_fpr_1e-3_ratio": {"value": 5.5, "low": 4.0, "high": 7.0}}
+    return {"n": 30_000, "n_lens": 50, "lensnet": found, "ou66": found | ratio}
 
 
 def compound_tested() -> dict:
@@ -225,6 +232,7 @@ def all_metrics() -> dict:
         "train-compound": {"epochs": 8, "seconds": 150.0, "compound_lenses": 7200, "single_lenses_an_epoch": 14400},
         "evaluate": evaluated(),
         "survey-test": survey_tested(),
+        "survey-peers": survey_compared(),
         "compound-test": compound_tested(),
         "explain": explained(),
         "observe": observed("real.fits", NASTY),
@@ -395,6 +403,14 @@ def test_peers_stand_in_columns_of_their_own():
     cells = {row[0]: row[2] for row in table.rows}
     assert cells["AUROC"] == "0.5000 [0.4000, 0.6000]"
     assert cells["precision at 0.5"] == "–"  # noqa: RUF001
+
+
+def test_networks_stand_side_by_side_in_a_survey():
+    table = survey.networks(survey_compared())
+    assert table.head[0] == "30,000 non-lenses in a survey's proportions"
+    assert [row[0] for row in table.rows] == ["LensNet", "OU-66"]
+    assert [row[-1] for row in table.rows] == [NOTHING, "5.50 [4.00, 7.00]"]
+    assert table.rows[1][2] == "80.0 [70.0, 90.0] %"
 
 
 def test_networks_stand_side_by_side_with_the_published_ones():

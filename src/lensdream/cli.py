@@ -79,6 +79,12 @@ def _survey_test(scale: str) -> None:
     survey_test.run(scale)
 
 
+def _survey_peers(scale: str) -> None:
+    from lensdream.evaluate import survey_peers
+
+    survey_peers.run(scale)
+
+
 def _compound(scale: str) -> None:
     from lensdream.evaluate import compound
 
@@ -115,6 +121,7 @@ STAGES: dict[str, tuple[Callable[..., int | None], str]] = {
     "train-compound": (_train_compound, "teach it to tell compound from single lenses"),
     "evaluate": (_evaluate, "measure it on the test set"),
     "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),
+    "survey-peers": (_survey_peers, "hold it against its peers there"),
     "compound": (_compound, "measure it on compound lenses it never saw"),
     "explain": (_explain, "why a scale's scenes, or FITS cutouts, are called lenses: maps, and of scenes their scores"),
     "observe": (_observe, "score the real cutouts in data/cutouts and LENSDREAM_CUTOUTS"),

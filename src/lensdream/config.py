@@ -233,6 +233,7 @@ class SurveyConfig(NonLensShares):
     """What a survey's targets are, and how the network is measured on them."""
 
     n: int = bounded(100, 10**8)
+    n_peers: int = bounded(100, 10**8)
     atlas: int = bounded(1, 1000)
     pairs: int = bounded(1, 10**6)
     images: int = bounded(10, 10**8)

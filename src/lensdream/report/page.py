@@ -27,6 +27,7 @@ COMMANDS = {
     "train-compound": "train-compound",
     "evaluate": "evaluate",
     "survey-test": "survey-test",
+    "survey-peers": "survey-peers",
     "compound-test": "compound",
     "explain": "explain",
     "observe": "observe",
@@ -77,6 +78,7 @@ class Measured:
     train_compound: Mapping
     evaluate: Mapping
     survey_test: Mapping
+    survey_peers: Mapping
     compound: Mapping
     explain: Mapping
     observe: Mapping
@@ -235,6 +237,8 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "selection_pictures": captioned(paths.figures / "evaluate", SELECTION_FIGURES),
         "survey_n": count(measured.survey_test["n"]),
         "survey_rates": survey.rates(measured.survey_test),
+        "survey_networks": survey.networks(measured.survey_peers),
+        "survey_peers_n": count(measured.survey_peers["n"]),
         "survey_unmeasured": survey.unmeasured_rates(measured.survey_test),
         "purity": survey.purity(measured.survey_test),
         "survey_families": survey.families(measured.survey_test),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lensdream.paths import Paths
+from lensdream.report import survey
 from lensdream.report.finder import COMPOUND_NAMES, SCORES, networks
 from lensdream.report.table import NOTHING, Table, count, decimal, interval
 
@@ -29,7 +30,9 @@ def numbers(root: Path) -> str:
         {scale: json.loads(Paths(scale, root).metrics(stage).read_text()) for scale in SCALES}
         for stage in ("evaluate", "compound-test", "train")
     )
-    return f"{scales(evaluate, compound, train).as_markdown()}\n\n{networks(evaluate['poster']).as_markdown()}"
+    peers = json.loads(Paths("poster", root).metrics("survey-peers").read_text())
+    tables = (scales(evaluate, compound, train), networks(evaluate["poster"]), survey.networks(peers))
+    return "\n\n".join(table.as_markdown() for table in tables)
 
 
 def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], train: Mapping[str, Mapping]) -> Table:

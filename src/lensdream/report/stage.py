@@ -53,6 +53,7 @@ def tables(measured: Measured) -> list[Table]:
         finder.networks(evaluate),
         finder.families(evaluate),
         survey.rates(measured.survey_test),
+        survey.networks(measured.survey_peers),
         finder.compound(measured.compound),
         compound_head.told(measured.compound["compound_head"]),
     ]

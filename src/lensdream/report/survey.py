@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lensdream.report.finder import MISSED, PEERS
 from lensdream.report.table import (
+    NOTHING,
     Table,
     count,
     counted_share,
@@ -17,6 +19,8 @@ from lensdream.report.table import (
 )
 
 RATES = ("1e-2", "1e-3", "1e-4")
+OURS = "lensnet"
+"""our block of `survey-peers.json`"""
 CHANGES = {
     "as_they_are": "as they are",
     "without_near_infrared": "without Y, J and H",
@@ -43,6 +47,22 @@ def rates(survey: Mapping) -> Table:
             for rate in RATES
         ),
     )
+
+
+def networks(survey_peers: Mapping) -> Table:
+    """Put the networks of a scale side by side, each at its own thresholds."""
+    names = {OURS: "LensNet"} | {name: title for name, title in PEERS.items() if name in survey_peers}
+
+    def row(name: str, title: str) -> tuple[str, ...]:
+        block = survey_peers[name]
+        found = (percent_interval(block[f"tpr_at_fpr_{rate}"]) for rate in ("1e-2", "1e-3"))
+        return (title, *found, interval(block[MISSED], 2) if MISSED in block else NOTHING)
+
+    head = (
+        f"{count(survey_peers['n'])} non-lenses in a survey's proportions",
+        "found at FPR 1e-2", "found at FPR 1e-3", "times the lenses LensNet misses there",
+    )  # fmt: skip
+    return Table(head, tuple(row(name, title) for name, title in names.items()))
 
 
 def unmeasured_rates(survey: Mapping) -> list[str]:
