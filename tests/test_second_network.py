@@ -154,6 +154,8 @@ def test_the_whole_stage(few_pools, tmp_path):
     write_images(paths.images, truth, rng.normal(0, 0.01, (56, len(Band), 40, 40)))
     torch.manual_seed(2)
     save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
+    with pytest.raises(FileNotFoundError, match="run `lensdream train --scale tiny --network lensnet-wide`"):
+        stage.run("tiny", tmp_path)
     save_model(paths.peers / WIDE, LensNet(LensNetConfig(6)), 40)
     document = {
         name: {"shared": dataclasses.asdict(settings), "tiny": {}}

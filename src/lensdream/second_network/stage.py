@@ -13,7 +13,7 @@ from lensdream.config import PopulationConfig, SecondNetworkConfig, SimulateConf
 from lensdream.dataset import ImageStore
 from lensdream.files import sha256_of
 from lensdream.networks import LensNet, load_model
-from lensdream.networks.model_file import SECOND, WEIGHTS
+from lensdream.networks.model_file import SECOND, WEIGHTS, is_model
 from lensdream.paths import Paths
 from lensdream.second_network.images import Fresh, passed, validating
 from lensdream.train import fit_and_record
@@ -26,6 +26,10 @@ def run(scale: str, root: Path = Path()) -> None:
     Raises `FileNotFoundError` without the finder of the scale or without the wide network that it starts from.
     """
     params, paths = root / "params.yaml", Paths(scale, root)
+    if not is_model(paths.peers / WIDE):
+        raise FileNotFoundError(
+            f"no wide network in {paths.peers / WIDE}: run `lensdream train --scale {scale} --network {WIDE}` first"
+        )
     first, wide = load_model(paths.model), load_model(paths.peers / WIDE)
     second = trainee(wide)
     settings = second.read_settings(scale, params)
