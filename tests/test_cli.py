@@ -133,9 +133,12 @@ def test_every_stage_of_the_pipeline_is_a_command_for_both_scales():
         trainee = TRAINEES[item["network"]]
         assert name == f"{item['scale']}-{item['network']}"
         assert item["network"] == trainee.block
-        assert trainee.folder in ("second", f"peers/{item['network']}")
+        assert trainee.folder == item["folder"] == f"peers/{item['network']}"
         assert trainee.read_settings(item["scale"], ROOT / "params.yaml")
     assert set(stages) == {name if name != "compound" else "compound-test" for name in STAGES}
+    second = stages.pop("train-second")  # starts from a wide network, which the quick scale has not
+    assert second["foreach"] == ["poster"]
+    assert second["do"]["cmd"] == "lensdream train-second --scale ${item}"
     for stage in stages.values():
         assert stage["matrix"]["scale"] == ["quick", "poster"]
         assert re.fullmatch(r"lensdream ([\w-]+) --scale \$\{item.scale\}", stage["cmd"]).group(1) in STAGES

@@ -293,7 +293,7 @@ def test_dropped_bands_are_zeros_and_the_images_stay_as_they_were():
         ("field", 0.5, r"survey: the shares .* add up to 1\.12, they must add up to 1: change one of elliptical"),
         ("star", -0.1, r"survey.star: -0.1 is not in \[0, 1\]"),
         ("atlas", 0, r"survey.atlas: 0 is not in \[1, 1000\]"),
-        ("tail", 1, "survey.tail: unknown key; known are n, atlas"),
+        ("tail", 1, "survey.tail: unknown key; known are n, n_peers, atlas"),
     ],
 )
 def test_bad_settings_are_refused(key, value, told, tmp_path):
