@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 
 from conftest import write_images
 from lensdream.config import CompoundConfig, EvaluateConfig
-from lensdream.evaluate import compound, metrics, operating_points, peers, selection, stage
+from lensdream.evaluate import compound, figures, metrics, operating_points, peers, selection, stage
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, save_model
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS
@@ -147,6 +147,25 @@ def test_operating_points_travel(tmp_path):
     }
     with pytest.raises(FileNotFoundError, match="run the evaluate stage"):
         operating_points.read(tmp_path / "none")
+
+
+def test_the_map_has_completeness_and_counts_in_cells():
+    truth = pd.DataFrame(
+        {
+            "theta_E_1": [0.3, 0.3, 0.3, 1.7],
+            "arc_snr_1": [22.0, 22, 70, 22],
+            "flux_source_1_VIS": 1.0,
+            "flux_target_VIS": 1.0,
+        }
+    )
+    first, second, third = selection.completeness_map(truth, np.array([1.0, 3, 1, 3]), 2.0)
+    assert first == {
+        "theta_E_low": 0.2, "theta_E_high": 0.4, "arc_snr_low": 20, "arc_snr_high": 25, "n": 2, "completeness": 0.5,
+    }  # fmt: skip
+    assert (second["arc_snr_low"], second["completeness"]) == (60, 0)
+    assert (third["theta_E_low"], third["n"], third["completeness"]) == (1.5, 1, 1)
+    drawn = figures.selection_map([first, second, third], "title").axes[0]
+    assert sorted(text.get_text() for text in drawn.texts) == ["0.00\n1", "0.50\n2", "1.00\n1"]
 
 
 def test_missed_lenses_are_compared_at_each_network_s_own_threshold():

@@ -134,7 +134,8 @@ def survey_tested() -> dict:
         "bands": shortcuts.changed_bands(lambda some: some.sum((1, 2, 3)).numpy(), images, labels, 20, 0),
     }
     about = {"n": len(scored), "seconds": 3.0, "images_per_second": 80.0}
-    return about | result | {"atlas": {"ring": 17}, "shortcuts": checks}
+    bins = [{"low": 0.2, "high": 0.4, "n": 7, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
+    return about | result | {"atlas": {"ring": 17}, "shortcuts": checks, "selection_function": {"theta_E": bins}}
 
 
 def survey_compared() -> dict:
@@ -257,7 +258,7 @@ def made(tmp_path_factory):
         "epoch,train_loss,validation_loss,validation_auroc,learning_rate\n0,0.6,0.5,0.8,0.002\n1,0.4,0.3,0.95,2e-05\n"
     )
     for name in ("population/forecast", "population/counts", "train/losses", "evaluate/roc", "evaluate/scores",
-                 "survey-test/scores", "survey-test/atlas",
+                 "survey-test/scores", "survey-test/selection", "survey-test/selection-map", "survey-test/atlas",
                  "evaluate/selection", "evaluate/reliability", "compound-test/scores", "compound-test/selection",
                  "compound-test/told", "compound-test/told-selection", "compound-test/missed", "explain/occlusion-star",
                  "explain/occlusion-lens", "explain/dream-lens", "explain/ablation",

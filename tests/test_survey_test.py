@@ -345,7 +345,11 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     assert kept["logit"].tolist() == sorted(scores["logit"], reverse=True)
     assert np.load(paths.survey / "atlas.npy").shape == (100, len(Band), 40, 40)
     assert imread(paths.figures / "survey-test" / "atlas.png").shape[0] > 1000
-    assert (paths.figures / "survey-test" / "scores.png").is_file()
+    assert all(
+        (paths.figures / "survey-test" / f"{name}.png").is_file() for name in ("scores", "selection", "selection-map")
+    )
+    assert sum(row["n"] for row in found["selection_map"]) == 20
+    assert set(found["selection_function"]["arc_snr"][0]) >= {"n", "completeness_at_0.5", "completeness_at_fpr_1e-3"}
     told = capsys.readouterr().out
     for words in (
         "100 non-lenses in survey proportions",

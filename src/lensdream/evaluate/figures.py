@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +14,7 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 
 from lensdream.evaluate.metrics import probability
+from lensdream.evaluate.selection import EDGES, MAPPED
 from lensdream.scene import FAMILIES_LENS
 
 LABELS = {
@@ -104,6 +106,35 @@ def selection(table: dict[str, list[dict]]) -> plt.Figure:
     grid[0, 0].set_ylabel("completeness")
     grid[1, 0].set_ylabel("completeness")
     grid[0, 0].legend(fontsize=7)
+    return figure
+
+
+def selection_map(rows: list[dict[str, float]], title: str) -> plt.Figure:
+    """Completeness, with counts, in cells of Einstein radius and S/N: rows of `selection.completeness_map`."""
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    columns, lines = (EDGES[name] for name in MAPPED)
+    found = np.full((len(lines) - 1, len(columns) - 1), np.nan)
+    for row in rows:
+        x, y = columns.index(row["theta_E_low"]), lines.index(row["arc_snr_low"])
+        found[y, x] = row["completeness"]
+        dark = row["completeness"] < 0.75
+        axes.text(
+            x,
+            y,
+            f"{row['completeness']:.2f}\n{row['n']}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="w" if dark else "k",
+        )
+    image = axes.imshow(found, origin="lower", aspect="auto", vmin=0.5, vmax=1, cmap="viridis")
+    for axis, name in zip((axes.xaxis, axes.yaxis), MAPPED, strict=True):
+        edges = EDGES[name]
+        labels = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+        axis.set_ticks(range(len(labels)), labels, fontsize=7)
+        axis.set_label_text(LABELS[name])
+    axes.set_title(title)
+    figure.colorbar(image, label="completeness")
     return figure
 
 

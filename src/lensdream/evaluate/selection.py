@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ EDGES = {
     "magnitude_lens_VIS": (15, 18, 19, 20, 21, 22, 23, 24, 28),
 }
 """units: arcsec, none, AB mag, AB mag"""
+MAPPED = ("theta_E", "arc_snr")
+"""the two properties of the map: how large a lens is, and how clear its arcs are"""
 COMPOUND_EDGES = {
     "theta_E_1": EDGES["theta_E"],
     "theta_E_2": EDGES["theta_E"],
@@ -43,6 +46,24 @@ def lens_properties(truth: pd.DataFrame) -> pd.DataFrame:
 def completeness(truth: pd.DataFrame, logits: np.ndarray, thresholds: Mapping[str, float]) -> dict[str, list[dict]]:
     """Completeness in bins of the properties of lenses with one source, of rows of the truth table."""
     return binned(lens_properties(truth), EDGES, logits, thresholds)
+
+
+def completeness_map(truth: pd.DataFrame, logits: np.ndarray, threshold: float) -> list[dict[str, float]]:
+    """Completeness above a logit in cells of Einstein radius and S/N of the arcs; cells without lenses are left out.
+
+    Rows of {theta_E_low, theta_E_high, arc_snr_low, arc_snr_high, n, completeness}, of lenses with one source.
+    """
+    properties = lens_properties(truth)
+    cells = [np.digitize(properties[name], EDGES[name]) - 1 for name in MAPPED]
+    rows = []
+    for indices in product(*(range(len(EDGES[name]) - 1) for name in MAPPED)):
+        inside = np.logical_and.reduce([which == k for which, k in zip(cells, indices, strict=True)])
+        if inside.any():
+            row = {}
+            for name, k in zip(MAPPED, indices, strict=True):
+                row |= {f"{name}_low": EDGES[name][k], f"{name}_high": EDGES[name][k + 1]}
+            rows.append(row | {"n": int(inside.sum()), "completeness": float((logits[inside] > threshold).mean())})
+    return rows
 
 
 def binned(

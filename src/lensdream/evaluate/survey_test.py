@@ -60,8 +60,14 @@ def run(scale: str, root: Path = Path()) -> None:
         survey.highest.rows.to_parquet(paths.survey / "atlas.parquet", index=False)
         np.save(paths.survey / "atlas.npy", survey.highest.images)
         at = {"0.5": 0.0} | {f"fpr_{name}": result[f"threshold_fpr_{name}"]["value"] for name in RATES}
+        about = store.truth.set_index("index").loc[lenses["index"]]
+        logits = lenses["logit"].to_numpy(float)
+        result["selection_function"] = selection.completeness(about, logits, at)
+        result["selection_map"] = selection.completeness_map(about, logits, threshold)
         drawn = {
             "atlas": atlas.draw(survey.highest),
+            "selection": figures.selection(result["selection_function"]),
+            "selection-map": figures.selection_map(result["selection_map"], "a survey's false-positive rate of 1e-3"),
             "scores": figures.tails_by_family(pd.concat([survey.table, lenses], ignore_index=True), at),
         }
         for name, figure in drawn.items():

@@ -45,6 +45,9 @@ SELECTION_FIGURES = {"selection": "Completeness against what a lens is like, wit
 SURVEY_FIGURES = {
     "scores": "Scores of each family with its number of images: percentiles 5, 25, 50, 75 and 95, and one by one what lies "
     "above the threshold of 1e-2. The dotted lines are the thresholds.",
+    "selection": "Completeness at a survey's rates against what a lens is like, with the number of lenses in each bin.",
+    "selection-map": "Completeness at a survey's rate of 1e-3 against Einstein radius and S/N of the arcs, above the number of "
+    "lenses in each cell.",
     "atlas": "The highest-scoring non-lenses, in the order of their logits, framed by family.",
 }
 COMPOUND_FIGURES = {
@@ -243,6 +246,7 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "purity": survey.purity(measured.survey_test),
         "survey_families": survey.families(measured.survey_test),
         "survey_pictures": captioned(paths.figures / "survey-test", SURVEY_FIGURES),
+        "survey_selection": finder.selection(measured.survey_test),
         "shortcuts": survey.shortcuts(measured.survey_test),
         "brightness": survey.brightness(measured.survey_test),
         "band_checks": survey.bands(measured.survey_test),
