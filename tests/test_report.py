@@ -284,7 +284,7 @@ def written(root) -> Read:
 def test_page_holds_everything_and_loads_nothing(made, capsys):
     stage.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
-    n_pictures = 14 + 9 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    n_pictures = 16 + 9 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
     assert len(page.sources) == n_pictures
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
