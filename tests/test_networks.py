@@ -8,6 +8,8 @@ import torch
 from lensdream.networks import (
     OU66,
     OU200,
+    DeepLensNet,
+    DeepLensNetConfig,
     LensNet,
     LensNetConfig,
     OUConfig,
@@ -62,14 +64,22 @@ def test_the_binary_loss_is_the_cross_entropy_of_the_two_classes(network):
 
 
 @pytest.mark.parametrize("size", [(21, 30), (20, 20), (40, 20)])
-def test_lensnet_sees_the_middle_alone(size):
-    network, images = LensNet(LensNetConfig(4, middle_pixels=20)).eval(), sky(3, 20)
+@pytest.mark.parametrize(("network", "settings"), [(LensNet, LensNetConfig), (DeepLensNet, DeepLensNetConfig)])
+def test_it_sees_the_middle_alone(network, settings, size):
+    network, images = network(settings(4, middle_pixels=20)).eval(), sky(3, 20)
     margin = [(n - 20) // 2 for n in size]
     larger = torch.full((3, images.shape[1], *size), 100.0)
     larger[..., margin[0] : margin[0] + 20, margin[1] : margin[1] + 20] = images
     with torch.no_grad():
         assert torch.equal(network(larger), network(images))
         assert not torch.equal(network(larger.roll(1, -1)), network(images))
+
+
+def test_the_deep_network_keeps_the_resolution_for_a_layer():
+    network, images = DeepLensNet(DeepLensNetConfig(4)).eval(), sky(1, 80)
+    with torch.no_grad():
+        assert network.stem(network.transform(network.middle(images))).shape == (1, 2, 64, 64)
+        assert network.features(images).shape == (1, 16, 4, 4)
 
 
 def test_second_looks_are_the_mean_of_eight_orientations_where_the_first_is_not_hopeless():
@@ -155,7 +165,9 @@ def test_shrinking_averages_and_does_not_pick():
     assert seen[0].std() < 0.5 * InputTransform()(sky(4, 66))[:, :4].std()
 
 
-@pytest.mark.parametrize("model", [OU66(OUConfig(0.3)), OU200(OUConfig()), LensNet(LensNetConfig(4))])
+@pytest.mark.parametrize(
+    "model", [OU66(OUConfig(0.3)), OU200(OUConfig()), LensNet(LensNetConfig(4)), DeepLensNet(DeepLensNetConfig(4))]
+)
 def test_every_network_survives_the_disk(model, tmp_path):
     save_model(tmp_path, model.eval(), 80, 1234)
     read = load_model(tmp_path)
@@ -178,7 +190,7 @@ def test_an_unknown_network_is_refused_with_the_remedy(tmp_path):
     save_model(tmp_path, OU66(OUConfig()), 80)
     settings = tmp_path / SETTINGS
     settings.write_text(settings.read_text().replace("OU66", "OU67"))
-    with pytest.raises(ValueError, match="holds a OU67.*reads a LensNet, OU66, OU200.*train it again"):
+    with pytest.raises(ValueError, match="holds a OU67.*reads a LensNet, DeepLensNet, OU66, OU200.*train it again"):
         load_model(tmp_path)
 
 

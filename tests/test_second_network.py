@@ -1,4 +1,4 @@
-"""The second network: what it is shown, where it starts, and that it is used; on small stores of its own."""
+"""The second network: what it is shown, and that it is used; on small stores of its own."""
 
 import dataclasses
 import json
@@ -13,18 +13,18 @@ from conftest import write_images
 from lensdream import config
 from lensdream.config import SecondNetworkConfig, SurveyConfig
 from lensdream.dataset import ImageStore
-from lensdream.networks import LensNet, LensNetConfig, load_finder, load_model, save_model
+from lensdream.networks import DeepLensNet, DeepLensNetConfig, LensNet, LensNetConfig, load_finder, save_model
 from lensdream.networks.model_file import images_trained_on
 from lensdream.paths import Paths
 from lensdream.population import stage as population
 from lensdream.second_network import stage
 from lensdream.second_network.images import Fresh, passed, validating
 from lensdream.survey import Band
-from lensdream.trainees import WIDE
 from test_fresh import PARAMS, POPULATION, SIMULATE
 
 SETTINGS = SecondNetworkConfig(
-    seed=3, dropout=0.1, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+    seed=3, width=6, middle_pixels=32,
+    dropout=0.1, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
     label_smoothing=0.0, averaging=0.8,
     patience=0, epochs=2, threads=1, fresh_scenes=40, fresh_lens_share=0.25, fresh_targets=50,
@@ -75,7 +75,7 @@ def drawn(monkeypatch):
 
 
 def test_only_what_the_first_look_lets_through_is_learnt(store, drawn, tmp_path):
-    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
+    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
     brightness = learnt.data.images[:, 0, 0, 0].tolist()
     assert brightness == [5] * 5 + [-2, 1] + [3, 3] + [2] * 3
     assert learnt.data.labels.tolist() == [1] * 5 + [0, 0] + [1, 1] + [0] * 3
@@ -84,15 +84,15 @@ def test_only_what_the_first_look_lets_through_is_learnt(store, drawn, tmp_path)
 
 
 def test_non_lenses_weigh_as_if_as_many_lenses_had_been_drawn(store, drawn, tmp_path):
-    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
+    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
     lenses, non_lenses = 6 + 10, 10 + 30  # of the store, and a quarter and three quarters of 40; not a survey's
     assert learnt.data.weights[learnt.data.labels == 0].tolist() == pytest.approx([lenses / non_lenses] * 5)
     assert (learnt.data.weights[learnt.data.labels == 1] == 1).all()
 
 
 def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
-    once = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
-    again = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a", "b"])
+    once = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
+    again = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
     assert len(drawn) == 1
     assert torch.equal(once.data.images, again.data.images)
     assert once.identity == again.identity
@@ -100,11 +100,11 @@ def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
 
 @pytest.mark.parametrize(
     "other",
-    [{"networks": ["a", "c"]}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
+    [{"first_digest": "b"}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
      {"scenes": dataclasses.replace(FRESH, survey=dataclasses.replace(SURVEY, beside_caustic=0.5))}],
 )  # fmt: skip
 def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_path):
-    given = {"networks": ["a", "b"], "scenes": FRESH}
+    given = {"first_digest": "a", "scenes": FRESH}
     first = passed(store, Brightness(), kept=tmp_path / "kept.pt", **given)
     second = passed(store, Brightness(), kept=tmp_path / "kept.pt", **(given | other))
     assert len(drawn) == 2
@@ -137,26 +137,13 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_poo
     assert lots.scenes["family"].nunique() > 8
 
 
-def test_it_starts_from_the_wide_network():
-    torch.manual_seed(1)
-    wide = LensNet(LensNetConfig(6, 0.3))
-    model = stage.started_from(wide, SETTINGS)
-    assert model.config == LensNetConfig(6, 0.1)
-    assert all(torch.equal(tensor, wide.state_dict()[name]) for name, tensor in model.state_dict().items())
-    assert model.head.weight is not wide.head.weight
-
-
 def test_the_whole_stage(few_pools, tmp_path):
-    """From a store, two networks and settings to the network that the finder's second looks are of."""
+    """From a store, the first network and settings to the network that the finder's second looks are of."""
     paths = Paths("tiny", tmp_path)
     rng = np.random.default_rng(4)
     truth = pd.DataFrame({"label": np.arange(56) % 2, "split": np.repeat(["train", "validation"], [40, 16])})
     write_images(paths.images, truth, rng.normal(0, 0.01, (56, len(Band), 40, 40)))
     torch.manual_seed(2)
-    save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
-    with pytest.raises(FileNotFoundError, match="run `lensdream train --scale tiny --network lensnet-wide`"):
-        stage.run("tiny", tmp_path)
-    save_model(paths.peers / WIDE, LensNet(LensNetConfig(6)), 40)
     document = {
         name: {"shared": dataclasses.asdict(settings), "tiny": {}}
         for name, settings in {
@@ -164,11 +151,14 @@ def test_the_whole_stage(few_pools, tmp_path):
         }.items()
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(FileNotFoundError, match="run the train stage first"):
+        stage.run("tiny", tmp_path)
+    save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
     stage.run("tiny", tmp_path)
-    finder = load_finder(paths.model)
-    assert finder.second.config.width == 6
-    start = load_model(paths.peers / WIDE).state_dict()
-    assert not torch.equal(finder.second.state_dict()["head.weight"], start["head.weight"])
+    second = load_finder(paths.model).second
+    assert second.config == DeepLensNetConfig(width=6, dropout=0.1, middle_pixels=32)
+    torch.manual_seed(SETTINGS.seed)
+    assert not torch.equal(second.head.weight, DeepLensNet(second.config).head.weight)
     measured = json.loads(paths.metrics("train-second").read_text())
     assert measured["lenses"] + measured["non_lenses"] == measured["images_an_epoch"] == images_trained_on(paths.second)
     assert 40 < measured["images_an_epoch"] <= 40 + 90

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lensdream import tracking, train
 from lensdream.config import TrainConfig
+from lensdream.dataset import ImageStore
 from lensdream.dataset.augment import augment
 from lensdream.dataset.store import SCHEMA_VERSION
 from lensdream.files import sha256_of
@@ -204,11 +205,9 @@ def test_augmentation_keeps_the_light_and_drops_whole_bands():
 
 
 def test_a_split_without_lenses_is_refused(tmp_path):
-    class Store:
-        truth = __import__("pandas").DataFrame({"split": ["train"] * 3, "label": [0, 0, 0]})
-
+    store = ImageStore(tmp_path, {}, pd.DataFrame({"split": ["train"] * 3, "label": [0, 0, 0]}))
     with pytest.raises(ValueError, match="both 0 and 1 are needed"):
-        train.LabelledImages.from_store(Store(), "train")
+        train.LabelledImages.from_store(store, "train")
 
 
 WILDE = dataclasses.replace(

@@ -203,8 +203,10 @@ class TrainConfig(RecipeConfig):
 
 @dataclass(frozen=True)
 class SecondNetworkConfig(FitConfig):
-    """How the network of the second looks learns what the first look lets through."""
+    """How the network of the second looks learns what the first look lets through, its width and what it sees."""
 
+    width: int = bounded(4, 512)
+    middle_pixels: int = bounded(16, 1024)
     fresh_scenes: int = bounded(0, 10**8)
     fresh_lens_share: float = bounded(0.0, 1.0)
     fresh_targets: int = bounded(0, 10**8)

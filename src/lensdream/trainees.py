@@ -9,8 +9,9 @@ from pathlib import Path
 from torch import nn
 
 from lensdream import config
-from lensdream.config import RecipeConfig, TrainConfig
-from lensdream.networks import OU66, OU200, LensNet, LensNetConfig, OUConfig
+from lensdream.config import FitConfig, RecipeConfig, SecondNetworkConfig, TrainConfig
+from lensdream.networks import OU66, OU200, DeepLensNet, DeepLensNetConfig, LensNet, LensNetConfig, OUConfig
+from lensdream.networks.model_file import SECOND
 from lensdream.paths import Paths
 
 WIDE = "lensnet-wide"
@@ -28,10 +29,10 @@ class Trainee:
     """of its model, within `models/<scale>`"""
     block: str
     """of its settings in `params.yaml`"""
-    settings: type[RecipeConfig]
-    build: Callable[[RecipeConfig], nn.Module]
+    settings: type[FitConfig]
+    build: Callable[[FitConfig], nn.Module]
 
-    def read_settings(self, scale: str, params: Path) -> RecipeConfig:
+    def read_settings(self, scale: str, params: Path) -> FitConfig:
         """Read its settings at a scale."""
         return config.load(self.block, self.settings, scale, params)
 
@@ -47,6 +48,11 @@ class Trainee:
 def lensnet(settings: TrainConfig) -> LensNet:
     """LensNet of these settings, with random weights."""
     return LensNet(LensNetConfig(settings.width, settings.dropout, settings.middle_pixels))
+
+
+def deep(settings: SecondNetworkConfig) -> DeepLensNet:
+    """DeepLensNet of these settings, with random weights."""
+    return DeepLensNet(DeepLensNetConfig(settings.width, settings.dropout, settings.middle_pixels))
 
 
 def ou66(settings: RecipeConfig) -> OU66:
@@ -65,8 +71,10 @@ TRAINEES = {
     "ou200": Trainee("OU-200", "train-ou200", "peers/ou200", "ou200", RecipeConfig, ou200),
     WIDE: Trainee("LensNet of twice the width", f"train-{WIDE}", f"peers/{WIDE}", WIDE, TrainConfig, lensnet),
 }
-"""by the name that the command line and the tables use; the second network starts from the wide one, which takes a GPU or a
-night"""
+"""by the name that the command line and the tables use"""
+
+SECOND_NETWORK = Trainee("second network", "train-second", SECOND, "second_network", SecondNetworkConfig, deep)
+"""has a stage of its own, for it is shown only what the first network lets through"""
 
 
 def trainee_of(network: str) -> Trainee:

@@ -48,7 +48,7 @@ class LabelledImages:
 
         Raises `ValueError` for a split without both labels.
         """
-        chosen = np.flatnonzero((store.truth["split"] == split) & (store.truth["label"] >= 0))
+        chosen = store.labelled_rows(split)
         if limit is not None and limit < len(chosen):
             chosen = chosen[np.linspace(0, len(chosen) - 1, limit).astype(int)]
         labels = store.truth["label"].to_numpy()[chosen]

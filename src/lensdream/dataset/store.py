@@ -68,6 +68,10 @@ class ImageStore:
         """Side of an image [pixel]."""
         return int(self.manifest["stamp"])
 
+    def labelled_rows(self, split: str) -> np.ndarray:
+        """Rows of `truth` of the lenses and non-lenses of a split."""
+        return np.flatnonzero((self.truth["split"] == split) & (self.truth["label"] >= 0))
+
     def images(self, positions: np.ndarray) -> np.ndarray:
         """Images at these rows of `truth`: (n, band, y, x) float16 [microjansky a pixel]."""
         return self._gather("images", np.asarray(positions))

@@ -1,5 +1,6 @@
 """Networks from four-band images to one lens logit, chosen by class."""
 
+from lensdream.networks.deep import DeepLensNet, DeepLensNetConfig
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OU200, OUConfig
@@ -9,6 +10,8 @@ from lensdream.networks.second_looks import SecondLooks, load_finder
 __all__ = [
     "OU66",
     "OU200",
+    "DeepLensNet",
+    "DeepLensNetConfig",
     "LensNet",
     "LensNetConfig",
     "OUConfig",

@@ -11,12 +11,14 @@ import safetensors.torch
 from torch import nn
 
 from lensdream.files import sha256_of
+from lensdream.networks.deep import DeepLensNet, DeepLensNetConfig
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OU200, OUConfig
 from lensdream.survey import Band
 
 NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     LensNet.__name__: (LensNet, LensNetConfig),
+    DeepLensNet.__name__: (DeepLensNet, DeepLensNetConfig),
     OU66.__name__: (OU66, OUConfig),
     OU200.__name__: (OU200, OUConfig),
 }
@@ -25,7 +27,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
 WEIGHTS = "model.safetensors"
 SETTINGS = "model.json"
 SECOND = "second"
-"""folder, within that of a model, of another one that joins in its second looks; most have none"""
+"""folder, within that of a model, of another one that has its second looks; most have none"""
 
 
 def save_model(folder: Path, model: nn.Module, stamp: int, images_trained_on: int | None = None) -> None:

@@ -108,22 +108,22 @@ class Passed:
         return len(self)
 
 
-def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, networks: list[str]) -> Passed:
+def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, first_digest: str) -> Passed:
     """The images of the training split and of the fresh scenes that the first network lets through.
 
     Every non-lens weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so that
     scores stay the probabilities that the first network's are; those of a survey come on top.
 
-    kept: file for the fresh images, which a training that goes on finds there; networks: digests of the weights of the
-    first and of those that the training starts from: with others it does not go on.
+    kept: file for the fresh images, which a training that goes on finds there; first_digest: of the first network's weights:
+    with others it does not go on.
     """
-    identity = json.dumps([store.manifest, scenes.identity, networks, HOPELESS], sort_keys=True)
+    identity = json.dumps([store.manifest, scenes.identity, first_digest, HOPELESS], sort_keys=True)
     found = checkpoint.load(kept, identity)
     if found is None:
         found = _let_through(first, scenes) | {"identity": identity}
         checkpoint.save(kept, found)
     label = store.truth["label"].to_numpy()
-    rows, through = split_of(store, "train"), passing_rows(store, "train", first)
+    rows, through = store.labelled_rows("train"), passing_rows(store, "train", first)
     n_lens = int((label[rows] == 1).sum()) + sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
     n_non_lens = len(rows) + scenes.n - n_lens
     images = torch.empty(len(through) + len(found["labels"]), *found["images"].shape[1:], dtype=torch.float16)
@@ -151,14 +151,9 @@ def validating(store: ImageStore, first: nn.Module) -> LabelledImages:
     return LabelledImages(torch.from_numpy(store.images(rows)), labels)
 
 
-def split_of(store: ImageStore, split: str) -> np.ndarray:
-    """Rows of the lenses and non-lenses of a split."""
-    return np.flatnonzero((store.truth["split"] == split) & (store.truth["label"] >= 0))
-
-
 def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
-    """Those of them that the first network lets through."""
-    rows = split_of(store, split)
+    """Rows of the lenses and non-lenses of a split that the first network lets through."""
+    rows = store.labelled_rows(split)
     parts = (rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE))
     return np.concatenate([part[passes(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
 

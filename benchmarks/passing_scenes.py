@@ -1,0 +1,126 @@
+"""Write the tables of scenes that `gpu_second.py` renders: those of `train-second` that LensNet's first look lets through.
+
+Needs the store and the first network of the scale, and SkyPy; no GPU. Few non-lenses get through, so looking at them here
+spares the GPU's machine nine in ten, and the tables, some 400 bytes a scene, travel where images would not. Lenses are not
+looked at: nearly all get through. `--parts` folders of training scenes, random ones, one of those that validate, and
+`counts.json` with what was drawn in the shares of the training split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from lensdream import config
+from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream.dataset import ImageStore, fresh, targets
+from lensdream.networks import load_model
+from lensdream.paths import Paths
+from lensdream.population import stage
+from lensdream.population.stage import Lot
+from lensdream.processes import worker_map
+from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
+from lensdream.second_network.images import Fresh, passes, passing_rows
+from lensdream.simulate.render import MASS_COLUMNS
+from lensdream.trainees import SECOND_NETWORK
+
+RENDERED = {
+    *MASS_COLUMNS.values(), *SKY_COLUMNS, *BACKGROUND_COLUMNS, "index", "label", "seed", "psf", "dither",
+    "cosmic_rays", "hot_pixels", "dead_columns", "edge", "edge_side", "missing_bands",
+}  # fmt: skip
+"""columns that an image depends on, and its label; the others travel as zeros"""
+_worker: dict[str, object] = {}
+
+
+def main() -> None:
+    """Draw, look and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", default="poster")
+    parser.add_argument("--out", type=Path, default=Path("gpu/scenes"))
+    parser.add_argument("--parts", type=int, default=8)
+    arguments = parser.parse_args()
+    paths, params = Paths(arguments.scale), Path("params.yaml")
+    population = config.load("population", PopulationConfig, arguments.scale, params)
+    simulate = config.load("simulate", SimulateConfig, arguments.scale, params)
+    survey = config.load("survey", SurveyConfig, arguments.scale, params)
+    scenes = Fresh.of(population, simulate, survey, SECOND_NETWORK.read_settings(arguments.scale, params))
+    found = through(scenes, paths.model)
+    store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
+    first = load_model(paths.model)
+    found.append(taken(stored, passing_rows(store, "train", first)))
+    for number, part in enumerate(parts(stage.joined(found), arguments.parts)):
+        write(part, arguments.out / f"part-{number}")
+    write(stored.take(passing_rows(store, "validation", first)), arguments.out / "validation")
+    rows = store.labelled_rows("train")
+    n_lens = int((store.truth["label"].to_numpy()[rows] == 1).sum())
+    n_lens += sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
+    counts = {"lenses": n_lens, "non_lenses": len(rows) + scenes.n - n_lens}
+    (arguments.out / "counts.json").write_text(json.dumps(counts))
+    print(counts)
+
+
+def through(scenes: Fresh, model: Path) -> list[Scenes]:
+    """The fresh lenses, and the fresh non-lenses that the network of a folder lets through."""
+    tasks: list[tuple[Lot, Callable[[Lot], Scenes]]] = [(lot, stage.draw_lot) for lot in scenes.lots]
+    of_targets = partial(targets.draw, beside_caustic=scenes.survey.beside_caustic)
+    tasks += [(lot, of_targets) for lot in scenes.target_lots]
+    arguments = (scenes.population, scenes.simulate, stage.draw_all_pools(scenes.population), model)
+    with worker_map(scenes.simulate.workers, start_worker, arguments) as ordered:
+        return [part for part in tqdm(ordered(look, tasks), total=len(tasks)) if len(part)]
+
+
+def start_worker(population: PopulationConfig, simulate: SimulateConfig, pools: object, model: Path) -> None:
+    """Prepare this process for `look`."""
+    fresh.start_worker(population, simulate, pools)
+    _worker["first"] = load_model(model).to(memory_format=torch.channels_last)
+
+
+def look(task: tuple[Lot, Callable[[Lot], Scenes]]) -> Scenes:
+    """The lenses of a lot, and its non-lenses that get through."""
+    lot, draw = task
+    scenes = draw(lot)
+    label = scenes.scenes["label"].to_numpy()
+    chosen, non_lenses = label == 1, np.flatnonzero(label == 0)
+    if len(non_lenses):
+        images = torch.from_numpy(fresh.images_of(scenes.take(non_lenses)))
+        chosen[non_lenses] = passes(_worker["first"], images).numpy()
+    return taken(scenes, np.flatnonzero(chosen))
+
+
+def taken(scenes: Scenes, rows: np.ndarray) -> Scenes:
+    """The scenes of these rows, ascending, counted from 0, as `joined` wants them."""
+    part = scenes.take(rows)
+    index = part.scenes["index"].to_numpy()
+    components = part.components.assign(scene=np.searchsorted(index, part.components["scene"]))
+    return Scenes(part.scenes.assign(index=np.arange(len(index)), partner=-1), components)
+
+
+def parts(scenes: Scenes, n: int) -> list[Scenes]:
+    """The scenes in `n` random parts of about one size."""
+    order = np.random.default_rng(0).permutation(len(scenes))
+    return [scenes.take(np.sort(part)) for part in np.array_split(order, n)]
+
+
+def write(scenes: Scenes, folder: Path) -> None:
+    """Write what `Scenes.load` reads, in single precision and as small as Parquet can."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = scenes.scenes.assign(**dict.fromkeys(set(SCENE_COLUMNS) - RENDERED, 0))
+    for name, table in (("scenes", kept), ("components", scenes.components)):
+        floats = list(table.select_dtypes("float64"))
+        table.astype(dict.fromkeys(floats, np.float32)).to_parquet(
+            folder / f"{name}.parquet", index=False, compression="zstd", compression_level=19,
+            use_dictionary=[column for column in table if column not in floats], use_byte_stream_split=floats,
+        )  # fmt: skip
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"{folder}: {len(scenes)} scenes, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
