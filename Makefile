@@ -1,8 +1,9 @@
 # make run     set up, then the quick scale from population to report, in well under 20 minutes on 2 cores
 # make test    set up, then the tests
-# make poster  the full scale: 130,000 training images, 20,000 compound lenses; four to eight hours on 2 cores
-# make peers   the networks of Wilde et al. 2022 and the wide one that the second network starts from, at the full scale, after
-#              `make poster`; minutes on a GPU, days on 2 cores
+# make poster  the full scale: 130,000 training images, 20,000 compound lenses; a night on 2 cores, most of it for the second
+#              network, which a GPU trains in minutes
+# make peers   the networks of Wilde et al. 2022 and a LensNet of twice the width, at the full scale, after `make poster`; minutes
+#              on a GPU, days on 2 cores
 # make observe CUTOUTS=/your/folder [SCALE=poster]   score real FITS cutouts with the trained model, and show them in the report
 # make ui      MLflow on 127.0.0.1:5000
 

@@ -1,18 +1,24 @@
-"""How much each of the finder's two networks should say in the second looks; prints a table by the second one's weight.
+"""How much each of the finder's two networks should say in the second looks, and what they cost.
 
-From the logits that the evaluate stage stored: weight 0 is LensNet alone, 1 the second network alone, the finder as it is.
+Prints a table by the second one's weight, from the logits that the evaluate stage stored: weight 0 is LensNet alone, 1 the
+second network alone, the finder as it is. Then images a second of one look of each, on one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lensdream.evaluate import metrics
+from lensdream.networks import load_model, predict
+from lensdream.networks.predict import CPU_BATCH
 from lensdream.networks.second_looks import HOPELESS
 from lensdream.paths import Paths
+from lensdream.survey import N_BANDS
 
 WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 RATES = (1e-2, 3e-3, 1e-3)
@@ -22,7 +28,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="poster")
-    scores = pd.read_parquet(Paths(parser.parse_args().scale).scores / "test.parquet").query("label >= 0")
+    paths = Paths(parser.parse_args().scale)
+    scores = pd.read_parquet(paths.scores / "test.parquet").query("label >= 0")
     rows = []
     for split, part in scores.groupby("split", sort=False):
         labels, finder, alone = (part[name].to_numpy() for name in ("label", "logit", "logit_alone"))
@@ -34,6 +41,14 @@ def main() -> None:
             accuracy = ((logits > 0) == (labels == 1)).mean()
             rows.append({"split": split, "weight": weight, "loss": loss, "accuracy": accuracy} | found)
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    torch.set_num_threads(1)
+    images = 0.01 * torch.randn(8 * CPU_BATCH, N_BANDS, 80, 80)
+    for name, folder in (("first", paths.model), ("second", paths.second)):
+        model = load_model(folder).to(memory_format=torch.channels_last)
+        predict(model, images[:CPU_BATCH])  # warms up
+        started = time.perf_counter()
+        predict(model, images)
+        print(f"{name} look: {len(images) / (time.perf_counter() - started):.0f} images/s")
 
 
 if __name__ == "__main__":
