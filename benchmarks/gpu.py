@@ -143,15 +143,23 @@ def _train(arguments: argparse.Namespace) -> None:
         raise SystemExit(f"{arguments.network} asks for fresh scenes, which this script does not draw")
     store = ImageStore.open(arguments.images_in)
     train, validation = (_on(LabelledImages.from_store(store, split), arguments) for split in ("train", "validation"))
-    epoch = _epoch_seconds(trainee, train, validation)
-    left = arguments.seconds - (time.perf_counter() - started)
-    settings = dataclasses.replace(settings, epochs=max(1, int(MARGIN * left / epoch)))
-    print(f"{arguments.network}: {epoch:.1f} s an epoch, {left:.0f} s left: {settings.epochs} epochs", flush=True)
+    settings = dataclasses.replace(
+        settings, epochs=epochs_within(started + arguments.seconds, trainee, train, validation)
+    )
     fit_and_record(trainee, settings, train, validation, Paths(SCALE, arguments.root), Untracked(), store.stamp)
 
 
 def _on(data: LabelledImages, arguments: argparse.Namespace) -> LabelledImages:
     return dataclasses.replace(data, images=data.images.to(arguments.device))
+
+
+def epochs_within(end: float, trainee: Trainee, train: LabelledImages, validation: LabelledImages) -> int:
+    """How many epochs, at least one, fit until `end` of `time.perf_counter`."""
+    epoch = _epoch_seconds(trainee, train, validation)
+    left = end - time.perf_counter()
+    n = max(1, int(MARGIN * left / epoch))
+    print(f"{trainee.title}: {epoch:.1f} s an epoch, {left:.0f} s left: {n} epochs", flush=True)
+    return n
 
 
 def _epoch_seconds(trainee: Trainee, train: LabelledImages, validation: LabelledImages) -> float:

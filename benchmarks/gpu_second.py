@@ -1,9 +1,7 @@
-"""Train the second network on a machine that has PyTorch and a GPU but none of SkyPy, MLflow and DVC, in three steps.
+"""Train the second network on a machine that has PyTorch and a GPU but none of SkyPy, MLflow and DVC, in two steps.
 
-`choose`, on any machine with this package and with the store: draw the fresh scenes of `train-second`, and write the tables
-of those that LensNet's first look lets through, as few files as a slow line carries. `draw`, with a GPU: render them.
-`train`: what `lensdream train-second` would do with them, for as many epochs as fit into `--seconds`; that number then
-belongs into `params.yaml`.
+`draw` renders the scenes whose tables `passing_scenes.py` wrote elsewhere. `train` does what `lensdream train-second` would do
+with them, for as many epochs as fit into `--seconds`; that number then belongs into `params.yaml`.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gpu import CALIBRATION, MARGIN, Untracked
+from gpu import Untracked, epochs_within
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.networks import load_model, predict
@@ -28,7 +26,7 @@ from lensdream.scene import Scenes
 from lensdream.simulate.render import Renderer
 from lensdream.simulate.shards import frame_of, in_chunks, stored
 from lensdream.survey import N_BANDS
-from lensdream.train import fit, fit_and_record
+from lensdream.train import fit_and_record
 from lensdream.trainees import SECOND_NETWORK
 
 SCALE = "poster"
@@ -48,7 +46,9 @@ def main() -> None:
     train = commands.add_parser("train")
     train.add_argument("--seconds", type=float, default=400.0)
     train.add_argument("--root", type=Path, default=Path("gpu"), help="where models and metrics go (default gpu)")
-    train.add_argument("--counts", type=Path, help="JSON of the lenses and non-lenses drawn, those not let through too")
+    train.add_argument(
+        "--counts", type=Path, required=True, help="JSON of the lenses and non-lenses drawn, those not let through too"
+    )
     train.set_defaults(run=_train)
     for command in (draw, train):
         command.add_argument("--images-in", type=Path, default=Path("gpu/images"))
@@ -98,26 +98,6 @@ def _render(scenes: Scenes) -> np.ndarray:
     return np.concatenate([stored(part) for part in in_chunks(_worker["renderer"], scenes, _worker["chunk"])])
 
 
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """`TrainingImages` of a folder of `draw`."""
-
-    data: LabelledImages
-    identity: str = "gpu_second"
-
-    def __len__(self) -> int:
-        """Count them."""
-        return len(self.data)
-
-    def epoch(self, number: int, model: object = None) -> LabelledImages:
-        """The same in every epoch."""
-        return self.data
-
-    def seen(self, epochs: int) -> int:
-        """All of them, however many epochs."""
-        return len(self)
-
-
 def _train(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     torch.backends.cudnn.benchmark = True
@@ -133,15 +113,12 @@ def _train(arguments: argparse.Namespace) -> None:
     n_lens = int(labels.sum())
     print(f"{n_lens} lenses, {len(labels) - n_lens} non-lenses, {len(validation)} validate", flush=True)
     settings = SECOND_NETWORK.read_settings(SCALE, Path("params.yaml"))
-    some = LabelledImages(data.images[:CALIBRATION], data.labels[:CALIBRATION])
-    records = fit(SECOND_NETWORK.build, dataclasses.replace(settings, epochs=2), some, validation).records
-    epoch = len(data) / records[-1].images_per_second
-    left = arguments.seconds - (time.perf_counter() - started)
-    settings = dataclasses.replace(settings, epochs=max(1, int(MARGIN * left / epoch)))
-    print(f"{epoch:.1f} s an epoch, {left:.0f} s left: {settings.epochs} epochs", flush=True)
+    settings = dataclasses.replace(
+        settings, epochs=epochs_within(started + arguments.seconds, SECOND_NETWORK, data, validation)
+    )
     more = {"lenses": n_lens, "non_lenses": len(data) - n_lens, "validation_images": len(validation)}
     paths = Paths(SCALE, arguments.root)
-    fit_and_record(SECOND_NETWORK, settings, Shown(data), validation, paths, Untracked(), stamp, more)
+    fit_and_record(SECOND_NETWORK, settings, data, validation, paths, Untracked(), stamp, more)
 
 
 def _let_through(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:

@@ -18,8 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lensdream import config
-from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.networks import load_model
 from lensdream.paths import Paths
@@ -27,9 +26,8 @@ from lensdream.population import stage
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
 from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
-from lensdream.second_network.images import Fresh, passes, passing_rows
+from lensdream.second_network.images import Fresh, drawn_in_shares, passes, passing_rows
 from lensdream.simulate.render import MASS_COLUMNS
-from lensdream.trainees import SECOND_NETWORK
 
 RENDERED = {
     *MASS_COLUMNS.values(), *SKY_COLUMNS, *BACKGROUND_COLUMNS, "index", "label", "seed", "psf", "dither",
@@ -46,22 +44,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu/scenes"))
     parser.add_argument("--parts", type=int, default=8)
     arguments = parser.parse_args()
-    paths, params = Paths(arguments.scale), Path("params.yaml")
-    population = config.load("population", PopulationConfig, arguments.scale, params)
-    simulate = config.load("simulate", SimulateConfig, arguments.scale, params)
-    survey = config.load("survey", SurveyConfig, arguments.scale, params)
-    scenes = Fresh.of(population, simulate, survey, SECOND_NETWORK.read_settings(arguments.scale, params))
-    found = through(scenes, paths.model)
+    paths, scenes = Paths(arguments.scale), Fresh.read(arguments.scale, Path("params.yaml"))
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
+    found = through(scenes, paths.model)
     found.append(taken(stored, passing_rows(store, "train", first)))
     for number, part in enumerate(parts(stage.joined(found), arguments.parts)):
         write(part, arguments.out / f"part-{number}")
     write(stored.take(passing_rows(store, "validation", first)), arguments.out / "validation")
-    rows = store.labelled_rows("train")
-    n_lens = int((store.truth["label"].to_numpy()[rows] == 1).sum())
-    n_lens += sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
-    counts = {"lenses": n_lens, "non_lenses": len(rows) + scenes.n - n_lens}
+    counts = dict(zip(("lenses", "non_lenses"), drawn_in_shares(store, scenes), strict=True))
     (arguments.out / "counts.json").write_text(json.dumps(counts))
     print(counts)
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lensdream import checkpoint
+from lensdream import checkpoint, config
 from lensdream.config import PopulationConfig, SecondNetworkConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.dataset.labelled import LabelledImages
@@ -58,6 +58,16 @@ class Fresh:
         """Those that the settings of a training ask for."""
         return cls(
             population, simulate, survey, settings.fresh_scenes, settings.fresh_lens_share, settings.fresh_targets
+        )
+
+    @classmethod
+    def read(cls, scale: str, params: Path) -> Fresh:
+        """Those that the settings of a scale ask for."""
+        return cls.of(
+            config.load("population", PopulationConfig, scale, params),
+            config.load("simulate", SimulateConfig, scale, params),
+            config.load("survey", SurveyConfig, scale, params),
+            config.load("second_network", SecondNetworkConfig, scale, params),
         )
 
     @property
@@ -123,9 +133,8 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, first
         found = _let_through(first, scenes) | {"identity": identity}
         checkpoint.save(kept, found)
     label = store.truth["label"].to_numpy()
-    rows, through = store.labelled_rows("train"), passing_rows(store, "train", first)
-    n_lens = int((label[rows] == 1).sum()) + sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
-    n_non_lens = len(rows) + scenes.n - n_lens
+    through = passing_rows(store, "train", first)
+    n_lens, n_non_lens = drawn_in_shares(store, scenes)
     images = torch.empty(len(through) + len(found["labels"]), *found["images"].shape[1:], dtype=torch.float16)
     for start in range(0, len(through), READ_AT_ONCE):
         part = through[start : start + READ_AT_ONCE]
@@ -134,6 +143,13 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, first
     labels = torch.cat([torch.as_tensor(label[through], dtype=torch.float32), found["labels"]])
     weights = torch.where(labels == 1, 1.0, n_lens / n_non_lens)
     return Passed(LabelledImages(images, labels, weights), identity)
+
+
+def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, int]:
+    """How many lenses and non-lenses were drawn in the shares of the training split, whether let through or not."""
+    label = store.truth["label"].to_numpy()[store.labelled_rows("train")]
+    n_lens = int((label == 1).sum()) + sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
+    return n_lens, len(label) + scenes.n - n_lens
 
 
 def validating(store: ImageStore, first: nn.Module) -> LabelledImages:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lensdream import config, tracking
-from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream import tracking
 from lensdream.dataset import ImageStore
 from lensdream.files import sha256_of
 from lensdream.networks import load_model
@@ -27,12 +26,7 @@ def run(scale: str, root: Path = Path()) -> None:
     first = load_model(paths.model)
     settings = SECOND_NETWORK.read_settings(scale, params)
     store = ImageStore.open(paths.images)
-    fresh = Fresh.of(
-        config.load("population", PopulationConfig, scale, params),
-        config.load("simulate", SimulateConfig, scale, params),
-        config.load("survey", SurveyConfig, scale, params),
-        settings,
-    )
+    fresh = Fresh.read(scale, params)
     torch.set_num_threads(1)  # while workers render
     kept = paths.hard_negatives(SECOND_NETWORK.stage) / "passed.pt"
     train = passed(store, first, fresh, kept, sha256_of(paths.model / WEIGHTS))
