@@ -1,6 +1,6 @@
-"""Train the second network on a machine that has PyTorch and a GPU but none of SkyPy, MLflow and DVC, in two steps.
+"""Train DeepLensNet on a machine that has PyTorch and a GPU but none of SkyPy, MLflow and DVC, in two steps.
 
-`draw` renders the scenes whose tables `passing_scenes.py` wrote elsewhere. `train` does what `lensdream train-second` would do
+`draw` renders the scenes whose tables `passing_scenes.py` wrote elsewhere. `train` does what `lensdream train-deep` would do
 with them, for as many epochs as fit into `--seconds`; that number then belongs into `params.yaml`.
 """
 
@@ -19,15 +19,15 @@ import torch
 from gpu import Untracked, epochs_within
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.networks import load_model, predict
-from lensdream.networks.second_looks import HOPELESS
+from lensdream.networks import load_model
+from lensdream.networks.second_looks import passes
 from lensdream.paths import Paths
 from lensdream.scene import Scenes
 from lensdream.simulate.render import Renderer
 from lensdream.simulate.shards import frame_of, in_chunks, stored
 from lensdream.survey import N_BANDS
 from lensdream.train import fit_and_record
-from lensdream.trainees import SECOND_NETWORK
+from lensdream.trainees import DEEP
 
 SCALE = "poster"
 TASK = 128
@@ -112,19 +112,17 @@ def _train(arguments: argparse.Namespace) -> None:
     del train, images
     n_lens = int(labels.sum())
     print(f"{n_lens} lenses, {len(labels) - n_lens} non-lenses, {len(validation)} validate", flush=True)
-    settings = SECOND_NETWORK.read_settings(SCALE, Path("params.yaml"))
-    settings = dataclasses.replace(
-        settings, epochs=epochs_within(started + arguments.seconds, SECOND_NETWORK, data, validation)
-    )
+    settings = DEEP.read_settings(SCALE, Path("params.yaml"))
+    settings = dataclasses.replace(settings, epochs=epochs_within(started + arguments.seconds, DEEP, data, validation))
     more = {"lenses": n_lens, "non_lenses": len(data) - n_lens, "validation_images": len(validation)}
     paths = Paths(SCALE, arguments.root)
-    fit_and_record(SECOND_NETWORK, settings, data, validation, paths, Untracked(), stamp, more)
+    fit_and_record(DEEP, settings, data, validation, paths, Untracked(), stamp, more)
 
 
 def _let_through(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:
     images = torch.from_numpy(np.load(arguments.images_in / f"{name}.npy")).to(arguments.device)
     labels = torch.from_numpy(np.load(arguments.images_in / f"{name}-labels.npy"))
-    through = predict(first, images, device=arguments.device) > HOPELESS
+    through = passes(first, images, arguments.device)
     return LabelledImages(images[through.to(images.device)], labels[through])
 
 

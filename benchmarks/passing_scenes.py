@@ -1,4 +1,4 @@
-"""Write the tables of scenes that `gpu_second.py` renders: those of `train-second` that LensNet's first look lets through.
+"""Write the tables of scenes that `gpu_second.py` renders: those of `train-deep` that LensNet's first look lets through.
 
 Needs the store and the first network of the scale, and SkyPy; no GPU. Few non-lenses get through, so looking at them here
 spares the GPU's machine nine in ten, and the tables, some 200 bytes a scene, travel where images would not. Lenses are not
@@ -21,19 +21,22 @@ from tqdm import tqdm
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.networks import load_model
+from lensdream.networks.second_looks import passes
 from lensdream.paths import Paths
 from lensdream.population import stage
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
 from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
-from lensdream.second_network.images import Fresh, drawn_in_shares, passes, passing_rows
+from lensdream.second_network.images import Fresh, drawn_in_shares, passing_rows
 from lensdream.simulate.render import MASS_COLUMNS
+from lensdream.trainees import DEEP
 
 RENDERED = {
     *MASS_COLUMNS.values(), *SKY_COLUMNS, *BACKGROUND_COLUMNS, "index", "label", "seed", "psf", "dither",
     "cosmic_rays", "hot_pixels", "dead_columns", "edge", "edge_side", "missing_bands",
 }  # fmt: skip
 """columns that an image depends on, and its label; the others travel as zeros"""
+PARAMS = Path("params.yaml")
 _worker: dict[str, object] = {}
 
 
@@ -44,7 +47,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu/scenes"))
     parser.add_argument("--parts", type=int, default=8)
     arguments = parser.parse_args()
-    paths, scenes = Paths(arguments.scale), Fresh.read(arguments.scale, Path("params.yaml"))
+    paths, scenes = (
+        Paths(arguments.scale),
+        Fresh.read(arguments.scale, PARAMS, DEEP.read_settings(arguments.scale, PARAMS)),
+    )
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
     found = through(scenes, paths.model)

@@ -11,9 +11,16 @@ import yaml
 
 from conftest import write_images
 from lensdream import config
-from lensdream.config import SecondNetworkConfig, SurveyConfig
+from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
 from lensdream.dataset import ImageStore
-from lensdream.networks import DeepLensNet, DeepLensNetConfig, LensNet, LensNetConfig, load_finder, save_model
+from lensdream.networks import (
+    DeepLensNet,
+    LensNet,
+    LensNetConfig,
+    load_finder,
+    load_model,
+    save_model,
+)
 from lensdream.networks.model_file import images_trained_on
 from lensdream.paths import Paths
 from lensdream.population import stage as population
@@ -23,12 +30,12 @@ from lensdream.survey import Band
 from test_fresh import PARAMS, POPULATION, SIMULATE
 
 SETTINGS = SecondNetworkConfig(
-    seed=3, width=6, middle_pixels=32,
-    dropout=0.1, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+    seed=3, dropout=0.1, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
     label_smoothing=0.0, averaging=0.8,
-    patience=0, epochs=2, threads=1, fresh_scenes=40, fresh_lens_share=0.25, fresh_targets=50,
+    patience=0, epochs=2, threads=1, fresh_scenes=40, fresh_lens_share=0.25, fresh_rare_lenses=0.6, fresh_targets=50,
 )  # fmt: skip
+DEEP = DeepConfig(**dataclasses.asdict(SETTINGS), width=6, middle_pixels=32)
 SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
 INLINE = dataclasses.replace(SIMULATE, workers=0)
 FRESH = Fresh.of(POPULATION, INLINE, SURVEY, SETTINGS)
@@ -75,7 +82,7 @@ def drawn(monkeypatch):
 
 
 def test_only_what_the_first_look_lets_through_is_learnt(store, drawn, tmp_path):
-    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
+    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
     brightness = learnt.data.images[:, 0, 0, 0].tolist()
     assert brightness == [5] * 5 + [-2, 1] + [3, 3] + [2] * 3
     assert learnt.data.labels.tolist() == [1] * 5 + [0, 0] + [1, 1] + [0] * 3
@@ -84,15 +91,15 @@ def test_only_what_the_first_look_lets_through_is_learnt(store, drawn, tmp_path)
 
 
 def test_non_lenses_weigh_as_if_as_many_lenses_had_been_drawn(store, drawn, tmp_path):
-    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
+    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
     lenses, non_lenses = 6 + 10, 10 + 30  # of the store, and a quarter and three quarters of 40; not a survey's
     assert learnt.data.weights[learnt.data.labels == 0].tolist() == pytest.approx([lenses / non_lenses] * 5)
     assert (learnt.data.weights[learnt.data.labels == 1] == 1).all()
 
 
 def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
-    once = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
-    again = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", "a")
+    once = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
+    again = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
     assert len(drawn) == 1
     assert torch.equal(once.data.images, again.data.images)
     assert once.identity == again.identity
@@ -100,11 +107,11 @@ def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
 
 @pytest.mark.parametrize(
     "other",
-    [{"first_digest": "b"}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
+    [{"digests": ["b"]}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
      {"scenes": dataclasses.replace(FRESH, survey=dataclasses.replace(SURVEY, beside_caustic=0.5))}],
 )  # fmt: skip
 def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_path):
-    given = {"first_digest": "a", "scenes": FRESH}
+    given = {"digests": ["a"], "scenes": FRESH}
     first = passed(store, Brightness(), kept=tmp_path / "kept.pt", **given)
     second = passed(store, Brightness(), kept=tmp_path / "kept.pt", **(given | other))
     assert len(drawn) == 2
@@ -137,7 +144,16 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_poo
     assert lots.scenes["family"].nunique() > 8
 
 
-def test_the_whole_stage(few_pools, tmp_path):
+def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_pools):
+    assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
+    none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(SETTINGS, fresh_rare_lenses=0.0))
+    assert none.identity != FRESH.identity
+    for (ours, label), (others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
+        assert np.array_equal(label, other_label)
+        assert np.array_equal(ours, others) == (not label.any())  # those without a lens are the same
+
+
+def test_the_whole_stages(few_pools, tmp_path):
     """From a store, the first network and settings to the network that the finder's second looks are of."""
     paths = Paths("tiny", tmp_path)
     rng = np.random.default_rng(4)
@@ -147,20 +163,31 @@ def test_the_whole_stage(few_pools, tmp_path):
     document = {
         name: {"shared": dataclasses.asdict(settings), "tiny": {}}
         for name, settings in {
-            "second_network": SETTINGS, "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY,
+            "deep": DEEP, "second_network": dataclasses.replace(SETTINGS, dropout=0.3),
+            "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY,
         }.items()
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(FileNotFoundError, match="run the train stage first"):
-        stage.run("tiny", tmp_path)
+        stage.run_deep("tiny", tmp_path)
     save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
+    with pytest.raises(FileNotFoundError, match="run `lensdream train-deep --scale tiny` first"):
+        stage.run("tiny", tmp_path)
+    stage.run_deep("tiny", tmp_path)
+    assert load_finder(paths.model).second is None
+    deep = load_model(paths.model / "deep")
+    assert deep.config == LensNetConfig(width=6, dropout=0.1, middle_pixels=32)
+    torch.manual_seed(DEEP.seed)
+    assert not torch.equal(deep.head.weight, DeepLensNet(deep.config).head.weight)
+
     stage.run("tiny", tmp_path)
     second = load_finder(paths.model).second
-    assert second.config == DeepLensNetConfig(width=6, dropout=0.1, middle_pixels=32)
-    torch.manual_seed(SETTINGS.seed)
-    assert not torch.equal(second.head.weight, DeepLensNet(second.config).head.weight)
-    measured = json.loads(paths.metrics("train-second").read_text())
-    assert measured["lenses"] + measured["non_lenses"] == measured["images_an_epoch"] == images_trained_on(paths.second)
-    assert 40 < measured["images_an_epoch"] <= 40 + 90
-    assert (paths.figures / "train-second" / "losses.png").is_file()
-    assert not paths.hard_negatives("train-second").exists()
+    assert second.config == dataclasses.replace(deep.config, dropout=0.3)
+    moved = (second.head.weight - deep.head.weight).abs().max()
+    assert 0 < moved < 2 * DEEP.learning_rate * 2 * 15  # Adam moves a weight by no more than its rate a step
+    for name, folder in (("deep", paths.model / "deep"), ("second", paths.second)):
+        measured = json.loads(paths.metrics(f"train-{name}").read_text())
+        assert measured["lenses"] + measured["non_lenses"] == measured["images_an_epoch"] == images_trained_on(folder)
+        assert 40 < measured["images_an_epoch"] <= 40 + 90
+        assert (paths.figures / f"train-{name}" / "losses.png").is_file()
+        assert not paths.hard_negatives(f"train-{name}").exists()

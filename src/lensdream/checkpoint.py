@@ -17,8 +17,8 @@ def save(path: Path, state: dict) -> None:
 
 
 def load(path: Path | None, identity: str) -> dict | None:
-    """The state at a path, if it belongs to this job."""
+    """The state at a path, if it belongs to this job; its tensors are read from there when they are used."""
     if path is None or not path.is_file():
         return None
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, mmap=True)
     return state if state["identity"] == identity else None

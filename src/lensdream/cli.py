@@ -61,6 +61,12 @@ def _train_compound(scale: str) -> None:
     stage.run(scale)
 
 
+def _train_deep(scale: str) -> None:
+    from lensdream.second_network import stage
+
+    stage.run_deep(scale)
+
+
 def _train_second(scale: str) -> None:
     from lensdream.second_network import stage
 
@@ -117,7 +123,11 @@ STAGES: dict[str, tuple[Callable[..., int | None], str]] = {
     "population": (_population, "draw galaxies with SkyPy and put scenes together"),
     "simulate": (_simulate, "render the scenes"),
     "train": (_train, "train a network, keep the best validation epoch"),
-    "train-second": (_train_second, "teach the network of the second looks what the first look lets through"),
+    "train-deep": (_train_deep, "teach a DeepLensNet what the first look lets through"),
+    "train-second": (
+        _train_second,
+        "go on from it, with more lenses of rare kinds, to the network of the second looks",
+    ),
     "train-compound": (_train_compound, "teach it to tell compound from single lenses"),
     "evaluate": (_evaluate, "measure it on the test set"),
     "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),

@@ -25,6 +25,7 @@ STAGES_WITH_SETTINGS = (
     "ou66",
     "ou200",
     "lensnet-wide",
+    "deep",
     "second_network",
     "compound_head",
     "evaluate",
@@ -203,13 +204,20 @@ class TrainConfig(RecipeConfig):
 
 @dataclass(frozen=True)
 class SecondNetworkConfig(FitConfig):
-    """How the network of the second looks learns what the first look lets through, its width and what it sees."""
+    """How the network of the second looks learns what the first look lets through."""
+
+    fresh_scenes: int = bounded(0, 10**8)
+    fresh_lens_share: float = bounded(0.0, 1.0)
+    fresh_rare_lenses: float = bounded(0.0, 1.0)
+    fresh_targets: int = bounded(0, 10**8)
+
+
+@dataclass(frozen=True)
+class DeepConfig(SecondNetworkConfig):
+    """How DeepLensNet learns it from random weights, its width and what it sees."""
 
     width: int = bounded(4, 512)
     middle_pixels: int = bounded(16, 1024)
-    fresh_scenes: int = bounded(0, 10**8)
-    fresh_lens_share: float = bounded(0.0, 1.0)
-    fresh_targets: int = bounded(0, 10**8)
 
 
 @dataclass(frozen=True)

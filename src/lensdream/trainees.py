@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 from torch import nn
 
 from lensdream import config
-from lensdream.config import FitConfig, RecipeConfig, SecondNetworkConfig, TrainConfig
-from lensdream.networks import OU66, OU200, DeepLensNet, DeepLensNetConfig, LensNet, LensNetConfig, OUConfig
+from lensdream.config import DeepConfig, FitConfig, RecipeConfig, SecondNetworkConfig, TrainConfig
+from lensdream.networks import OU66, OU200, DeepLensNet, LensNet, LensNetConfig, OUConfig
 from lensdream.networks.model_file import SECOND
 from lensdream.paths import Paths
 
@@ -50,9 +51,9 @@ def lensnet(settings: TrainConfig) -> LensNet:
     return LensNet(LensNetConfig(settings.width, settings.dropout, settings.middle_pixels))
 
 
-def deep(settings: SecondNetworkConfig) -> DeepLensNet:
+def deep(settings: DeepConfig) -> DeepLensNet:
     """DeepLensNet of these settings, with random weights."""
-    return DeepLensNet(DeepLensNetConfig(settings.width, settings.dropout, settings.middle_pixels))
+    return DeepLensNet(LensNetConfig(settings.width, settings.dropout, settings.middle_pixels))
 
 
 def ou66(settings: RecipeConfig) -> OU66:
@@ -73,8 +74,19 @@ TRAINEES = {
 }
 """by the name that the command line and the tables use"""
 
-SECOND_NETWORK = Trainee("second network", "train-second", SECOND, "second_network", SecondNetworkConfig, deep)
+DEEP = Trainee("DeepLensNet", "train-deep", "deep", "deep", DeepConfig, deep)
 """has a stage of its own, for it is shown only what the first network lets through"""
+
+
+def second_network(start: DeepLensNet) -> Trainee:
+    """The network of the second looks: goes on from the weights of another, with the dropout of its own settings."""
+
+    def build(settings: SecondNetworkConfig) -> DeepLensNet:
+        model = DeepLensNet(dataclasses.replace(start.config, dropout=settings.dropout))
+        model.load_state_dict(start.state_dict())
+        return model
+
+    return Trainee("second network", "train-second", SECOND, "second_network", SecondNetworkConfig, build)
 
 
 def trainee_of(network: str) -> Trainee:

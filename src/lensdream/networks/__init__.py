@@ -1,6 +1,6 @@
 """Networks from four-band images to one lens logit, chosen by class."""
 
-from lensdream.networks.deep import DeepLensNet, DeepLensNetConfig
+from lensdream.networks.deep import DeepLensNet
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OU200, OUConfig
@@ -11,7 +11,6 @@ __all__ = [
     "OU66",
     "OU200",
     "DeepLensNet",
-    "DeepLensNetConfig",
     "LensNet",
     "LensNetConfig",
     "OUConfig",

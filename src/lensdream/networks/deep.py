@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
 from torch import Tensor, nn
 
-from lensdream.networks.lensnet import InputTransform, Middle, ResidualBlock
+from lensdream.networks.lensnet import InputTransform, LensNetConfig, Middle, ResidualBlock, pooled
 from lensdream.survey import N_BANDS
-
-
-@dataclass(frozen=True)
-class DeepLensNetConfig:
-    """Shape of the network."""
-
-    width: int = 64
-    """channels of the first block; the layer before it has half as many, the blocks after it two and four times as many"""
-    dropout: float = 0.2
-    """before the last layer"""
-    middle_pixels: int = 64
-    """side of the middle of an image that it sees; smaller images it sees whole"""
 
 
 class DeepLensNet(nn.Module):
@@ -30,7 +15,7 @@ class DeepLensNet(nn.Module):
     a CPU's time goes there. This one keeps it for a layer, and has two blocks at a quarter and an eighth of it.
     """
 
-    def __init__(self, config: DeepLensNetConfig) -> None:
+    def __init__(self, config: LensNetConfig) -> None:
         super().__init__()
         self.config = config
         w = config.width
@@ -56,6 +41,4 @@ class DeepLensNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
-        maps = self.features(images)
-        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
-        return self.head(self.dropout(pooled))[:, 0]
+        return self.head(self.dropout(pooled(self.features(images))))[:, 0]

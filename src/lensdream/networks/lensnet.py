@@ -13,10 +13,10 @@ from lensdream.survey import EUCLID, N_BANDS
 
 @dataclass(frozen=True)
 class LensNetConfig:
-    """Shape of the network."""
+    """Shape of the network, and of its deeper sibling."""
 
     width: int = 32
-    """the first layer has half as many channels, the three blocks two, four and four times as many"""
+    """the first layer has half as many channels, the last ones four times as many"""
     dropout: float = 0.2
     """before the last layer"""
     middle_pixels: int = 64
@@ -131,6 +131,9 @@ class LensNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
-        maps = self.features(images)
-        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
-        return self.head(self.dropout(pooled))[:, 0]
+        return self.head(self.dropout(pooled(self.features(images))))[:, 0]
+
+
+def pooled(maps: Tensor) -> Tensor:
+    """Mean and maximum of each map, (B, channel, y, x) -> (B, 2 channel): how much there is of a feature, and whether."""
+    return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)

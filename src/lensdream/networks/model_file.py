@@ -11,14 +11,14 @@ import safetensors.torch
 from torch import nn
 
 from lensdream.files import sha256_of
-from lensdream.networks.deep import DeepLensNet, DeepLensNetConfig
+from lensdream.networks.deep import DeepLensNet
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OU200, OUConfig
 from lensdream.survey import Band
 
 NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     LensNet.__name__: (LensNet, LensNetConfig),
-    DeepLensNet.__name__: (DeepLensNet, DeepLensNetConfig),
+    DeepLensNet.__name__: (DeepLensNet, LensNetConfig),
     OU66.__name__: (OU66, OUConfig),
     OU200.__name__: (OU200, OUConfig),
 }

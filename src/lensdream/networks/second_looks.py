@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lensdream.networks.model_file import SECOND, is_model, load_model
+from lensdream.networks.predict import predict
 
 HOPELESS = -3.0
 """logit of the first look below which there is no second: a chance of 5 %, where no threshold of a survey lies"""
@@ -45,6 +46,11 @@ class SecondLooks(nn.Module):
 def orientations(images: Tensor) -> list[Tensor]:
     """The eight orientations of images (..., y, x), as they are first."""
     return [torch.rot90(mirrored, quarter, (-2, -1)) for mirrored in (images, images.flip(-1)) for quarter in range(4)]
+
+
+def passes(first: nn.Module, images: Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """Whether the first look of a network lets an image through; images (N, band, y, x) -> (N,) bool."""
+    return predict(first, images, device=device) > HOPELESS
 
 
 def load_finder(folder: Path, *, alone: bool = False) -> SecondLooks:

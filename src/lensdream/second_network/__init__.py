@@ -1,1 +1,1 @@
-"""The finder's second network: LensNet of twice the width, taught what the first look lets through."""
+"""The finder's second network: a DeepLensNet, taught what the first look lets through."""

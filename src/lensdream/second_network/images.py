@@ -23,8 +23,7 @@ from lensdream import checkpoint, config
 from lensdream.config import PopulationConfig, SecondNetworkConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.networks import predict
-from lensdream.networks.second_looks import HOPELESS
+from lensdream.networks.second_looks import HOPELESS, passes
 from lensdream.population import stage
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
@@ -45,7 +44,7 @@ class Fresh:
     simulate: SimulateConfig
     survey: SurveyConfig
     n: int
-    """in the shares of the training split, but for the lenses"""
+    """in the shares of the training split, but for the share of lenses"""
     lens_share: float
     """of those"""
     n_targets: int
@@ -57,17 +56,22 @@ class Fresh:
     ) -> Fresh:
         """Those that the settings of a training ask for."""
         return cls(
-            population, simulate, survey, settings.fresh_scenes, settings.fresh_lens_share, settings.fresh_targets
+            dataclasses.replace(population, rare_lenses=settings.fresh_rare_lenses),
+            simulate,
+            survey,
+            settings.fresh_scenes,
+            settings.fresh_lens_share,
+            settings.fresh_targets,
         )
 
     @classmethod
-    def read(cls, scale: str, params: Path) -> Fresh:
-        """Those that the settings of a scale ask for."""
+    def read(cls, scale: str, params: Path, settings: SecondNetworkConfig) -> Fresh:
+        """Those that the settings of a training ask for at a scale."""
         return cls.of(
             config.load("population", PopulationConfig, scale, params),
             config.load("simulate", SimulateConfig, scale, params),
             config.load("survey", SurveyConfig, scale, params),
-            config.load("second_network", SecondNetworkConfig, scale, params),
+            settings,
         )
 
     @property
@@ -118,29 +122,32 @@ class Passed:
         return len(self)
 
 
-def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, first_digest: str) -> Passed:
+def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, digests: list[str]) -> Passed:
     """The images of the training split and of the fresh scenes that the first network lets through.
 
     Every non-lens weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so that
     scores stay the probabilities that the first network's are; those of a survey come on top.
 
-    kept: file for the fresh images, which a training that goes on finds there; first_digest: of the first network's weights:
-    with others it does not go on.
+    kept: file for the fresh images, which a training that goes on finds there; digests: of the weights of the first network
+    and of what the training starts from: with others it does not go on.
     """
-    identity = json.dumps([store.manifest, scenes.identity, first_digest, HOPELESS], sort_keys=True)
+    identity = json.dumps([store.manifest, scenes.identity, digests, HOPELESS], sort_keys=True)
     found = checkpoint.load(kept, identity)
     if found is None:
-        found = _let_through(first, scenes) | {"identity": identity}
-        checkpoint.save(kept, found)
+        checkpoint.save(kept, _let_through(first, scenes) | {"identity": identity})
+        found = checkpoint.load(
+            kept, identity
+        )  # as it stays on disk: with its copy below it would fill 24 GB of memory
     label = store.truth["label"].to_numpy()
     through = passing_rows(store, "train", first)
     n_lens, n_non_lens = drawn_in_shares(store, scenes)
-    images = torch.empty(len(through) + len(found["labels"]), *found["images"].shape[1:], dtype=torch.float16)
-    for start in range(0, len(through), READ_AT_ONCE):
-        part = through[start : start + READ_AT_ONCE]
-        images[start : start + len(part)] = torch.from_numpy(store.images(part))
-    images[len(through) :] = found.pop("images")
-    labels = torch.cat([torch.as_tensor(label[through], dtype=torch.float32), found["labels"]])
+    labels = torch.cat([torch.as_tensor(label[through], dtype=torch.float32), *found["labels"]])
+    stored = (through[start : start + READ_AT_ONCE] for start in range(0, len(through), READ_AT_ONCE))
+    images = torch.empty(len(labels), *store.images(through[:1]).shape[1:], dtype=torch.float16)
+    start = 0
+    for part in chain((torch.from_numpy(store.images(rows)) for rows in stored), found["images"]):
+        images[start : start + len(part)] = part
+        start += len(part)
     weights = torch.where(labels == 1, 1.0, n_lens / n_non_lens)
     return Passed(LabelledImages(images, labels, weights), identity)
 
@@ -174,20 +181,14 @@ def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
     return np.concatenate([part[passes(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
 
 
-def passes(first: nn.Module, images: Tensor) -> Tensor:
-    """Whether the first look lets an image through; images (N, band, y, x) -> (N,) bool."""
-    return predict(first, images) > HOPELESS
-
-
-def _let_through(first: nn.Module, scenes: Fresh) -> dict[str, Tensor]:
-    """Images and labels of the fresh scenes that get through."""
+def _let_through(first: nn.Module, scenes: Fresh) -> dict[str, list[Tensor]]:
+    """Images and labels of the fresh scenes that get through, lot by lot."""
     images, labels = [], []
     for drawn, of_drawn in scenes.drawn():
         part = torch.from_numpy(drawn)
         through = passes(first, part)
         images.append(part[through])
         labels.append(torch.from_numpy(of_drawn)[through])
-    found = {"images": torch.cat(images), "labels": torch.cat(labels)}
-    n_lens = int((found["labels"] == 1).sum())
-    print(f"let through: {n_lens} fresh lenses, {len(found['labels']) - n_lens} fresh non-lenses", flush=True)
-    return found
+    n, n_lens = sum(map(len, labels)), int(sum(part.sum() for part in labels))
+    print(f"let through: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
+    return {"images": images, "labels": labels}

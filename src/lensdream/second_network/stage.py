@@ -1,4 +1,7 @@
-"""The train-second stage: from what the first look lets through to the network of the second looks, by the same loop."""
+"""The train-deep and train-second stages: from what the first look lets through to the network of the second looks.
+
+DeepLensNet learns it from random weights, and the network of the second looks goes on from there, with its own fresh scenes.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,49 @@ from lensdream import tracking
 from lensdream.dataset import ImageStore
 from lensdream.files import sha256_of
 from lensdream.networks import load_model
-from lensdream.networks.model_file import WEIGHTS
+from lensdream.networks.model_file import WEIGHTS, is_model
 from lensdream.paths import Paths
 from lensdream.second_network.images import Fresh, passed, validating
 from lensdream.train import fit_and_record
-from lensdream.trainees import SECOND_NETWORK
+from lensdream.trainees import DEEP, Trainee, second_network
 
 
-def run(scale: str, root: Path = Path()) -> None:
-    """Train it at a scale; writes its model, its curves and `metrics/<scale>/train-second.json`.
+def run_deep(scale: str, root: Path = Path()) -> None:
+    """Train DeepLensNet at a scale; writes its model, its curves and `metrics/<scale>/train-deep.json`.
 
     Raises `FileNotFoundError` without the LensNet of the scale.
     """
-    params, paths = root / "params.yaml", Paths(scale, root)
+    paths = Paths(scale, root)
+    _train(DEEP, paths, {"first": paths.model / WEIGHTS})
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Go on from DeepLensNet at a scale; writes its model, its curves and `metrics/<scale>/train-second.json`.
+
+    Raises `FileNotFoundError` without the LensNet or the DeepLensNet of the scale.
+    """
+    paths = Paths(scale, root)
+    start = DEEP.model(paths)
+    if not is_model(start):
+        raise FileNotFoundError(f"no DeepLensNet in {start}: run `lensdream train-deep --scale {scale}` first")
+    weights = {"first": paths.model / WEIGHTS, "start": start / WEIGHTS}
+    _train(second_network(load_model(start)), paths, weights)
+
+
+def _train(trainee: Trainee, paths: Paths, weights: dict[str, Path]) -> None:
+    """weights: files of them that the training depends on, by what they are to it."""
+    params = paths.root / "params.yaml"
     first = load_model(paths.model)
-    settings = SECOND_NETWORK.read_settings(scale, params)
+    settings = trainee.read_settings(paths.scale, params)
     store = ImageStore.open(paths.images)
-    fresh = Fresh.read(scale, params)
+    fresh = Fresh.read(paths.scale, params, settings)
+    kept = paths.hard_negatives(trainee.stage) / "passed.pt"
     torch.set_num_threads(1)  # while workers render
-    kept = paths.hard_negatives(SECOND_NETWORK.stage) / "passed.pt"
-    train = passed(store, first, fresh, kept, sha256_of(paths.model / WEIGHTS))
+    train = passed(store, first, fresh, kept, [sha256_of(file) for file in weights.values()])
     torch.set_num_threads(settings.threads)
     validation = validating(store, first)
-    datasets = {"images": paths.images, "first": paths.model / WEIGHTS}
-    with tracking.stage_run(SECOND_NETWORK.stage, scale, settings, root=root, datasets=datasets) as run:
+    datasets = {"images": paths.images} | weights
+    with tracking.stage_run(trainee.stage, paths.scale, settings, root=paths.root, datasets=datasets) as run:
         n_lens = int(train.data.labels.sum())
         more = {"lenses": n_lens, "non_lenses": len(train) - n_lens, "validation_images": len(validation)}
-        fit_and_record(SECOND_NETWORK, settings, train, validation, paths, run, store.stamp, more)
+        fit_and_record(trainee, settings, train, validation, paths, run, store.stamp, more)
