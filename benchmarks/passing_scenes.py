@@ -47,10 +47,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu/scenes"))
     parser.add_argument("--parts", type=int, default=8)
     arguments = parser.parse_args()
-    paths, scenes = (
-        Paths(arguments.scale),
-        Fresh.read(arguments.scale, PARAMS, DEEP.read_settings(arguments.scale, PARAMS)),
-    )
+    paths, settings = Paths(arguments.scale), DEEP.read_settings(arguments.scale, PARAMS)
+    scenes = Fresh.read(arguments.scale, PARAMS, settings)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
     found = through(scenes, paths.model)

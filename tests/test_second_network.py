@@ -13,14 +13,7 @@ from conftest import write_images
 from lensdream import config
 from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
 from lensdream.dataset import ImageStore
-from lensdream.networks import (
-    DeepLensNet,
-    LensNet,
-    LensNetConfig,
-    load_finder,
-    load_model,
-    save_model,
-)
+from lensdream.networks import DeepLensNet, LensNet, LensNetConfig, load_finder, load_model, save_model
 from lensdream.networks.model_file import images_trained_on
 from lensdream.paths import Paths
 from lensdream.population import stage as population

@@ -124,10 +124,7 @@ STAGES: dict[str, tuple[Callable[..., int | None], str]] = {
     "simulate": (_simulate, "render the scenes"),
     "train": (_train, "train a network, keep the best validation epoch"),
     "train-deep": (_train_deep, "teach a DeepLensNet what the first look lets through"),
-    "train-second": (
-        _train_second,
-        "go on from it, with more lenses of rare kinds, to the network of the second looks",
-    ),
+    "train-second": (_train_second, "go on from it to the network of the second looks, with more lenses of rare kinds"),
     "train-compound": (_train_compound, "teach it to tell compound from single lenses"),
     "evaluate": (_evaluate, "measure it on the test set"),
     "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),

@@ -27,6 +27,7 @@ from lensdream.networks.second_looks import HOPELESS, passes
 from lensdream.population import stage
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
+from lensdream.survey import N_BANDS
 
 EPOCH = 2**30 + 2**20
 """of the lots of fresh scenes: no store, no other training and no round of hard negatives has them"""
@@ -135,15 +136,14 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, diges
     found = checkpoint.load(kept, identity)
     if found is None:
         checkpoint.save(kept, _let_through(first, scenes) | {"identity": identity})
-        found = checkpoint.load(
-            kept, identity
-        )  # as it stays on disk: with its copy below it would fill 24 GB of memory
+        # as it stays on disk: in memory, beside its copy below, it would fill 24 GB
+        found = checkpoint.load(kept, identity)
     label = store.truth["label"].to_numpy()
     through = passing_rows(store, "train", first)
     n_lens, n_non_lens = drawn_in_shares(store, scenes)
     labels = torch.cat([torch.as_tensor(label[through], dtype=torch.float32), *found["labels"]])
     stored = (through[start : start + READ_AT_ONCE] for start in range(0, len(through), READ_AT_ONCE))
-    images = torch.empty(len(labels), *store.images(through[:1]).shape[1:], dtype=torch.float16)
+    images = torch.empty(len(labels), N_BANDS, store.stamp, store.stamp, dtype=torch.float16)
     start = 0
     for part in chain((torch.from_numpy(store.images(rows)) for rows in stored), found["images"]):
         images[start : start + len(part)] = part
