@@ -23,6 +23,7 @@ from lensdream.networks import load_model
 from lensdream.networks.second_looks import passes
 from lensdream.paths import Paths
 from lensdream.scene import Scenes
+from lensdream.second_network import shown
 from lensdream.simulate.render import Renderer
 from lensdream.simulate.shards import frame_of, in_chunks, stored
 from lensdream.survey import N_BANDS
@@ -103,11 +104,13 @@ def _train(arguments: argparse.Namespace) -> None:
     torch.backends.cudnn.benchmark = True
     first = load_model(Paths(SCALE).model).to(arguments.device, memory_format=torch.channels_last)
     names = sorted(path.stem.removesuffix("-labels") for path in arguments.images_in.glob("*-labels.npy"))
-    train = [_let_through(first, name, arguments) for name in names if not name.startswith("validation")]
+    train = [_shown(first, name, arguments) for name in names if not name.startswith("validation")]
     (validation,) = (_let_through(first, name, arguments) for name in names if name.startswith("validation"))
     images, labels = torch.cat([part.images for part in train]), torch.cat([part.labels for part in train])
-    counts = json.loads(arguments.counts.read_text())
-    data = LabelledImages(images, labels, torch.where(labels == 1, 1.0, counts["lenses"] / counts["non_lenses"]))
+    weights, counts = torch.cat([part.weights for part in train]), json.loads(arguments.counts.read_text())
+    data = LabelledImages(
+        images, labels, torch.where(labels == 1, weights, weights * counts["lenses"] / counts["non_lenses"])
+    )
     stamp = images.shape[-1]
     del train, images
     n_lens = int(labels.sum())
@@ -119,11 +122,21 @@ def _train(arguments: argparse.Namespace) -> None:
     fit_and_record(DEEP, settings, data, validation, paths, Untracked(), stamp, more)
 
 
+def _shown(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:
+    images, labels = _read(name, arguments)
+    weights = shown.weights(first, images, labels, arguments.device)
+    return LabelledImages(images[(weights > 0).to(images.device)], labels[weights > 0], weights[weights > 0])
+
+
 def _let_through(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:
-    images = torch.from_numpy(np.load(arguments.images_in / f"{name}.npy")).to(arguments.device)
-    labels = torch.from_numpy(np.load(arguments.images_in / f"{name}-labels.npy"))
+    images, labels = _read(name, arguments)
     through = passes(first, images, arguments.device)
     return LabelledImages(images[through.to(images.device)], labels[through])
+
+
+def _read(name: str, arguments: argparse.Namespace) -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.from_numpy(np.load(arguments.images_in / f"{name}.npy")).to(arguments.device)
+    return images, torch.from_numpy(np.load(arguments.images_in / f"{name}-labels.npy"))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,10 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=8)
     arguments = parser.parse_args()
     paths, settings = Paths(arguments.scale), DEEP.read_settings(arguments.scale, PARAMS)
+    if settings.fresh_look_alikes:
+        parser.error(
+            f"deep.fresh_look_alikes is {settings.fresh_look_alikes}, and their weights do not travel: set it to 0"
+        )
     scenes = Fresh.read(arguments.scale, PARAMS, settings)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)

@@ -17,8 +17,17 @@ from lensdream.networks import DeepLensNet, LensNet, LensNetConfig, load_finder,
 from lensdream.networks.model_file import images_trained_on
 from lensdream.paths import Paths
 from lensdream.population import stage as population
-from lensdream.second_network import stage
-from lensdream.second_network.images import Fresh, passed, validating
+from lensdream.population.stage import Lot
+from lensdream.second_network import shown, stage
+from lensdream.second_network.images import (
+    EPOCH,
+    LOOK_ALIKES,
+    LOOK_ALIKES_EPOCH,
+    TARGETS_EPOCH,
+    Fresh,
+    passed,
+    validating,
+)  # fmt: skip
 from lensdream.survey import Band
 from test_fresh import PARAMS, POPULATION, SIMULATE
 
@@ -27,6 +36,7 @@ SETTINGS = SecondNetworkConfig(
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
     label_smoothing=0.0, averaging=0.8,
     patience=0, epochs=2, threads=1, fresh_scenes=40, fresh_lens_share=0.25, fresh_rare_lenses=0.6, fresh_targets=50,
+    fresh_look_alikes=0,
 )  # fmt: skip
 DEEP = DeepConfig(**dataclasses.asdict(SETTINGS), width=6, middle_pixels=32)
 SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
@@ -48,12 +58,16 @@ def flat(values):
 
 @pytest.fixture
 def store(tmp_path):
-    """Of the training split 6 lenses, 5 let through, and 10 non-lenses, 2 let through; one undetectable; validation."""
+    """Of the training split 6 lenses, 5 let through, and 10 non-lenses, 2 let through; one undetectable; validation.
+
+    Of the non-lenses 2 are ring galaxies, one let through.
+    """
     values = [5.0] * 5 + [-4.0] + [-4.0] * 8 + [-2.0, 1.0] + [5.0] + [4.0, 4.0, -4.0, -4.0, 0.5]
     truth = pd.DataFrame(
         {
             "label": [1] * 6 + [0] * 10 + [-1] + [1, 1, 1, 0, 0],
             "split": ["train"] * 17 + ["validation"] * 5,
+            "family": ["lens"] * 6 + ["star"] * 7 + ["ring"] * 2 + ["star", "lens"] + ["lens"] * 3 + ["ring"] * 2,
         }
     )
     write_images(tmp_path / "images", truth, flat(values))
@@ -62,13 +76,21 @@ def store(tmp_path):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Two fresh lenses and 60 fresh non-lenses, of which 3 are let through, in place of rendered ones; how often drawn."""
+    """Two fresh lenses and 60 fresh non-lenses, of which 3 are let through, in place of rendered ones; how often drawn.
+
+    Of those three one is a survey's ring galaxy, two are of the look-alikes' lots.
+    """
     times = []
 
     def draw(self):
         times.append(self.n)
-        yield flat([3.0, 3.0] + [-9.0] * 28), np.array([1, 1] + [0] * 28, np.float32)
-        yield flat([2.0] * 3 + [-9.0] * 29), np.zeros(32, np.float32)
+        yield (
+            Lot("lens", "train", 0, 2, 28, EPOCH),
+            flat([3.0, 3.0] + [-9.0] * 28),
+            np.array([1, 1] + [0] * 28, np.float32),
+        )
+        yield Lot("ring", "train", 0, 3, epoch=LOOK_ALIKES_EPOCH), flat([2.0, 2.0, -9.0]), np.zeros(3, np.float32)
+        yield Lot("ring", "train", 0, 29, epoch=TARGETS_EPOCH), flat([2.0] + [-9.0] * 28), np.zeros(29, np.float32)
 
     monkeypatch.setattr(Fresh, "drawn", draw)
     return times
@@ -90,6 +112,40 @@ def test_non_lenses_weigh_as_if_as_many_lenses_had_been_drawn(store, drawn, tmp_
     assert (learnt.data.weights[learnt.data.labels == 1] == 1).all()
 
 
+def test_a_plain_lens_stands_for_four():
+    values = [7.0] * 10 + [9.0] * 2 + [5.0, -4.0, 7.0, -4.0]
+    labels = torch.tensor([1.0] * 14 + [0.0] * 2)
+    weights = shown.weights(Brightness(), torch.from_numpy(flat(values).copy()).float(), labels)
+    assert weights.tolist() == [0, 0, 4, 0] * 3 + [1, 0, 1, 0]
+    assert weights[:12].sum() == 12  # as all of the plain ones would
+
+
+def test_look_alikes_weigh_what_their_share_is(store, drawn, tmp_path):
+    more = dataclasses.replace(FRESH, n_look_alikes=16)
+    in_shares = 2 + sum(lot.n for lot in FRESH.lots if lot.family == "ring")  # of the store and of the fresh scenes
+    learnt = passed(store, Brightness(), more, tmp_path / "kept.pt", ["a"])
+    usual = (6 + 10) / (10 + 30)
+    ring = usual * in_shares / (in_shares + 16)
+    # of the store a ring galaxy and a star, then two look-alikes, and one of a survey, with its own share
+    assert learnt.data.weights[learnt.data.labels == 0].tolist() == pytest.approx([ring, usual, ring, ring, usual])
+
+
+def test_look_alikes_are_drawn_besides(few_pools):
+    more = dataclasses.replace(FRESH, n_look_alikes=5)
+    assert (more.lots, more.target_lots) == (FRESH.lots, FRESH.target_lots)
+    assert FRESH.look_alike_lots == []
+    drawn_lots, labels = zip(*((lot, label) for lot, _, label in more.drawn()), strict=True)
+    assert list(drawn_lots) == more.lots + more.look_alike_lots + more.target_lots
+    besides = [label for lot, label in zip(drawn_lots, labels, strict=True) if lot.epoch == LOOK_ALIKES_EPOCH]
+    assert sum(map(len, besides)) == 5 * len(LOOK_ALIKES)
+    assert not np.concatenate(besides).any()
+    others, alone = (
+        population.joined(map(population.draw_lot, lots)).scenes["seed"]
+        for lots in (more.lots + more.target_lots, more.look_alike_lots)
+    )
+    assert not set(others) & set(alone)
+
+
 def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
     once = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
     again = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
@@ -101,6 +157,7 @@ def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
 @pytest.mark.parametrize(
     "other",
     [{"digests": ["b"]}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
+     {"scenes": dataclasses.replace(FRESH, n_look_alikes=1)},
      {"scenes": dataclasses.replace(FRESH, survey=dataclasses.replace(SURVEY, beside_caustic=0.5))}],
 )  # fmt: skip
 def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_path):
@@ -126,10 +183,10 @@ def test_a_validation_without_a_label_names_the_remedy(tmp_path):
 
 def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_pools):
     parts = list(FRESH.drawn())
-    labels = np.concatenate([part for _, part in parts])
+    labels = np.concatenate([part for *_, part in parts])
     assert len(labels) == 40 + 50
     assert labels.sum() == 10
-    assert all(len(pixels) == len(part) for pixels, part in parts)
+    assert all(len(pixels) == len(part) for _, pixels, part in parts)
     stored = population.joined(map(population.draw_lot, population.labelled_lots(POPULATION, "train")))
     lots = population.joined(map(population.draw_lot, FRESH.lots + FRESH.target_lots))
     assert not set(stored.scenes["seed"]) & set(lots.scenes["seed"])
@@ -141,7 +198,7 @@ def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_po
     assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
     none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(SETTINGS, fresh_rare_lenses=0.0))
     assert none.identity != FRESH.identity
-    for (ours, label), (others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
+    for (_, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
         assert np.array_equal(label, other_label)
         assert np.array_equal(ours, others) == (not label.any())  # those without a lens are the same
 
@@ -150,7 +207,9 @@ def test_the_whole_stages(few_pools, tmp_path):
     """From a store, the first network and settings to the network that the finder's second looks are of."""
     paths = Paths("tiny", tmp_path)
     rng = np.random.default_rng(4)
-    truth = pd.DataFrame({"label": np.arange(56) % 2, "split": np.repeat(["train", "validation"], [40, 16])})
+    label = np.arange(56) % 2
+    truth = pd.DataFrame({"label": label, "split": np.repeat(["train", "validation"], [40, 16])})
+    truth["family"] = np.where(label, "lens", "field")
     write_images(paths.images, truth, rng.normal(0, 0.01, (56, len(Band), 40, 40)))
     torch.manual_seed(2)
     document = {

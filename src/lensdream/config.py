@@ -210,6 +210,7 @@ class SecondNetworkConfig(FitConfig):
     fresh_lens_share: float = bounded(0.0, 1.0)
     fresh_rare_lenses: float = bounded(0.0, 1.0)
     fresh_targets: int = bounded(0, 10**8)
+    fresh_look_alikes: int = bounded(0, 10**8)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """What the second network learns from: images that the first look lets through, those of the store and fresh ones.
 
 It is asked about nothing else, so nothing else is shown to it. Of the non-lenses few get through: many fresh ones are drawn
-for the few that do, some in the shares of the training split and some in a survey's, whose early types mostly have no source.
+for the few that do, some in the shares of the training split, some in a survey's, whose early types mostly have no source, and
+still more of the families that are few and look most like lenses.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -27,12 +28,18 @@ from lensdream.networks.second_looks import HOPELESS, passes
 from lensdream.population import stage
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
+from lensdream.second_network import shown
 from lensdream.survey import N_BANDS
 
 EPOCH = 2**30 + 2**20
 """of the lots of fresh scenes: no store, no other training and no round of hard negatives has them"""
 TARGETS_EPOCH = EPOCH + 1
 """of those in a survey's proportions"""
+LOOK_ALIKES_EPOCH = EPOCH + 2
+"""of those of the look-alikes alone"""
+LOOK_ALIKES = ("ring", "merger")
+"""families of which so few get through that a network learns them by heart: of 15,000 ring galaxies 900, on which its loss was
+a third of that on others"""
 READ_AT_ONCE = 2000
 """images of the store in memory beside those that get through"""
 
@@ -50,6 +57,8 @@ class Fresh:
     """of those"""
     n_targets: int
     """non-lenses in a survey's shares"""
+    n_look_alikes: int
+    """non-lenses of each family of `LOOK_ALIKES`, besides"""
 
     @classmethod
     def of(
@@ -63,6 +72,7 @@ class Fresh:
             settings.fresh_scenes,
             settings.fresh_lens_share,
             settings.fresh_targets,
+            settings.fresh_look_alikes,
         )
 
     @classmethod
@@ -79,6 +89,7 @@ class Fresh:
     def identity(self) -> str:
         """The settings and the code that determine the images."""
         numbers = [self.n, self.lens_share, self.n_targets, self.survey.non_lens_shares, self.survey.beside_caustic]
+        numbers += [LOOK_ALIKES, self.n_look_alikes]
         return json.dumps([fresh.drawn_by(self.population, self.simulate), numbers, EPOCH])
 
     @property
@@ -93,14 +104,20 @@ class Fresh:
         numbers = targets.counts(self.n_targets, self.survey.non_lens_shares)
         return targets.lots(numbers, fresh.SPLIT, TARGETS_EPOCH)
 
-    def drawn(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Images (n, band, y, x) float16 and labels (n,) float32 of each lot, by `simulate.workers` processes."""
-        lots, target_lots = self.lots, self.target_lots
+    @property
+    def look_alike_lots(self) -> list[Lot]:
+        """Those of the look-alikes alone."""
+        return targets.lots(dict.fromkeys(LOOK_ALIKES, self.n_look_alikes), fresh.SPLIT, LOOK_ALIKES_EPOCH)
+
+    def drawn(self) -> Iterator[tuple[Lot, np.ndarray, np.ndarray]]:
+        """Each lot, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
+        lots, target_lots = self.lots + self.look_alike_lots, self.target_lots
         arguments = (self.population, self.simulate, stage.draw_all_pools(self.population))
         with worker_map(self.simulate.workers, fresh.start_worker, arguments) as ordered:
             of_targets = partial(targets.draw_images, beside_caustic=self.survey.beside_caustic)
             parts = chain(ordered(fresh.draw_images, lots), ordered(of_targets, target_lots))
-            yield from tqdm(parts, total=len(lots) + len(target_lots), desc="fresh scenes", leave=False)
+            known = tqdm(parts, total=len(lots) + len(target_lots), desc="fresh scenes", leave=False)
+            yield from ((lot, *part) for lot, part in zip(lots + target_lots, known, strict=True))
 
 
 @dataclass(frozen=True)
@@ -124,31 +141,34 @@ class Passed:
 
 
 def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, digests: list[str]) -> Passed:
-    """The images of the training split and of the fresh scenes that the first network lets through.
+    """The images of the training split and of the fresh scenes that the first network lets through, the plain ones thinned.
 
-    Every non-lens weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so that
-    scores stay the probabilities that the first network's are; those of a survey come on top.
+    Every family of non-lenses weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so
+    that scores stay the probabilities that the first network's are; those of a survey come on top.
 
     kept: file for the fresh images, which a training that goes on finds there; digests: of the weights of the first network
     and of what the training starts from: with others it does not go on.
     """
-    identity = json.dumps([store.manifest, scenes.identity, digests, HOPELESS], sort_keys=True)
+    identity = json.dumps(
+        [store.manifest, scenes.identity, digests, HOPELESS, shown.PLAIN, shown.EVERY], sort_keys=True
+    )
     found = checkpoint.load(kept, identity)
+    by_family = family_weights(store, scenes)
     if found is None:
-        checkpoint.save(kept, _let_through(first, scenes) | {"identity": identity})
+        checkpoint.save(kept, _shown_of_fresh(first, scenes, by_family) | {"identity": identity})
         # as it stays on disk: in memory, beside its copy below, it would fill 24 GB
         found = checkpoint.load(kept, identity)
-    label = store.truth["label"].to_numpy()
-    through = passing_rows(store, "train", first)
+    rows, labels, weights = _shown_of_store(store, first, by_family)
+    labels = torch.cat([labels, *found["labels"]])
+    weights = torch.cat([weights, *found["weights"]])
     n_lens, n_non_lens = drawn_in_shares(store, scenes)
-    labels = torch.cat([torch.as_tensor(label[through], dtype=torch.float32), *found["labels"]])
-    stored = (through[start : start + READ_AT_ONCE] for start in range(0, len(through), READ_AT_ONCE))
+    weights = torch.where(labels == 1, weights, weights * (n_lens / n_non_lens))
+    stored = (rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE))
     images = torch.empty(len(labels), N_BANDS, store.stamp, store.stamp, dtype=torch.float16)
     start = 0
-    for part in chain((torch.from_numpy(store.images(rows)) for rows in stored), found["images"]):
+    for part in chain((torch.from_numpy(store.images(chosen)) for chosen in stored), found["images"]):
         images[start : start + len(part)] = part
         start += len(part)
-    weights = torch.where(labels == 1, 1.0, n_lens / n_non_lens)
     return Passed(LabelledImages(images, labels, weights), identity)
 
 
@@ -157,6 +177,16 @@ def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, int]:
     label = store.truth["label"].to_numpy()[store.labelled_rows("train")]
     n_lens = int((label == 1).sum()) + sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
     return n_lens, len(label) + scenes.n - n_lens
+
+
+def family_weights(store: ImageStore, scenes: Fresh) -> dict[str, float]:
+    """What one of the look-alikes weighs: they are so many more than their share."""
+    families = store.truth["family"].to_numpy()[store.labelled_rows("train")]
+    in_shares = {
+        family: int((families == family).sum()) + sum(lot.n for lot in scenes.lots if lot.family == family)
+        for family in LOOK_ALIKES
+    }
+    return {family: n / max(n + scenes.n_look_alikes, 1) for family, n in in_shares.items()}
 
 
 def validating(store: ImageStore, first: nn.Module) -> LabelledImages:
@@ -181,14 +211,33 @@ def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
     return np.concatenate([part[passes(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
 
 
-def _let_through(first: nn.Module, scenes: Fresh) -> dict[str, list[Tensor]]:
-    """Images and labels of the fresh scenes that get through, lot by lot."""
-    images, labels = [], []
-    for drawn, of_drawn in scenes.drawn():
-        part = torch.from_numpy(drawn)
-        through = passes(first, part)
-        images.append(part[through])
-        labels.append(torch.from_numpy(of_drawn)[through])
-    n, n_lens = sum(map(len, labels)), int(sum(part.sum() for part in labels))
-    print(f"let through: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
-    return {"images": images, "labels": labels}
+def _shown_of_store(
+    store: ImageStore, first: nn.Module, by_family: Mapping[str, float]
+) -> tuple[np.ndarray, Tensor, Tensor]:
+    """Rows, labels and weights of the images of the training split that are shown."""
+    rows = store.labelled_rows("train")
+    labels = torch.as_tensor(store.truth["label"].to_numpy()[rows], dtype=torch.float32)
+    weights = [
+        shown.weights(first, torch.from_numpy(store.images(rows[start : start + READ_AT_ONCE])), part)
+        for start, part in zip(range(0, len(rows), READ_AT_ONCE), labels.split(READ_AT_ONCE), strict=True)
+    ]
+    families = store.truth["family"].to_numpy()[rows]
+    weights = torch.cat(weights) * torch.tensor([by_family.get(family, 1.0) for family in families])
+    through = weights > 0
+    return rows[through.numpy()], labels[through], weights[through]
+
+
+def _shown_of_fresh(first: nn.Module, scenes: Fresh, by_family: Mapping[str, float]) -> dict[str, list[Tensor]]:
+    """Images, labels and weights of the fresh scenes that are shown, lot by lot."""
+    found = {"images": [], "labels": [], "weights": []}
+    for lot, drawn, of_drawn in scenes.drawn():
+        images, labels = torch.from_numpy(drawn), torch.from_numpy(of_drawn)
+        weights = shown.weights(first, images, labels)
+        through = weights > 0
+        if lot.epoch != TARGETS_EPOCH:  # a survey has shares of its own
+            weights = weights * by_family.get(lot.family, 1.0)
+        for name, part in (("images", images), ("labels", labels), ("weights", weights)):
+            found[name].append(part[through])
+    n, n_lens = sum(map(len, found["labels"])), int(sum(part.sum() for part in found["labels"]))
+    print(f"shown: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
+    return found
