@@ -219,12 +219,17 @@ def test_the_whole_stages(few_pools, tmp_path):
             "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY,
         }.items()
     }  # fmt: skip
+    wider = {"shared": dataclasses.asdict(dataclasses.replace(SIMULATE, stamp=44)), "tiny": {}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(FileNotFoundError, match="run the train stage first"):
         stage.run_deep("tiny", tmp_path)
     save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
     with pytest.raises(FileNotFoundError, match="run `lensdream train-deep --scale tiny` first"):
         stage.run("tiny", tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document | {"simulate": wider}))
+    with pytest.raises(ValueError, match="simulate.stamp = 44 is not the 40 pixels .* run the simulate stage again"):
+        stage.run_deep("tiny", tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     stage.run_deep("tiny", tmp_path)
     assert load_finder(paths.model).second is None
     deep = load_model(paths.model / "deep")

@@ -147,11 +147,7 @@ def training_images(
 
     params = paths.root / "params.yaml"
     simulate = config.load("simulate", SimulateConfig, paths.scale, params)
-    if simulate.stamp != store.stamp:
-        raise ValueError(
-            f"simulate.stamp = {simulate.stamp} is not the {store.stamp} pixels of {store.folder}, whose images validate: "
-            "run the simulate stage again"
-        )
+    fresh.require_size(simulate, store)
     population = config.load("population", PopulationConfig, paths.scale, params)
     if settings.fresh_scenes:
         with fresh.fresh_scenes(population, simulate, settings.fresh_scenes, settings.epochs) as scenes:

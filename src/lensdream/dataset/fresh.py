@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.store import ImageStore
 from lensdream.population import stage
 from lensdream.population.galaxies import Pools
 from lensdream.population.stage import Lot
@@ -96,6 +97,15 @@ def fresh_scenes(population: PopulationConfig, simulate: SimulateConfig, n: int,
     pools = stage.draw_all_pools(population)
     with worker_map(simulate.workers, start_worker, (population, simulate, pools)) as ordered:
         yield FreshScenes(population, simulate, n, epochs, ordered)
+
+
+def require_size(simulate: SimulateConfig, store: ImageStore) -> None:
+    """Raise `ValueError` for fresh images of another size than those of the store that validates."""
+    if simulate.stamp != store.stamp:
+        raise ValueError(
+            f"simulate.stamp = {simulate.stamp} is not the {store.stamp} pixels of {store.folder}, whose images validate: "
+            "run the simulate stage again"
+        )
 
 
 def drawn_by(population: PopulationConfig, simulate: SimulateConfig) -> str:

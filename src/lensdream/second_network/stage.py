@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from lensdream import tracking
-from lensdream.dataset import ImageStore
+from lensdream.dataset import ImageStore, fresh
 from lensdream.files import sha256_of
 from lensdream.networks import load_model
 from lensdream.networks.model_file import WEIGHTS, is_model
@@ -43,15 +43,19 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def _train(trainee: Trainee, paths: Paths, weights: dict[str, Path]) -> None:
-    """weights: files of them that the training depends on, by what they are to it."""
+    """weights: files of them that the training depends on, by what they are to it.
+
+    Raises `ValueError` for fresh images of another size than the store's.
+    """
     params = paths.root / "params.yaml"
     first = load_model(paths.model)
     settings = trainee.read_settings(paths.scale, params)
     store = ImageStore.open(paths.images)
-    fresh = Fresh.read(paths.scale, params, settings)
+    scenes = Fresh.read(paths.scale, params, settings)
+    fresh.require_size(scenes.simulate, store)
     kept = paths.hard_negatives(trainee.stage) / "passed.pt"
     torch.set_num_threads(1)  # while workers render
-    train = passed(store, first, fresh, kept, [sha256_of(file) for file in weights.values()])
+    train = passed(store, first, scenes, kept, [sha256_of(file) for file in weights.values()])
     torch.set_num_threads(settings.threads)
     validation = validating(store, first)
     datasets = {"images": paths.images} | weights
