@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 
 # The committed models and metrics belong to the committed code, so DVC would find nothing to do in a fresh clone but
 # remake the images: where MLflow has no runs of this scale yet, every stage runs, and from then on only what changed.
-# The poster's peers take hours and have a goal of their own: `--downstream` leaves them as they are.
+# The poster's peers take days and have a goal of their own: `--downstream` leaves them as they are.
 FORCE = $$(test -f mlruns/ran-$(SCALE) || echo --force)
 define pipeline
 	dvc repro $(1) simulate@$(SCALE)

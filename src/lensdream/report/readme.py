@@ -45,7 +45,7 @@ def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], tra
         return " / ".join(decimal(values[key]["value"], 3) for key in keys)
 
     rows = [
-        row("images trained on, epochs", lambda s: f"{count(train[s]['images_an_epoch'])}, {train[s]['epochs']}"),
+        row("images of an epoch, epochs", lambda s: f"{count(train[s]['images_an_epoch'])}, {train[s]['epochs']}"),
         row(
             "test images: lenses, non-lenses",
             lambda s: " / ".join(count(evaluate[s][n]) for n in ("n_lens", "n_nonlens")),
