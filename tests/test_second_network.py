@@ -27,7 +27,7 @@ from lensdream.second_network.images import (
     Fresh,
     passed,
     validating,
-)  # fmt: skip
+)
 from lensdream.survey import Band
 from test_fresh import PARAMS, POPULATION, SIMULATE
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -38,8 +38,7 @@ TARGETS_EPOCH = EPOCH + 1
 LOOK_ALIKES_EPOCH = EPOCH + 2
 """of those of the look-alikes alone"""
 LOOK_ALIKES = ("ring", "merger")
-"""families of which so few get through that a network learns them by heart: of 15,000 ring galaxies 900, on which its loss was
-a third of that on others"""
+"""families of which so few get through that a network learns them by heart"""
 READ_AT_ONCE = 2000
 """images of the store in memory beside those that get through"""
 
@@ -152,21 +151,21 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, diges
     identity = json.dumps(
         [store.manifest, scenes.identity, digests, HOPELESS, shown.PLAIN, shown.EVERY], sort_keys=True
     )
-    found = checkpoint.load(kept, identity)
     by_family = family_weights(store, scenes)
+    found = checkpoint.load(kept, identity)
     if found is None:
-        checkpoint.save(kept, _shown_of_fresh(first, scenes, by_family) | {"identity": identity})
+        checkpoint.save(kept, _shown(first, _of_fresh(scenes, by_family)) | {"identity": identity})
         # as it stays on disk: in memory, beside its copy below, it would fill 24 GB
         found = checkpoint.load(kept, identity)
-    rows, labels, weights = _shown_of_store(store, first, by_family)
-    labels = torch.cat([labels, *found["labels"]])
-    weights = torch.cat([weights, *found["weights"]])
+        n, n_lens = sum(map(len, found["labels"])), int(sum(part.sum() for part in found["labels"]))
+        print(f"shown: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
+    stored = _shown(first, _of_store(store, by_family))
+    labels, weights = (torch.cat(stored[name] + found[name]) for name in ("labels", "weights"))
     n_lens, n_non_lens = drawn_in_shares(store, scenes)
     weights = torch.where(labels == 1, weights, weights * (n_lens / n_non_lens))
-    stored = (rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE))
     images = torch.empty(len(labels), N_BANDS, store.stamp, store.stamp, dtype=torch.float16)
     start = 0
-    for part in chain((torch.from_numpy(store.images(chosen)) for chosen in stored), found["images"]):
+    for part in chain(stored["images"], found["images"]):
         images[start : start + len(part)] = part
         start += len(part)
     return Passed(LabelledImages(images, labels, weights), identity)
@@ -211,33 +210,29 @@ def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
     return np.concatenate([part[passes(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
 
 
-def _shown_of_store(
-    store: ImageStore, first: nn.Module, by_family: Mapping[str, float]
-) -> tuple[np.ndarray, Tensor, Tensor]:
-    """Rows, labels and weights of the images of the training split that are shown."""
-    rows = store.labelled_rows("train")
-    labels = torch.as_tensor(store.truth["label"].to_numpy()[rows], dtype=torch.float32)
-    weights = [
-        shown.weights(first, torch.from_numpy(store.images(rows[start : start + READ_AT_ONCE])), part)
-        for start, part in zip(range(0, len(rows), READ_AT_ONCE), labels.split(READ_AT_ONCE), strict=True)
-    ]
-    families = store.truth["family"].to_numpy()[rows]
-    weights = torch.cat(weights) * torch.tensor([by_family.get(family, 1.0) for family in families])
-    through = weights > 0
-    return rows[through.numpy()], labels[through], weights[through]
-
-
-def _shown_of_fresh(first: nn.Module, scenes: Fresh, by_family: Mapping[str, float]) -> dict[str, list[Tensor]]:
-    """Images, labels and weights of the fresh scenes that are shown, lot by lot."""
+def _shown(first: nn.Module, parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> dict[str, list[Tensor]]:
+    """Of images, their labels and what their families weigh, those that are shown, part by part."""
     found = {"images": [], "labels": [], "weights": []}
-    for lot, drawn, of_drawn in scenes.drawn():
-        images, labels = torch.from_numpy(drawn), torch.from_numpy(of_drawn)
+    for images, labels, of_family in parts:
         weights = shown.weights(first, images, labels)
-        through = weights > 0
-        if lot.epoch != TARGETS_EPOCH:  # a survey has shares of its own
-            weights = weights * by_family.get(lot.family, 1.0)
-        for name, part in (("images", images), ("labels", labels), ("weights", weights)):
-            found[name].append(part[through])
-    n, n_lens = sum(map(len, found["labels"])), int(sum(part.sum() for part in found["labels"]))
-    print(f"shown: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
+        for name, part in (("images", images), ("labels", labels), ("weights", weights * of_family)):
+            found[name].append(part[weights > 0])
     return found
+
+
+def _of_store(store: ImageStore, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The training split."""
+    rows = store.labelled_rows("train")
+    truth = store.truth.iloc[rows]
+    labels = torch.as_tensor(truth["label"].to_numpy(), dtype=torch.float32)
+    weights = torch.tensor([by_family.get(family, 1.0) for family in truth["family"]])
+    for start in range(0, len(rows), READ_AT_ONCE):
+        part = slice(start, start + READ_AT_ONCE)
+        yield torch.from_numpy(store.images(rows[part])), labels[part], weights[part]
+
+
+def _of_fresh(scenes: Fresh, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The fresh scenes, lot by lot; a survey has shares of its own."""
+    for lot, images, labels in scenes.drawn():
+        weight = 1.0 if lot.epoch == TARGETS_EPOCH else by_family.get(lot.family, 1.0)
+        yield torch.from_numpy(images), torch.from_numpy(labels), torch.full((len(labels),), weight)

@@ -9,7 +9,7 @@ from lensdream.networks import predict
 from lensdream.networks.second_looks import HOPELESS
 
 PLAIN = 6.0
-"""logit of the first look from which a lens teaches little: two of three are, of a mean loss below 0.001"""
+"""logit of the first look from which a lens teaches little (`benchmarks/second_looks.py` prints its loss)"""
 EVERY = 4
 """so many plain lenses are stood for by one"""
 
