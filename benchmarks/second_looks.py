@@ -1,7 +1,8 @@
 """How much each of the finder's two networks should say in the second looks, and what they cost.
 
 Prints a table by the second one's weight, from the logits that the evaluate stage stored: weight 0 is LensNet alone, 1 the
-second network alone, the finder as it is. Then images a second of one look of each, on one core.
+second network alone, the finder as it is. Then the finder's loss on what the first look lets through, by family, on that of
+which it is sure, and images a second of one look of each network, on one core.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from lensdream.networks import load_model, predict
 from lensdream.networks.predict import CPU_BATCH
 from lensdream.networks.second_looks import HOPELESS
 from lensdream.paths import Paths
+from lensdream.second_network.shown import PLAIN
 from lensdream.survey import N_BANDS
 
 WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
@@ -37,10 +39,16 @@ def main() -> None:
         for weight in WEIGHTS:
             logits = np.where(again, (1 - weight) * alone + weight * finder, finder)
             found = {f"tpr_at_{rate:g}": metrics.tpr_at_fpr(logits, labels, rate) for rate in RATES}
-            loss = np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean()
+            loss = losses(logits, labels).mean()
             accuracy = ((logits > 0) == (labels == 1)).mean()
             rows.append({"split": split, "weight": weight, "loss": loss, "accuracy": accuracy} | found)
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    through = scores[scores["logit_one_look"] > HOPELESS]
+    through = through.assign(loss=losses(through["logit"].to_numpy(), through["label"].to_numpy()))
+    print(through.groupby("family")["loss"].agg(["size", "mean"]).to_string(float_format=lambda value: f"{value:.3f}"))
+    lenses = through[through["label"] == 1]
+    plain = lenses[lenses["logit_one_look"] > PLAIN]
+    print(f"plain lenses: {len(plain) / len(lenses):.3f} of them, of a mean loss of {plain['loss'].mean():.5f}")
     torch.set_num_threads(1)
     images = 0.01 * torch.randn(8 * CPU_BATCH, N_BANDS, 80, 80)
     for name, folder in (("first", paths.model), ("second", paths.second)):
@@ -49,6 +57,11 @@ def main() -> None:
         started = time.perf_counter()
         predict(model, images)
         print(f"{name} look: {len(images) / (time.perf_counter() - started):.0f} images/s")
+
+
+def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each logit against its label of 0 or 1."""
+    return np.logaddexp(0, np.where(labels == 1, -logits, logits))
 
 
 if __name__ == "__main__":
