@@ -137,7 +137,7 @@ def test_every_stage_of_the_pipeline_is_a_command_for_both_scales():
         assert trainee.folder == item["folder"] == f"peers/{item['network']}"
         assert trainee.read_settings(item["scale"], ROOT / "params.yaml")
     assert set(stages) == {name if name != "compound" else "compound-test" for name in STAGES}
-    for name in ("train-deep", "train-second"):  # the quick scale looks again with its one network
+    for name in ("train-deep", "train-second", "train-kinds"):  # the quick scale looks again with its one network
         stage = stages.pop(name)
         assert stage["foreach"] == ["poster"]
         assert stage["do"]["cmd"] == f"lensdream {name} --scale ${{item}}"

@@ -1,19 +1,23 @@
 """Metrics on cases that can be worked out by hand, and against scikit-learn."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
 from conftest import write_images
-from lensdream.config import CompoundConfig, EvaluateConfig
+from lensdream import config
+from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.evaluate import compound, figures, metrics, operating_points, peers, selection, stage
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, save_model
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS
 from lensdream.survey import EUCLID, Band
+from test_fresh import PARAMS
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 2, 500)
@@ -106,11 +110,11 @@ def test_compound_table_pairs_each_family_with_its_matched_singles():
                 "compound_arc", "matched_single", "double_ring", "matched_single", "faint_second", "matched_single",
             ],
             "logit": [2.0, -1.0, 4.0, 3.0, -2.0, 1.0],
+            "survey_logit": [2.0, -1.0, 3.0, 4.0, -2.0, 1.0],
         }
     )  # fmt: skip
-    result = compound.measure(
-        table, {"0.5": 0.0, "fpr_1e-2": 2.5}, CompoundConfig(bootstrap=50, seed=1, prevalence=0.01, batch_size=2)
-    )
+    settings = CompoundConfig(bootstrap=50, seed=1, prevalence=0.01, batch_size=2)
+    result = compound.measure(table, {"0.5": 0.0, "fpr_1e-2": 2.5}, {"fpr_1e-2": 3.5}, settings)
     assert result["matched_single"]["n"] == 2  # not the control's
     assert result["matched_single"]["completeness_at_0.5"]["value"] == 0.5
     assert {name: row["n"] for name, row in result.items() if name.startswith("matched_single_of_")} == {
@@ -121,6 +125,8 @@ def test_compound_table_pairs_each_family_with_its_matched_singles():
     assert result["matched_single_of_double_ring"]["completeness_at_fpr_1e-2"]["value"] == 1
     assert result["matched_single_of_compound_arc"]["completeness_at_0.5"]["value"] == 0
     assert result["compound_arc"]["completeness_at_fpr_1e-2"]["value"] == 0
+    assert result["double_ring"]["completeness_at_survey_fpr_1e-2"]["value"] == 0  # the survey's logits, not the others
+    assert result["matched_single_of_double_ring"]["completeness_at_survey_fpr_1e-2"]["value"] == 1
     assert result["double_ring"]["completeness_at_0.5"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
@@ -198,9 +204,10 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     write_store(paths)
     save_model(paths.model, LensNet(LensNetConfig(4)), 32)
     (paths.peers / "ou200").mkdir(parents=True)
-    (tmp_path / "params.yaml").write_text(
-        "evaluate: {shared: {bootstrap: 20, seed: 1, prevalence: 0.001, batch_size: 32}, tiny: {}}"
-    )
+    settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=0.001, batch_size=32)
+    blocks = {"evaluate": settings, "survey": config.load("survey", SurveyConfig, "quick", PARAMS)}
+    document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     stage.run("tiny", tmp_path)
     alone = json.loads(paths.metrics("evaluate").read_text())
     assert "ou66" not in alone
@@ -221,7 +228,9 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     assert "ou200" not in both
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ou66"))
     assert row.split()[1:3] == ["203192", "45"]
-    assert "logit_ou66" in pd.read_parquet(paths.scores / "test.parquet")
+    scores = pd.read_parquet(paths.scores / "test.parquet")
+    assert "logit_ou66" in scores
+    assert scores["survey_logit"].equals(scores["logit"])  # there is nothing to tell kinds of non-lenses by
     save_model(paths.second, LensNet(LensNetConfig(6)), 32, 45)
     stage.run("tiny", tmp_path)
     joined = json.loads(paths.metrics("evaluate").read_text())

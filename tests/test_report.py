@@ -125,8 +125,7 @@ def survey_tested() -> dict:
     rng = np.random.default_rng(1)
     family = np.repeat(FAMILIES_NON_LENS, 20)
     scored = pd.DataFrame({"family": family, "logit": rng.normal(size=len(family)) - 2})
-    points = {f"threshold_fpr_{rate}": 0.5 for rate in survey_test.RATES}
-    result = survey_test.measure(scored, rng.normal(size=50) + 1, points, dataclasses.replace(settings, bootstrap=20))
+    result = survey_test.measure(scored, rng.normal(size=50) + 1, dataclasses.replace(settings, bootstrap=20))
     images, labels = torch.rand(40, len(Band), 4, 4), np.arange(40) % 2
     checks = {
         "deflector_magnitude": shortcuts.magnitude_dependence(*rng.uniform(20, 25, (3, 60))),
@@ -160,7 +159,7 @@ def compound_tested() -> dict:
     told["selection_function"] = compound_head.completeness(both, 0.5, told["found_at_fpr_1e-2"])
     bins = [{"low": 0.4, "high": 0.6, "n": 77, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
     sections = {"selection_function": {"theta_E_2": bins}, "compound_head": told}
-    return without_nan(compound.measure(table, thresholds, settings) | sections)
+    return without_nan(compound.measure(table, thresholds, {}, settings) | sections)
 
 
 def explained() -> dict:

@@ -44,7 +44,7 @@ def test_the_whole_stage(few_pools, tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match=r"no .*test\.parquet: run the evaluate stage first"):
         survey_peers.run("tiny", tmp_path)
     paths.scores.mkdir(parents=True)
-    lenses = {"split": "test", "label": 1, "logit": np.arange(30.0), "logit_ou66": np.arange(30.0)}
+    lenses = {"split": "test", "label": 1, "survey_logit": np.arange(30.0), "logit_ou66": np.arange(30.0)}
     pd.DataFrame(lenses).to_parquet(paths.scores / "test.parquet")
     survey_peers.run("tiny", tmp_path)
     found = json.loads(paths.metrics("survey-peers").read_text())

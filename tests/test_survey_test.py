@@ -159,8 +159,7 @@ def measured():
         {"family": np.repeat(["field", "elliptical"], [1990, 10]), "logit": np.arange(-1999.0, 1.0) - 0.5}
     )
     lenses = np.array([-30.0, -10.0, -1.0, 5.0])
-    points = {f"threshold_fpr_{rate}": 1.0 for rate in survey_test.RATES} | {"threshold_fpr_1e-2": -100.5}
-    return survey_test.measure(survey, lenses, points, dataclasses.replace(SURVEY, n=2000, bootstrap=50))
+    return survey_test.measure(survey, lenses, dataclasses.replace(SURVEY, n=2000, bootstrap=50))
 
 
 def test_the_survey_is_measured_at_its_own_thresholds():
@@ -171,7 +170,6 @@ def test_the_survey_is_measured_at_its_own_thresholds():
     assert [found[f"tpr_at_fpr_{rate}"]["value"] for rate in ("1e-2", "1e-3", "1e-4")] == [0.75, 0.5, 0.25]
     assert found["tpr_at_fpr_1e-2"]["low"] <= 0.75 <= found["tpr_at_fpr_1e-2"]["high"]
     assert found["fpr_at_0.5"]["value"] == 0
-    assert found["fpr_at_test_threshold_1e-2"]["value"] == 100 / 2000
     assert set(found["families"]) == set(FAMILIES_NON_LENS)
     assert found["families"]["elliptical"] == {
         "n": 10, "fpr_at_0.5": 0.0, "fpr_at_threshold_1e-3": 0.2, "fpr_at_threshold_1e-4": 0.0
@@ -329,15 +327,17 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
         survey_test.run("tiny", tmp_path)
     test = scenes.scenes.query("split == 'test'")
     paths.scores.mkdir()
-    test[["index", "split", "family", "label"]].assign(logit=test["label"] - 0.5).to_parquet(
-        paths.scores / "test.parquet"
-    )
+    scored = test[["index", "split", "family", "label"]].assign(logit=-9.0, survey_logit=test["label"] - 0.5)
+    scored.to_parquet(paths.scores / "test.parquet")
     survey_test.run("tiny", tmp_path)
     found = json.loads(paths.metrics("survey-test").read_text())
     assert (found["n"], found["n_lens"], found["shortcuts"]["arcs_removed"]["n"]) == (100, 20, 5)
     assert {name: row["n"] for name, row in found["families"].items()} == targets.counts(100, SURVEY.non_lens_shares)
     points = json.loads((paths.model / "survey_points.json").read_text())
+    shares = points.pop("shares")
     assert points == {"threshold_fpr_1e-2": found["threshold_fpr_1e-2"]["value"]}  # of a hundred, no other can be told
+    assert shares == targets.survey_shares(SURVEY)
+    assert found["purity"][0]["completeness"] == 1  # at 0.5, of the survey's logits
     assert sum(found["atlas"].values()) == 100
     assert set(found["shortcuts"]["bands"]) == set(shortcuts.CHANGES)
     scores = pd.read_parquet(paths.survey / "scores.parquet")

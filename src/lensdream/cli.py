@@ -73,6 +73,12 @@ def _train_second(scale: str) -> None:
     stage.run(scale)
 
 
+def _train_kinds(scale: str) -> None:
+    from lensdream.second_network import kinds
+
+    kinds.run(scale)
+
+
 def _evaluate(scale: str) -> None:
     from lensdream.evaluate import stage
 
@@ -125,6 +131,7 @@ STAGES: dict[str, tuple[Callable[..., int | None], str]] = {
     "train": (_train, "train a network, keep the best validation epoch"),
     "train-deep": (_train_deep, "teach a DeepLensNet what the first look lets through"),
     "train-second": (_train_second, "go on from it to the network of the second looks, with more lenses of rare kinds"),
+    "train-kinds": (_train_kinds, "learn what else an image may be, for a survey's own shares of non-lenses"),
     "train-compound": (_train_compound, "teach it to tell compound from single lenses"),
     "evaluate": (_evaluate, "measure it on the test set"),
     "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),

@@ -27,6 +27,7 @@ STAGES_WITH_SETTINGS = (
     "lensnet-wide",
     "deep",
     "second_network",
+    "kinds",
     "compound_head",
     "evaluate",
     "survey",
@@ -219,6 +220,16 @@ class DeepConfig(SecondNetworkConfig):
 
     width: int = bounded(4, 512)
     middle_pixels: int = bounded(16, 1024)
+
+
+@dataclass(frozen=True)
+class KindsConfig:
+    """How the kinds of non-lenses are told apart by what the second network sees."""
+
+    fresh_of_each: int = bounded(10, 10**7)
+    penalty: float = bounded(1e-9, 1e3)
+    held_out: float = bounded(0.01, 0.5)
+    seed: int = bounded(0, 2**31 - 1)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lensdream.config import SurveyConfig
 from lensdream.dataset import fresh
 from lensdream.population import stage
 from lensdream.population.stage import Lot
-from lensdream.scene import SOURCES, Scenes
+from lensdream.scene import FAMILIES_NON_LENS, SOURCES, Scenes
+
+BESIDE_CAUSTIC = "beside_caustic"
+KINDS = (BESIDE_CAUSTIC, *FAMILIES_NON_LENS)
+"""of non-lenses: the families, but early types with the source of a lens beside their caustics are one of their own"""
 
 
 def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
@@ -20,6 +25,18 @@ def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
     for name in by_remainder[: n - sum(whole.values())]:
         whole[name] += 1
     return whole
+
+
+def by_kind(by_family: Mapping[str, float], beside_caustic: float) -> dict[str, float]:
+    """Numbers or shares of all families as those of `KINDS`, where this share of the early types is beside the caustic."""
+    early = by_family[stage.CONTROL]
+    apart = {BESIDE_CAUSTIC: early * beside_caustic, stage.CONTROL: early * (1 - beside_caustic)}
+    return {kind: (by_family | apart)[kind] for kind in KINDS}
+
+
+def survey_shares(survey: SurveyConfig) -> dict[str, float]:
+    """The shares of `KINDS` among a survey's non-lenses."""
+    return by_kind(survey.non_lens_shares, survey.beside_caustic)
 
 
 def lots(numbers: Mapping[str, int], split: str, epoch: int) -> list[Lot]:

@@ -41,12 +41,14 @@ def run(scale: str, root: Path = Path()) -> None:
     head = SecondLooks(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
     points = operating_points.read(paths.model)
     thresholds = {"0.5": 0.0} | {f"fpr_{rate}": points[f"threshold_fpr_{rate}"] for rate in ("1e-2", "1e-3", "1e-4")}
-    surveyed = operating_points.read_survey(paths.model)
-    in_survey = {name.replace("threshold_", "survey_"): threshold for name, threshold in surveyed.items()}
+    surveyed, prefix = operating_points.read_survey(paths.model), "threshold_fpr_"
+    survey = {f"fpr_{name.removeprefix(prefix)}": at for name, at in surveyed.items() if name.startswith(prefix)}
     with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
-        table = scored(store, {"logit": model, "compound_logit": head}, settings.batch_size)
+        in_survey = load_finder(paths.model, shares=surveyed[operating_points.SHARES])
+        networks = {"logit": model, "survey_logit": in_survey, "compound_logit": head}
+        table = scored(store, networks, settings.batch_size)
         compound = table[table["split"] == "compound"]
-        result: dict[str, dict] = measure(compound, thresholds | in_survey, settings)
+        result: dict[str, dict] = measure(compound, thresholds, survey, settings)
         two = compound[compound["family"].isin(COMPOUND)]
         result["selection_function"] = selection.binned(
             two, selection.COMPOUND_EDGES, two["logit"].to_numpy(float), {at: thresholds[at] for at in FOUND_AT}
@@ -56,7 +58,7 @@ def run(scale: str, root: Path = Path()) -> None:
         told["selection_function"] = compound_head.completeness(table, thresholds[DRAWN_AT], at_drawn)
         result["compound_head"] = told
         paths.scores.mkdir(parents=True, exist_ok=True)
-        columns = ["index", "partner", "split", "family", "logit", "compound_logit"]
+        columns = ["index", "partner", "split", "family", *networks]
         table[columns].to_parquet(paths.scores / "compound.parquet", index=False)
         folder = paths.figures / "compound-test"
         finder_words, head_words = (
@@ -104,11 +106,13 @@ def values_of(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
                 yield f"{prefix}{name}", entry["value"]
 
 
-def measure(table: pd.DataFrame, thresholds: dict[str, float], settings: CompoundConfig) -> dict[str, dict]:
+def measure(
+    table: pd.DataFrame, thresholds: dict[str, float], survey: dict[str, float], settings: CompoundConfig
+) -> dict[str, dict]:
     """Completeness of each family, and of the matched single lenses of each, at each threshold on the logit.
 
-    The group `matched_single` is that of the compound families, without the control's. `fpr_<rate>` are thresholds of the test
-    mix, `survey_fpr_<rate>` those of a survey's proportions, which many more false positives fix.
+    The group `matched_single` is that of the compound families, without the control's. `thresholds` are of the test mix, on
+    `logit`; those of a survey's proportions, `survey`, which many more false positives fix, are on `survey_logit`.
     """
     rng = np.random.default_rng(settings.seed)
     family_of = table.set_index("index")["family"]
@@ -119,10 +123,12 @@ def measure(table: pd.DataFrame, thresholds: dict[str, float], settings: Compoun
     groups |= {f"matched_single_of_{name}": single & (partner == name) for name in (*COMPOUND, CONTROL)}
     result: dict[str, dict] = {}
     for name, inside in groups.items():
-        logits = table.loc[inside, "logit"].to_numpy()
-        found: dict[str, int | Interval] = {"n": len(logits)}
-        for at, threshold in thresholds.items():
-            found[f"completeness_at_{at}"] = share_with_interval(logits > threshold, settings.bootstrap, rng)
+        some = table[inside]
+        above = {at: some["logit"] > threshold for at, threshold in thresholds.items()}
+        above |= {f"survey_{at}": some["survey_logit"] > threshold for at, threshold in survey.items()}
+        found: dict[str, int | Interval] = {"n": len(some)}
+        for at, hits in above.items():
+            found[f"completeness_at_{at}"] = share_with_interval(hits.to_numpy(), settings.bootstrap, rng)
         result[name] = found
     return result
 

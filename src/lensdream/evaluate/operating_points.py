@@ -9,7 +9,9 @@ from lensdream.files import write_json
 
 FILE = "operating_points.json"
 SURVEY_FILE = "survey_points.json"
-"""thresholds in a survey's proportions; what scores real cutouts takes them before those of the test mix"""
+"""thresholds in a survey's proportions and these; what scores real cutouts takes them before those of the test mix"""
+SHARES = "shares"
+"""in it, of the kinds of non-lenses: what the logits are for that the thresholds are of"""
 GATE = "tpr_at_fpr_1e-2"
 """completeness that the champion of the registry is chosen by"""
 RATES = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
@@ -20,9 +22,9 @@ def write(folder: Path, thresholds: dict[str, float], temperature: float, gate: 
     write_json(folder / FILE, _named(thresholds) | {"temperature": temperature, GATE: gate})
 
 
-def write_survey(folder: Path, thresholds: dict[str, float]) -> None:
-    """Write `threshold_fpr_<rate>` (logits) of the rates that a survey's non-lenses could tell."""
-    write_json(folder / SURVEY_FILE, _named(thresholds))
+def write_survey(folder: Path, thresholds: dict[str, float], shares: dict[str, float]) -> None:
+    """Write `threshold_fpr_<rate>` (logits) of the rates that a survey's non-lenses could tell, and their shares."""
+    write_json(folder / SURVEY_FILE, _named(thresholds) | {SHARES: shares})
 
 
 def _named(thresholds: dict[str, float]) -> dict[str, float]:
@@ -34,12 +36,12 @@ def read(folder: Path) -> dict[str, float]:
     return _read(folder, FILE, "evaluate")
 
 
-def read_survey(folder: Path) -> dict[str, float]:
+def read_survey(folder: Path) -> dict[str, float | dict[str, float]]:
     """What `write_survey` wrote; raises `FileNotFoundError` with the remedy."""
     return _read(folder, SURVEY_FILE, "survey-test")
 
 
-def _read(folder: Path, name: str, stage: str) -> dict[str, float]:
+def _read(folder: Path, name: str, stage: str) -> dict:
     path = folder / name
     if not path.is_file():
         raise FileNotFoundError(f"no {name} in {folder}: run the {stage} stage for this model first")

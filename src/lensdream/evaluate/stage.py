@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 
 from lensdream import config, tracking
-from lensdream.config import EvaluateConfig
-from lensdream.dataset import ImageStore
+from lensdream.config import EvaluateConfig, SurveyConfig
+from lensdream.dataset import ImageStore, targets
 from lensdream.evaluate import figures, metrics, operating_points, peers, selection
 from lensdream.files import write_json
+from lensdream.networks import load_finder, predict
 from lensdream.networks.second_looks import LOOKS
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
@@ -21,12 +22,16 @@ from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
 def run(scale: str, root: Path = Path()) -> None:
     """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures.
 
+    The table of scores has `survey_logit` too, which is for a survey's shares of non-lenses.
+
     The networks in `models/<scale>/peers` are measured too, each in a block under its name, and so is ours without second
     looks, or without its second network.
     """
     settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
+    survey = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     network = peers.Network.finder(paths.model)
+    in_survey = load_finder(paths.model, shares=targets.survey_shares(survey))
     rivals = peers.read_all(paths)
     store = ImageStore.open(paths.images)
     truth = store.truth
@@ -36,6 +41,7 @@ def run(scale: str, root: Path = Path()) -> None:
         ours = network.score(images, settings.batch_size)
         others = {name: rival.score(images, settings.batch_size) for name, rival in rivals.items()}
         columns = {f"logit_{name}": other.logits for name, other in others.items()}
+        columns["survey_logit"] = predict(in_survey, images, settings.batch_size).numpy()
         table = truth.iloc[chosen].assign(logit=ours.logits, **columns).reset_index(drop=True)
         is_test = ((table["split"] == "test") & (table["label"] >= 0)).to_numpy()
         test = table[is_test]

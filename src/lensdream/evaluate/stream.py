@@ -68,9 +68,9 @@ def scoring(
 ) -> Iterator[Callable[[Iterable[Lot]], Iterator[Scored]]]:
     """A function from lots to the scored scenes of each, in their order, on `workers` processes; 0 for this one.
 
-    `model` is its folder. Of the early types `settings.beside_caustic` have a source beside the caustic, the others none.
-    The logits do not depend on the processes. Of each lot at least those images are kept that may be among the
-    `settings.atlas` highest of all.
+    `model` is its folder; the logits are for the shares of these settings, and do not depend on the processes. Of the early
+    types `settings.beside_caustic` have a source beside the caustic, the others none. Of each lot at least those images are
+    kept that may be among the `settings.atlas` highest of all.
     """
     arguments = (population, simulate, stage.draw_all_pools(population), model, settings)
     with worker_map(workers, start_worker, arguments) as ordered:
@@ -97,7 +97,7 @@ def start_worker(
     stage.start_worker(population, pools)
     _worker.update(
         renderer=renderer_of(simulate), chunk=simulate.chunk, settings=settings,
-        model=load_finder(model), highest=np.full(settings.atlas, -np.inf),
+        model=load_finder(model, shares=targets.survey_shares(settings)), highest=np.full(settings.atlas, -np.inf),
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def start_worker(
     """Prepare this process for `score_lot`."""
     fresh.start_worker(population, simulate, pools)
     torch.set_num_threads(1)
-    models: dict[str, nn.Module] = {OURS: load_finder(paths.model)}
+    models: dict[str, nn.Module] = {OURS: load_finder(paths.model, shares=targets.survey_shares(settings))}
     models |= {path.name: load_model(path) for path in sorted(paths.peers.glob("*")) if is_model(path)}
     models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}
     _worker.update(models=models, settings=settings)

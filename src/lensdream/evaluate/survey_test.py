@@ -34,8 +34,9 @@ def run(scale: str, root: Path = Path()) -> None:
     population = config.load("population", PopulationConfig, scale, root / "params.yaml")
     simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    model = load_finder(paths.model)
-    points, lenses = operating_points.read(paths.model), scored_lenses(paths.scores / "test.parquet")
+    shares = targets.survey_shares(settings)
+    model = load_finder(paths.model, shares=shares)
+    lenses = scored_lenses(paths.scores / "test.parquet")
     scenes, store = Scenes.load(paths.scenes), ImageStore.open(paths.images)
 
     def score(images: Tensor) -> np.ndarray:
@@ -47,11 +48,11 @@ def run(scale: str, root: Path = Path()) -> None:
         survey = streamed(population, simulate, settings, paths.model)
         seconds = time.perf_counter() - started
         result = {"n": settings.n, "seconds": round(seconds, 1), "images_per_second": round(settings.n / seconds, 1)}
-        result |= measure(survey.table, lenses["logit"].to_numpy(float), points, settings)
+        result |= measure(survey.table, lenses["logit"].to_numpy(float), settings)
         measurable = {
             name: result[f"threshold_fpr_{name}"]["value"] for name, rate in RATES.items() if rate * settings.n >= 1
         }
-        operating_points.write_survey(paths.model, measurable)
+        operating_points.write_survey(paths.model, measurable, shares)
         result["atlas"] = survey.highest.rows["family"].value_counts().to_dict()
         threshold = result["threshold_fpr_1e-3"]["value"]
         result["shortcuts"] = measured_shortcuts(score, scenes, store, lenses, simulate, settings, threshold)
@@ -78,10 +79,14 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def scored_lenses(path: Path) -> pd.DataFrame:
-    """Rows of the test set's lenses out of the scores of the evaluate stage; raises `FileNotFoundError` with the remedy."""
+    """The test set's lenses out of the scores of the evaluate stage, `logit` being that for a survey's shares of non-lenses.
+
+    Raises `FileNotFoundError` with the remedy.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: run the evaluate stage first")
-    return pd.read_parquet(path).query("split == 'test' and label == 1").reset_index(drop=True)
+    lenses = pd.read_parquet(path).query("split == 'test' and label == 1").reset_index(drop=True)
+    return lenses.assign(logit=lenses["survey_logit"])
 
 
 def streamed(
@@ -95,12 +100,10 @@ def streamed(
         return stream.joined(parts, settings.atlas)
 
 
-def measure(
-    survey: pd.DataFrame, lenses: np.ndarray, points: Mapping[str, float], settings: SurveyConfig
-) -> dict[str, object]:
+def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) -> dict[str, object]:
     """The numbers of streamed non-lenses (family, logit) and of the test set's lenses' logits (N,).
 
-    `points` are the operating points of the test mix. False-positive rates have Wilson's interval, completeness one from
+    False-positive rates have Wilson's interval, completeness one from
     resampling lenses and non-lenses apart, so that it holds the threshold's scatter too.
     """
     logits, family = survey["logit"].to_numpy(float), survey["family"].to_numpy()
@@ -109,8 +112,6 @@ def measure(
     result: dict[str, object] = {"n_lens": len(lenses)}
     result |= {f"threshold_fpr_{name}": metrics.threshold_interval(logits, rate) for name, rate in RATES.items()}
     result["fpr_at_0.5"] = metrics.rare_share(logits > 0)
-    for name in RATES:
-        result[f"fpr_at_test_threshold_{name}"] = metrics.rare_share(logits > points[f"threshold_fpr_{name}"])
     for name, rate in RATES.items():
         result[f"tpr_at_fpr_{name}"] = metrics.bootstrap(
             lambda s, y, rate=rate: metrics.tpr_at_fpr(s, y, rate),

@@ -1,6 +1,7 @@
 """Networks from four-band images to one lens logit, chosen by class."""
 
 from lensdream.networks.deep import DeepLensNet
+from lensdream.networks.kinds import InShares, Kinds, save_kinds
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OU200, OUConfig
@@ -11,6 +12,8 @@ __all__ = [
     "OU66",
     "OU200",
     "DeepLensNet",
+    "InShares",
+    "Kinds",
     "LensNet",
     "LensNetConfig",
     "OUConfig",
@@ -18,5 +21,6 @@ __all__ = [
     "load_finder",
     "load_model",
     "predict",
+    "save_kinds",
     "save_model",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks.model_file import SECOND, is_model, load_model
+from lensdream.networks.kinds import InShares, load_kinds
+from lensdream.networks.model_file import KINDS, SECOND, is_model, load_model
 from lensdream.networks.predict import predict
 
 HOPELESS = -3.0
@@ -53,10 +55,13 @@ def passes(first: nn.Module, images: Tensor, device: torch.device | str = "cpu")
     return predict(first, images, device=device) > HOPELESS
 
 
-def load_finder(folder: Path, *, alone: bool = False) -> SecondLooks:
-    """The trained network of a folder as it is used on a survey, with second looks; raises what `load_model` does.
+def load_finder(folder: Path, *, alone: bool = False, shares: Mapping[str, float] | None = None) -> SecondLooks:
+    """The trained network of a folder with second looks; raises what `load_model` and `load_kinds` do.
 
-    alone: without the second network that the folder may have.
+    alone: without the second network that the folder may have. shares: those of the kinds of non-lenses that its logits are
+    for; None for those of its training, and so for a network whose folder has nothing to tell kinds by.
     """
     second = load_model(folder / SECOND) if is_model(folder / SECOND) and not alone else None
+    if second is not None and shares is not None and (folder / KINDS).is_file():
+        second = InShares(second, load_kinds(folder), shares)
     return SecondLooks(load_model(folder), second).to(memory_format=torch.channels_last).eval()

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
+from lensdream.evaluate.operating_points import SHARES
 from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
 from lensdream.networks import SecondLooks, load_finder
 from lensdream.networks.model_file import digest_of, stamp_of
@@ -31,6 +32,8 @@ class OperatingPoints:
     """`fpr_1e-3` and so on to the logit above which an image counts as a lens; empty before the evaluate stage"""
     temperature: float = 1.0
     """probability = sigmoid(logit / temperature)"""
+    shares: Mapping[str, float] | None = None
+    """of the kinds of a survey's non-lenses, which the thresholds' logits are for; None for those of training"""
 
     @classmethod
     def load(cls, model_folder: Path) -> OperatingPoints:
@@ -40,11 +43,15 @@ class OperatingPoints:
         numbers or has a temperature that is not positive.
         """
         values: dict[str, float] = {}
+        shares: dict[str, float] | None = None
         for path in (model_folder / OPERATING_POINTS, model_folder / SURVEY_POINTS):
             if not path.is_file():
                 continue
             try:
-                values |= {name: float(value) for name, value in json.loads(path.read_text()).items()}
+                found = json.loads(path.read_text())
+                if SHARES in found:
+                    shares = {name: float(value) for name, value in found.pop(SHARES).items()}
+                values |= {name: float(value) for name, value in found.items()}
             except (ValueError, TypeError, AttributeError) as error:
                 raise ModelError(
                     f"{path} must hold names and numbers ({error}): run the evaluate stage again"
@@ -61,7 +68,7 @@ class OperatingPoints:
             for name, value in values.items()
             if name.startswith(prefix) and not math.isnan(value)
         }
-        return cls(thresholds, temperature)
+        return cls(thresholds, temperature, shares)
 
     def above(self, logit: float, rate: str) -> bool | None:
         """Whether a logit lies above the threshold of a rate such as `fpr_1e-3`; None where it is not known."""
@@ -94,9 +101,10 @@ class Scorer:
     @classmethod
     def load(cls, model_folder: Path) -> Scorer:
         """Load a model's folder, onto a GPU if there is one; raises `ModelError` with the remedy."""
+        points = OperatingPoints.load(model_folder)
         try:
             network, stamp, digest = (
-                load_finder(model_folder),
+                load_finder(model_folder, shares=points.shares),
                 stamp_of(model_folder),
                 digest_of(model_folder),
             )
@@ -109,7 +117,7 @@ class Scorer:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # Channels last: a third faster on a CPU.
         network = network.to(device, memory_format=torch.channels_last).eval()
-        return cls(network, stamp, OperatingPoints.load(model_folder), device, digest)
+        return cls(network, stamp, points, device, digest)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """(n, band, stamp, stamp) float32 [microjansky a pixel] -> (n,) float64 lens logits."""

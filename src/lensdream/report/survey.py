@@ -31,10 +31,8 @@ CHANGES = {
 
 
 def rates(survey: Mapping) -> Table:
-    """Put thresholds in survey proportions, and the lenses found above them, beside the thresholds of the test mix."""
-    head = (
-        "false-positive rate", "logit, survey proportions", "lenses found above it", "the test mix's threshold lets through",
-    )  # fmt: skip
+    """Put thresholds in a survey's proportions beside the lenses found above them."""
+    head = ("false-positive rate", "logit", "lenses found above it")
     return Table(
         head,
         tuple(
@@ -42,7 +40,6 @@ def rates(survey: Mapping) -> Table:
                 rate,
                 interval(survey[f"threshold_fpr_{rate}"], 2),
                 percent_interval(survey[f"tpr_at_fpr_{rate}"]),
-                percent_interval(survey[f"fpr_at_test_threshold_{rate}"], 3),
             )
             for rate in RATES
         ),

@@ -28,6 +28,7 @@ from lensdream.networks.second_looks import HOPELESS, passes
 from lensdream.population import stage
 from lensdream.population.stage import Lot
 from lensdream.processes import worker_map
+from lensdream.scene import FAMILIES_NON_LENS
 from lensdream.second_network import shown
 from lensdream.survey import N_BANDS
 
@@ -176,6 +177,20 @@ def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, int]:
     label = store.truth["label"].to_numpy()[store.labelled_rows("train")]
     n_lens = int((label == 1).sum()) + sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
     return n_lens, len(label) + scenes.n - n_lens
+
+
+def kinds_drawn(store: ImageStore, scenes: Fresh) -> dict[str, float]:
+    """How many non-lenses of each kind were drawn, whether let through or not, look-alikes by what they weigh."""
+    truth = store.truth.iloc[store.labelled_rows("train")]
+    in_shares = {
+        family: int(((truth["family"] == family) & (truth["label"] == 0)).sum()) for family in FAMILIES_NON_LENS
+    }
+    for lot in scenes.lots:
+        family, n = (stage.CONTROL, lot.controls) if lot.family == stage.LENS else (lot.family, lot.n)
+        in_shares[family] += n
+    in_survey = targets.counts(scenes.n_targets, scenes.survey.non_lens_shares)
+    parts = targets.by_kind(in_shares, 1.0), targets.by_kind(in_survey, scenes.survey.beside_caustic)
+    return {kind: sum(part[kind] for part in parts) for kind in targets.KINDS}
 
 
 def family_weights(store: ImageStore, scenes: Fresh) -> dict[str, float]:

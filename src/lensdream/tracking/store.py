@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
 from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
-from lensdream.networks.model_file import SECOND, SETTINGS, WEIGHTS
+from lensdream.networks.model_file import KINDS, SECOND, SETTINGS, WEIGHTS
 from lensdream.provenance import repository_root
 from lensdream.survey import N_BANDS
 
@@ -153,11 +153,11 @@ def network_files(folder: Path) -> list[Path]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """Those of the network and, where there are some, operating points and second network of the model in `folder`.
+    """Those of the network and, where there are some, operating points, second network and kinds of the model in `folder`.
 
     Raises what `network_files` does.
     """
-    names = (OPERATING_POINTS, SURVEY_POINTS, Path(SECOND, WEIGHTS), Path(SECOND, SETTINGS))
+    names = (OPERATING_POINTS, SURVEY_POINTS, Path(SECOND, WEIGHTS), Path(SECOND, SETTINGS), KINDS)
     return network_files(folder) + [folder / name for name in names if (folder / name).is_file()]
 
 

@@ -1,0 +1,84 @@
+"""What an image is if it is no lens, and what a network says of it where non-lenses come in other shares than in training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from lensdream.files import sha256_of
+from lensdream.networks.deep import DeepLensNet
+from lensdream.networks.lensnet import pooled
+from lensdream.networks.model_file import KINDS, SECOND, WEIGHTS
+
+
+class Kinds(nn.Module):
+    """Which kind of non-lens an image shows: a linear layer over what the second network sees in it."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, trained_on: Mapping[str, float]) -> None:
+        """Logistic regression: weight (kind, feature), bias (kind,); trained_on: how many of each that network learned from."""
+        super().__init__()
+        self.names = tuple(trained_on)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self.register_buffer("trained_on", self.shares(trained_on))
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """(B, feature) -> (B, kind): log likelihoods of the kinds, up to a constant of each image."""
+        return nn.functional.linear(seen, self.weight, self.bias)
+
+    def correction(self, seen: Tensor, shares: Tensor) -> Tensor:
+        """(B, feature), (kind,) -> (B,): what to add to a lens logit where non-lenses come in these shares.
+
+        Of the odds, p(image | lens) : sum over kinds of share x p(image | kind), only the shares change.
+        """
+        said = self(seen)
+        there, here = (torch.logsumexp(said + mix.log(), 1) for mix in (self.trained_on, shares))
+        return there - here
+
+    def shares(self, numbers: Mapping[str, float]) -> Tensor:
+        """Numbers or shares of the kinds as shares (kind,) in their order; raises `ValueError` for those of other kinds."""
+        if set(numbers) != set(self.names):
+            raise ValueError(f"shares of {', '.join(numbers)}, the kinds of non-lenses are {', '.join(self.names)}")
+        mix = torch.tensor([numbers[name] for name in self.names], dtype=torch.float32)
+        return mix / mix.sum()
+
+
+class InShares(nn.Module):
+    """A network whose lens logits are those for non-lenses in these shares; what it sees and finds stays the same."""
+
+    def __init__(self, network: DeepLensNet, kinds: Kinds, shares: Mapping[str, float]) -> None:
+        super().__init__()
+        self.network = network
+        self.kinds = kinds
+        self.register_buffer("shares", kinds.shares(shares))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
+        seen = pooled(self.network.features(images))
+        return self.network.head(self.network.dropout(seen))[:, 0] + self.kinds.correction(seen, self.shares)
+
+
+def save_kinds(folder: Path, kinds: Kinds) -> None:
+    """Write them beside the second network of the model in `folder`, to which they belong."""
+    path = folder / KINDS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"kinds": json.dumps(kinds.names), "of": sha256_of(folder / SECOND / WEIGHTS)}
+    part = path.with_name(f"{path.name}.part")
+    safetensors.torch.save_file(kinds.state_dict(), part, about)
+    part.replace(path)
+
+
+def load_kinds(folder: Path) -> Kinds:
+    """Read what `save_kinds` wrote; raises `ValueError` where it belongs to another second network than the folder's."""
+    with safe_open(folder / KINDS, "pt") as file:
+        about = file.metadata()
+        weight, bias, trained_on = (file.get_tensor(name) for name in ("weight", "bias", "trained_on"))
+    if about["of"] != sha256_of(folder / SECOND / WEIGHTS):
+        raise ValueError(f"{folder / KINDS} belongs to another second network: run the train-kinds stage again")
+    return Kinds(weight, bias, dict(zip(json.loads(about["kinds"]), trained_on.tolist(), strict=True)))

@@ -1,0 +1,167 @@
+"""Kinds of non-lenses: told as the truth has them, and lens logits for other shares of them than those of training."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from conftest import write_images
+from lensdream.config import KindsConfig
+from lensdream.dataset import ImageStore, fresh, targets
+from lensdream.dataset.targets import BESIDE_CAUSTIC, KINDS
+from lensdream.networks import DeepLensNet, InShares, Kinds, LensNet, LensNetConfig, load_finder, save_kinds, save_model
+from lensdream.networks.kinds import load_kinds
+from lensdream.networks.lensnet import pooled
+from lensdream.networks.model_file import digest_of
+from lensdream.networks.second_looks import orientations
+from lensdream.paths import Paths
+from lensdream.population import stage
+from lensdream.second_network import kinds
+from lensdream.second_network.images import Fresh, kinds_drawn
+from lensdream.survey import Band
+from lensdream.tracking.store import model_files
+from test_fresh import POPULATION, SIMULATE
+from test_second_network import FRESH, SETTINGS, SURVEY
+
+N = len(KINDS)
+IN_SURVEY = targets.survey_shares(SURVEY)
+EVENLY = dict.fromkeys(KINDS, 1.0)
+
+
+def made(features, trained_on=EVENLY):
+    """Kinds with random weights."""
+    torch.manual_seed(7)
+    return Kinds(torch.randn(N, features), torch.randn(N), trained_on)
+
+
+def test_a_survey_s_early_types_are_of_two_kinds():
+    assert sum(IN_SURVEY.values()) == pytest.approx(1)
+    assert IN_SURVEY[BESIDE_CAUSTIC] == pytest.approx(SURVEY.elliptical * SURVEY.beside_caustic)
+    assert IN_SURVEY[BESIDE_CAUSTIC] + IN_SURVEY[stage.CONTROL] == pytest.approx(SURVEY.elliptical)
+    assert IN_SURVEY["ring"] == SURVEY.ring
+    assert tuple(IN_SURVEY) == KINDS
+
+
+def test_the_odds_are_those_of_bayes():
+    """Against the sums written out, of one image and three kinds."""
+    likelihoods = np.array([0.5, 0.02, 3.0])
+    trained, shares = {"a": 6.0, "b": 3.0, "c": 1.0}, {"c": 0.9, "a": 0.1, "b": 0.0}
+    model = Kinds(torch.zeros(3, 1), torch.from_numpy(np.log(likelihoods)).float(), trained)
+    found = model.correction(torch.ones(1, 1), model.shares(shares)).item()
+    there, here = likelihoods @ [0.6, 0.3, 0.1], likelihoods @ [0.1, 0.0, 0.9]
+    assert found == pytest.approx(np.log(there / here), rel=1e-5)
+    assert model.correction(torch.ones(1, 1), model.shares(trained)).item() == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="shares of a, b, the kinds of non-lenses are a, b, c"):
+        model.shares({"a": 1, "b": 1})
+
+
+def test_fitted_likelihoods_are_those_that_images_were_drawn_of():
+    """Normal distributions of equal width: the logarithms of their ratios are linear, and known."""
+    rng = np.random.default_rng(5)
+    centre = {2: np.array([0.0, 0.0]), 5: np.array([2.0, 0.0]), 9: np.array([0.0, 300.0])}  # scales differ
+    scale = np.array([1.0, 150.0])
+    kind = np.repeat(list(centre), 4000)
+    seen = (rng.normal(size=(len(kind), 2)) * scale + np.stack([centre[k] for k in kind])).astype(np.float32)
+    trained_on = {name: float(k + 1) for k, name in enumerate(KINDS)}
+    found = kinds.fitted(seen, kind, trained_on, 1e-6)
+    assert found.trained_on.sum().item() == pytest.approx(1)
+    at = np.array([[0.0, 0.0], [1.0, 100.0], [2.5, -100.0]], np.float32)
+    said = found(torch.from_numpy(at)).numpy()[:, list(centre)]
+    truth = np.stack([-0.5 * (((at - c) / scale) ** 2).sum(1) for c in centre.values()], 1)
+    np.testing.assert_allclose(said - said[:, :1], truth - truth[:, :1], atol=0.15)
+    never = [k for k in range(N) if k not in centre]
+    assert (found(torch.from_numpy(at)).softmax(1)[:, never] < 1e-6).all()
+    told = kinds.measured(found, seen, kind)
+    assert set(told["told"]) == {KINDS[k] for k in centre}
+    assert told["accuracy"] == pytest.approx(0.77, abs=0.05)
+    with pytest.raises(
+        ValueError, match=r"2 kinds of non-lenses are let through, 3 are needed: raise kinds\.fresh_of_each"
+    ):
+        kinds.fitted(seen[:8000], kind[:8000], trained_on, 1e-6)
+
+
+def test_a_finder_for_a_survey_s_shares(tmp_path):
+    torch.manual_seed(5)
+    save_model(tmp_path, LensNet(LensNetConfig(4)).eval(), 80)
+    second = DeepLensNet(LensNetConfig(6)).eval()
+    save_model(tmp_path / "second", second, 80)
+    without = load_finder(tmp_path, shares=IN_SURVEY)
+    assert not isinstance(without.second, InShares)
+    digest = digest_of(tmp_path)
+    save_kinds(tmp_path, made(48, {name: float(k + 1) for k, name in enumerate(KINDS)}))
+    assert digest_of(tmp_path) != digest
+    assert (tmp_path / "kinds" / "kinds.safetensors") in model_files(tmp_path)
+    assert load_kinds(tmp_path).names == KINDS
+    plain, finder = load_finder(tmp_path), load_finder(tmp_path, shares=IN_SURVEY)
+    same = load_finder(tmp_path, shares={name: float(k + 1) for k, name in enumerate(KINDS)})
+    assert load_finder(tmp_path, alone=True, shares=IN_SURVEY).second is None
+    images = torch.randn(5, len(Band), 80, 80) * 0.01
+    with torch.no_grad():
+        first = plain.network(images)
+        plain.hopeless = finder.hopeless = same.hopeless = float(first.median())
+        again = first > first.median()
+        seen = [pooled(second.features(image)) for image in orientations(images)]
+        loaded = load_kinds(tmp_path)
+        shift = torch.stack([loaded.correction(part, loaded.shares(IN_SURVEY)) for part in seen]).mean(0)
+        assert torch.allclose(finder(images)[again], (plain(images) + shift)[again], atol=1e-5)
+        assert torch.equal(finder(images)[~again], first[~again])
+        assert torch.allclose(same(images), plain(images), atol=1e-5)
+        assert shift.abs().max() > 0.1
+    save_model(tmp_path / "second", DeepLensNet(LensNetConfig(6)).eval(), 80)
+    with pytest.raises(ValueError, match="belongs to another second network: run the train-kinds stage again"):
+        load_finder(tmp_path, shares=IN_SURVEY)
+    assert load_finder(tmp_path).second is not None
+
+
+def test_the_kinds_drawn_add_up(tmp_path):
+    truth = pd.DataFrame({"family": ["lens", "ring", "elliptical", "field"], "label": [1, 0, 0, 0], "split": "train"})
+    write_images(tmp_path / "images", truth, np.zeros((4, len(Band), 40, 40)))
+    found = kinds_drawn(ImageStore.open(tmp_path / "images"), FRESH)
+    assert sum(found.values()) == 3 + 30 + 50  # of the store, in its shares, in a survey's
+    controls = sum(lot.controls for lot in FRESH.lots)
+    early = targets.counts(50, SURVEY.non_lens_shares)["elliptical"]
+    assert found[BESIDE_CAUSTIC] == pytest.approx(1 + controls + early * SURVEY.beside_caustic)
+    assert found["elliptical"] == pytest.approx(early * (1 - SURVEY.beside_caustic))
+    more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(SETTINGS, fresh_look_alikes=7))
+    assert kinds_drawn(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
+
+
+def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
+    found = list(kinds.drawn(FRESH, 12))
+    assert {kind: sum(len(images) for k, images in found if k == kind) for kind in range(N)} == dict.fromkeys(
+        range(N), 12
+    )
+    by_name = {KINDS[kind]: images for kind, images in found}
+    for name, epoch, share in ((stage.CONTROL, kinds.BARE_EPOCH, 0.0), (BESIDE_CAUSTIC, kinds.KINDS_EPOCH, 1.0)):
+        (lot,) = targets.lots({stage.CONTROL: 12}, fresh.SPLIT, epoch)
+        same, other = (targets.draw_images(lot, beside_caustic)[0] for beside_caustic in (share, 1 - share))
+        assert np.array_equal(by_name[name], same)
+        assert not np.array_equal(by_name[name], other)
+
+
+def test_the_whole_stage(few_pools, tmp_path, capsys):
+    paths = Paths("tiny", tmp_path)
+    settings = KindsConfig(fresh_of_each=20, penalty=0.01, held_out=0.2, seed=1)
+    blocks = {
+        "kinds": settings, "second_network": SETTINGS, "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY
+    }  # fmt: skip
+    document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(FileNotFoundError, match="run `lensdream train-second --scale tiny` first"):
+        kinds.run("tiny", tmp_path)
+    torch.manual_seed(2)
+    save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
+    save_model(paths.second, DeepLensNet(LensNetConfig(6)), 40)
+    truth = pd.DataFrame({"family": np.resize(["lens", "field"], 8), "label": np.resize([1, 0], 8), "split": "train"})
+    write_images(paths.images, truth, np.zeros((8, len(Band), 40, 40)))
+    kinds.run("tiny", tmp_path)
+    found = json.loads(paths.metrics("train-kinds").read_text())
+    assert found["let_through"] == dict.fromkeys(KINDS, 1.0)
+    assert 20 < found["n_held_out"] < 90
+    assert sum(found["trained_on"].values()) == pytest.approx(1)
+    assert isinstance(load_finder(paths.model, shares=IN_SURVEY).second, InShares)
+    assert "held out" in capsys.readouterr().out
