@@ -10,21 +10,17 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from conftest import write_images
-from lensdream import config
 from lensdream.compound_head.network import FOLDER
-from lensdream.config import CompoundConfig, SurveyConfig
-from lensdream.dataset import targets
+from lensdream.config import CompoundConfig
 from lensdream.evaluate import compound, compound_figures, compound_head, metrics, operating_points, selection
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.paths import Paths
 from lensdream.survey import EUCLID, Band
-from test_fresh import PARAMS
 
 RNG = np.random.default_rng(4)
 SETTINGS = CompoundConfig(bootstrap=50, seed=1, prevalence=0.01, batch_size=64)
 THRESHOLDS = {"0.5": 0.0, "fpr_1e-2": 0.5, "fpr_1e-3": 1.0, "fpr_1e-4": 2.0}
 MISSED = -np.inf
-SHARES = targets.survey_shares(config.load("survey", SurveyConfig, "quick", PARAMS))
 
 
 def seen(single, compound, matched=(0.0,)):
@@ -208,7 +204,7 @@ def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
     for folder in (paths.model, paths.model / FOLDER):
         save_model(folder, LensNet(LensNetConfig(4)), 32)
     operating_points.write(paths.model, {"1e-2": -9.0, "1e-3": -8.0, "1e-4": 9.0}, 1.0, 0.5)
-    operating_points.write_survey(paths.model, {"1e-2": -9.0, "1e-3": 99.0}, SHARES)
+    operating_points.write_survey(paths.model, {"1e-2": -9.0, "1e-3": 99.0}, None)
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     compound.run("tiny", tmp_path)

@@ -13,6 +13,7 @@ from conftest import write_images
 from lensdream.config import KindsConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.dataset.targets import BESIDE_CAUSTIC, KINDS
+from lensdream.kinds import stage as kinds
 from lensdream.networks import DeepLensNet, InShares, Kinds, LensNet, LensNetConfig, load_finder, save_kinds, save_model
 from lensdream.networks.kinds import load_kinds
 from lensdream.networks.lensnet import pooled
@@ -20,8 +21,7 @@ from lensdream.networks.model_file import digest_of
 from lensdream.networks.second_looks import orientations
 from lensdream.paths import Paths
 from lensdream.population import stage
-from lensdream.second_network import kinds
-from lensdream.second_network.images import Fresh, kinds_drawn
+from lensdream.second_network.images import Fresh, kinds_a_lens
 from lensdream.survey import Band
 from lensdream.tracking.store import model_files
 from test_fresh import POPULATION, SIMULATE
@@ -49,12 +49,12 @@ def test_a_survey_s_early_types_are_of_two_kinds():
 def test_the_odds_are_those_of_bayes():
     """Against the sums written out, of one image and three kinds."""
     likelihoods = np.array([0.5, 0.02, 3.0])
-    trained, shares = {"a": 6.0, "b": 3.0, "c": 1.0}, {"c": 0.9, "a": 0.1, "b": 0.0}
+    trained, shares = {"a": 1.2, "b": 0.6, "c": 0.2}, {"c": 9.0, "a": 1.0, "b": 0.0}  # two non-lenses for every lens
     model = Kinds(torch.zeros(3, 1), torch.from_numpy(np.log(likelihoods)).float(), trained)
     found = model.correction(torch.ones(1, 1), model.shares(shares)).item()
-    there, here = likelihoods @ [0.6, 0.3, 0.1], likelihoods @ [0.1, 0.0, 0.9]
+    there, here = likelihoods @ [1.2, 0.6, 0.2], likelihoods @ [0.1, 0.0, 0.9]
     assert found == pytest.approx(np.log(there / here), rel=1e-5)
-    assert model.correction(torch.ones(1, 1), model.shares(trained)).item() == pytest.approx(0, abs=1e-6)
+    assert model.correction(torch.ones(1, 1), model.shares(trained)).item() == pytest.approx(np.log(2), rel=1e-5)
     with pytest.raises(ValueError, match="shares of a, b, the kinds of non-lenses are a, b, c"):
         model.shares({"a": 1, "b": 1})
 
@@ -68,7 +68,7 @@ def test_fitted_likelihoods_are_those_that_images_were_drawn_of():
     seen = (rng.normal(size=(len(kind), 2)) * scale + np.stack([centre[k] for k in kind])).astype(np.float32)
     trained_on = {name: float(k + 1) for k, name in enumerate(KINDS)}
     found = kinds.fitted(seen, kind, trained_on, 1e-6)
-    assert found.trained_on.sum().item() == pytest.approx(1)
+    assert found.trained_on.tolist() == [float(k + 1) for k in range(N)]
     at = np.array([[0.0, 0.0], [1.0, 100.0], [2.5, -100.0]], np.float32)
     said = found(torch.from_numpy(at)).numpy()[:, list(centre)]
     truth = np.stack([-0.5 * (((at - c) / scale) ** 2).sum(1) for c in centre.values()], 1)
@@ -92,12 +92,13 @@ def test_a_finder_for_a_survey_s_shares(tmp_path):
     without = load_finder(tmp_path, shares=IN_SURVEY)
     assert not isinstance(without.second, InShares)
     digest = digest_of(tmp_path)
-    save_kinds(tmp_path, made(48, {name: float(k + 1) for k, name in enumerate(KINDS)}))
+    trained_on = {name: (k + 1) / 91 for k, name in enumerate(KINDS)}
+    save_kinds(tmp_path, made(48, trained_on))
     assert digest_of(tmp_path) != digest
     assert (tmp_path / "kinds" / "kinds.safetensors") in model_files(tmp_path)
     assert load_kinds(tmp_path).names == KINDS
     plain, finder = load_finder(tmp_path), load_finder(tmp_path, shares=IN_SURVEY)
-    same = load_finder(tmp_path, shares={name: float(k + 1) for k, name in enumerate(KINDS)})
+    same = load_finder(tmp_path, shares=trained_on)
     assert load_finder(tmp_path, alone=True, shares=IN_SURVEY).second is None
     images = torch.randn(5, len(Band), 80, 80) * 0.01
     with torch.no_grad():
@@ -117,17 +118,22 @@ def test_a_finder_for_a_survey_s_shares(tmp_path):
     assert load_finder(tmp_path).second is not None
 
 
-def test_the_kinds_drawn_add_up(tmp_path):
+def test_the_kinds_a_lens_add_up(tmp_path):
     truth = pd.DataFrame({"family": ["lens", "ring", "elliptical", "field"], "label": [1, 0, 0, 0], "split": "train"})
     write_images(tmp_path / "images", truth, np.zeros((4, len(Band), 40, 40)))
-    found = kinds_drawn(ImageStore.open(tmp_path / "images"), FRESH)
-    assert sum(found.values()) == 3 + 30 + 50  # of the store, in its shares, in a survey's
+    found = kinds_a_lens(ImageStore.open(tmp_path / "images"), FRESH)
+    in_shares = 3 + 30  # of the store, and fresh ones; they weigh what the lenses do, those of a survey come on top
+    assert sum(found.values()) == pytest.approx((in_shares + 50) / in_shares)
     controls = sum(lot.controls for lot in FRESH.lots)
     early = targets.counts(50, SURVEY.non_lens_shares)["elliptical"]
-    assert found[BESIDE_CAUSTIC] == pytest.approx(1 + controls + early * SURVEY.beside_caustic)
-    assert found["elliptical"] == pytest.approx(early * (1 - SURVEY.beside_caustic))
+    ring = sum(lot.n for lot in FRESH.lots if lot.family == "ring") + targets.counts(50, SURVEY.non_lens_shares)["ring"]
+    numbers = {
+        BESIDE_CAUSTIC: 1 + controls + early * SURVEY.beside_caustic,
+        "elliptical": early * (1 - SURVEY.beside_caustic), "ring": 1 + ring,
+    }  # fmt: skip
+    assert {name: found[name] * in_shares for name in numbers} == pytest.approx(numbers)
     more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(SETTINGS, fresh_look_alikes=7))
-    assert kinds_drawn(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
+    assert kinds_a_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
 
 
 def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
@@ -162,6 +168,6 @@ def test_the_whole_stage(few_pools, tmp_path, capsys):
     found = json.loads(paths.metrics("train-kinds").read_text())
     assert found["let_through"] == dict.fromkeys(KINDS, 1.0)
     assert 20 < found["n_held_out"] < 90
-    assert sum(found["trained_on"].values()) == pytest.approx(1)
+    assert sum(found["trained_on"].values()) > 1
     assert isinstance(load_finder(paths.model, shares=IN_SURVEY).second, InShares)
     assert "held out" in capsys.readouterr().out

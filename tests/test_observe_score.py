@@ -175,7 +175,10 @@ def test_thresholds_of_a_survey_come_before_those_of_the_test_mix(model, files):
     before = OperatingPoints.load(model)
     (model / "survey_points.json").write_text('{"threshold_fpr_1e-3": -99.0, "shares": {"field": 1}}')
     points = OperatingPoints.load(model)
-    assert points == OperatingPoints({**before.thresholds, "fpr_1e-3": -99.0}, before.temperature, {"field": 1.0})
+    assert points == OperatingPoints({"fpr_1e-3": -99.0}, before.temperature, {"field": 1.0})
+    (model / "survey_points.json").write_text('{"threshold_fpr_1e-3": -99.0}')
+    points = OperatingPoints.load(model)
+    assert points == OperatingPoints({**before.thresholds, "fpr_1e-3": -99.0}, before.temperature)
     assert score_files(files, model)["above_fpr_1e-3"].all()
 
 

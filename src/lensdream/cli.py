@@ -74,9 +74,9 @@ def _train_second(scale: str) -> None:
 
 
 def _train_kinds(scale: str) -> None:
-    from lensdream.second_network import kinds
+    from lensdream.kinds import stage
 
-    kinds.run(scale)
+    stage.run(scale)
 
 
 def _evaluate(scale: str) -> None:

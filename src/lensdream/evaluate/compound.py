@@ -41,11 +41,10 @@ def run(scale: str, root: Path = Path()) -> None:
     head = SecondLooks(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
     points = operating_points.read(paths.model)
     thresholds = {"0.5": 0.0} | {f"fpr_{rate}": points[f"threshold_fpr_{rate}"] for rate in ("1e-2", "1e-3", "1e-4")}
-    surveyed, prefix = operating_points.read_survey(paths.model), "threshold_fpr_"
-    survey = {f"fpr_{name.removeprefix(prefix)}": at for name, at in surveyed.items() if name.startswith(prefix)}
+    surveyed, shares = operating_points.read_survey(paths.model)
+    survey = {name.removeprefix("threshold_"): threshold for name, threshold in surveyed.items()}
+    networks = {"logit": model, "survey_logit": load_finder(paths.model, shares=shares), "compound_logit": head}
     with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
-        in_survey = load_finder(paths.model, shares=surveyed[operating_points.SHARES])
-        networks = {"logit": model, "survey_logit": in_survey, "compound_logit": head}
         table = scored(store, networks, settings.batch_size)
         compound = table[table["split"] == "compound"]
         result: dict[str, dict] = measure(compound, thresholds, survey, settings)
@@ -109,7 +108,7 @@ def values_of(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
 def measure(
     table: pd.DataFrame, thresholds: dict[str, float], survey: dict[str, float], settings: CompoundConfig
 ) -> dict[str, dict]:
-    """Completeness of each family, and of the matched single lenses of each, at each threshold on the logit.
+    """Completeness of each family, and of the matched single lenses of each, at each threshold.
 
     The group `matched_single` is that of the compound families, without the control's. `thresholds` are of the test mix, on
     `logit`; those of a survey's proportions, `survey`, which many more false positives fix, are on `survey_logit`.

@@ -9,9 +9,9 @@ from lensdream.files import write_json
 
 FILE = "operating_points.json"
 SURVEY_FILE = "survey_points.json"
-"""thresholds in a survey's proportions and these; what scores real cutouts takes them before those of the test mix"""
+"""thresholds in a survey's proportions; what scores real cutouts takes them before those of the test mix"""
 SHARES = "shares"
-"""in it, of the kinds of non-lenses: what the logits are for that the thresholds are of"""
+"""in it: of the kinds of non-lenses, where the logits that the thresholds are on are for these, not for those of training"""
 GATE = "tpr_at_fpr_1e-2"
 """completeness that the champion of the registry is chosen by"""
 RATES = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
@@ -22,9 +22,12 @@ def write(folder: Path, thresholds: dict[str, float], temperature: float, gate: 
     write_json(folder / FILE, _named(thresholds) | {"temperature": temperature, GATE: gate})
 
 
-def write_survey(folder: Path, thresholds: dict[str, float], shares: dict[str, float]) -> None:
-    """Write `threshold_fpr_<rate>` (logits) of the rates that a survey's non-lenses could tell, and their shares."""
-    write_json(folder / SURVEY_FILE, _named(thresholds) | {SHARES: shares})
+def write_survey(folder: Path, thresholds: dict[str, float], shares: dict[str, float] | None) -> None:
+    """Write `threshold_fpr_<rate>` (logits) of the rates that a survey's non-lenses could tell.
+
+    shares: those that the logits are for; None for those of training.
+    """
+    write_json(folder / SURVEY_FILE, _named(thresholds) | ({} if shares is None else {SHARES: shares}))
 
 
 def _named(thresholds: dict[str, float]) -> dict[str, float]:
@@ -36,9 +39,11 @@ def read(folder: Path) -> dict[str, float]:
     return _read(folder, FILE, "evaluate")
 
 
-def read_survey(folder: Path) -> dict[str, float | dict[str, float]]:
-    """What `write_survey` wrote; raises `FileNotFoundError` with the remedy."""
-    return _read(folder, SURVEY_FILE, "survey-test")
+def read_survey(folder: Path) -> tuple[dict[str, float], dict[str, float] | None]:
+    """The thresholds and shares that `write_survey` wrote; raises `FileNotFoundError` with the remedy."""
+    found = _read(folder, SURVEY_FILE, "survey-test")
+    shares = found.pop(SHARES, None)
+    return found, shares
 
 
 def _read(folder: Path, name: str, stage: str) -> dict:

@@ -13,7 +13,7 @@ from lensdream.config import EvaluateConfig, SurveyConfig
 from lensdream.dataset import ImageStore, targets
 from lensdream.evaluate import figures, metrics, operating_points, peers, selection
 from lensdream.files import write_json
-from lensdream.networks import load_finder, predict
+from lensdream.networks import InShares, load_finder, predict
 from lensdream.networks.second_looks import LOOKS
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
@@ -41,7 +41,8 @@ def run(scale: str, root: Path = Path()) -> None:
         ours = network.score(images, settings.batch_size)
         others = {name: rival.score(images, settings.batch_size) for name, rival in rivals.items()}
         columns = {f"logit_{name}": other.logits for name, other in others.items()}
-        columns["survey_logit"] = predict(in_survey, images, settings.batch_size).numpy()
+        same = not isinstance(in_survey.second, InShares)
+        columns["survey_logit"] = ours.logits if same else predict(in_survey, images, settings.batch_size).numpy()
         table = truth.iloc[chosen].assign(logit=ours.logits, **columns).reset_index(drop=True)
         is_test = ((table["split"] == "test") & (table["label"] >= 0)).to_numpy()
         test = table[is_test]

@@ -18,7 +18,7 @@ from lensdream.dataset import ImageStore, targets
 from lensdream.evaluate import atlas, figures, metrics, operating_points, selection, shortcuts, stream
 from lensdream.evaluate.stage import values_of
 from lensdream.files import write_json
-from lensdream.networks import load_finder, predict
+from lensdream.networks import InShares, SecondLooks, load_finder, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, SOURCES, Scenes
 from lensdream.simulate.shards import in_chunks, renderer_of, stored
@@ -39,9 +39,10 @@ def run(scale: str, root: Path = Path()) -> None:
     lenses = scored_lenses(paths.scores / "test.parquet")
     scenes, store = Scenes.load(paths.scenes), ImageStore.open(paths.images)
 
-    def score(images: Tensor) -> np.ndarray:
-        return predict(model, images, settings.batch_size).numpy()
+    def scored_by(finder: SecondLooks) -> Callable[[Tensor], np.ndarray]:
+        return lambda images: predict(finder, images, settings.batch_size).numpy()
 
+    scores = scored_by(model), scored_by(load_finder(paths.model))
     datasets = {"scenes": paths.scenes, "images": paths.images}
     with tracking.stage_run("survey-test", scale, settings, root=root, datasets=datasets) as run:
         started = time.perf_counter()
@@ -52,10 +53,10 @@ def run(scale: str, root: Path = Path()) -> None:
         measurable = {
             name: result[f"threshold_fpr_{name}"]["value"] for name, rate in RATES.items() if rate * settings.n >= 1
         }
-        operating_points.write_survey(paths.model, measurable, shares)
+        operating_points.write_survey(paths.model, measurable, shares if isinstance(model.second, InShares) else None)
         result["atlas"] = survey.highest.rows["family"].value_counts().to_dict()
         threshold = result["threshold_fpr_1e-3"]["value"]
-        result["shortcuts"] = measured_shortcuts(score, scenes, store, lenses, simulate, settings, threshold)
+        result["shortcuts"] = measured_shortcuts(*scores, scenes, store, lenses, simulate, settings, threshold)
         paths.survey.mkdir(parents=True, exist_ok=True)
         survey.table.to_parquet(paths.survey / "scores.parquet", index=False)
         survey.highest.rows.to_parquet(paths.survey / "atlas.parquet", index=False)
@@ -150,6 +151,7 @@ def purity_table(non_lenses: np.ndarray, lenses: np.ndarray, prevalence: float) 
 
 def measured_shortcuts(
     score: Callable[[Tensor], np.ndarray],
+    score_test_mix: Callable[[Tensor], np.ndarray],
     scenes: Scenes,
     store: ImageStore,
     lenses: pd.DataFrame,
@@ -157,7 +159,10 @@ def measured_shortcuts(
     settings: SurveyConfig,
     threshold: float,
 ) -> dict[str, dict]:
-    """The checks of `shortcuts` on the test set; `lenses` are its scored ones, `threshold` the survey's at FPR 1e-3."""
+    """The checks of `shortcuts` on the test set; `lenses` are its scored ones, `threshold` the survey's at FPR 1e-3.
+
+    `score` is for a survey's shares of non-lenses, the other for those of training, which the test set has too.
+    """
     about = selection.lens_properties(store.truth.set_index("index").loc[lenses["index"]])
     pairs, renderer = shortcuts.lenses_of(scenes, settings.pairs), renderer_of(simulate)
     logits = [
@@ -174,7 +179,7 @@ def measured_shortcuts(
         ),
         "arcs_removed": shortcuts.arcs_removed(*logits, {"0.5": 0.0, "survey_1e-3": threshold}),
         "bands": shortcuts.changed_bands(
-            score,
+            score_test_mix,
             torch.from_numpy(store.images(chosen)),
             store.truth["label"].to_numpy()[chosen],
             settings.bootstrap,

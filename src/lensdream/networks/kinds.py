@@ -14,28 +14,31 @@ from torch import Tensor, nn
 from lensdream.files import sha256_of
 from lensdream.networks.deep import DeepLensNet
 from lensdream.networks.lensnet import pooled
-from lensdream.networks.model_file import KINDS, SECOND, WEIGHTS
+from lensdream.networks.model_file import KINDS_FILE, SECOND, WEIGHTS
 
 
 class Kinds(nn.Module):
     """Which kind of non-lens an image shows: a linear layer over what the second network sees in it."""
 
     def __init__(self, weight: Tensor, bias: Tensor, trained_on: Mapping[str, float]) -> None:
-        """Logistic regression: weight (kind, feature), bias (kind,); trained_on: how many of each that network learned from."""
+        """Logistic regression: weight (kind, feature), bias (kind,); trained_on: non-lenses of each kind for every lens.
+
+        `trained_on` counts what the training of that network was drawn from, by the weights it had there.
+        """
         super().__init__()
         self.names = tuple(trained_on)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
-        self.register_buffer("trained_on", self.shares(trained_on))
+        self.register_buffer("trained_on", torch.tensor(list(trained_on.values())))
 
     def forward(self, seen: Tensor) -> Tensor:
         """(B, feature) -> (B, kind): log likelihoods of the kinds, up to a constant of each image."""
         return nn.functional.linear(seen, self.weight, self.bias)
 
     def correction(self, seen: Tensor, shares: Tensor) -> Tensor:
-        """(B, feature), (kind,) -> (B,): what to add to a lens logit where non-lenses come in these shares.
+        """(B, feature), (kind,) -> (B,): what to add to a lens logit for as many lenses as non-lenses in these shares.
 
-        Of the odds, p(image | lens) : sum over kinds of share x p(image | kind), only the shares change.
+        Of the odds, p(image | lens) : sum over kinds of number x p(image | kind), only the numbers change.
         """
         said = self(seen)
         there, here = (torch.logsumexp(said + mix.log(), 1) for mix in (self.trained_on, shares))
@@ -50,7 +53,7 @@ class Kinds(nn.Module):
 
 
 class InShares(nn.Module):
-    """A network whose lens logits are those for non-lenses in these shares; what it sees and finds stays the same."""
+    """A network whose lens logits are for as many lenses as non-lenses in these shares; what it sees stays the same."""
 
     def __init__(self, network: DeepLensNet, kinds: Kinds, shares: Mapping[str, float]) -> None:
         super().__init__()
@@ -66,7 +69,7 @@ class InShares(nn.Module):
 
 def save_kinds(folder: Path, kinds: Kinds) -> None:
     """Write them beside the second network of the model in `folder`, to which they belong."""
-    path = folder / KINDS
+    path = folder / KINDS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {"kinds": json.dumps(kinds.names), "of": sha256_of(folder / SECOND / WEIGHTS)}
     part = path.with_name(f"{path.name}.part")
@@ -76,9 +79,9 @@ def save_kinds(folder: Path, kinds: Kinds) -> None:
 
 def load_kinds(folder: Path) -> Kinds:
     """Read what `save_kinds` wrote; raises `ValueError` where it belongs to another second network than the folder's."""
-    with safe_open(folder / KINDS, "pt") as file:
+    with safe_open(folder / KINDS_FILE, "pt") as file:
         about = file.metadata()
         weight, bias, trained_on = (file.get_tensor(name) for name in ("weight", "bias", "trained_on"))
     if about["of"] != sha256_of(folder / SECOND / WEIGHTS):
-        raise ValueError(f"{folder / KINDS} belongs to another second network: run the train-kinds stage again")
+        raise ValueError(f"{folder / KINDS_FILE} belongs to another second network: run the train-kinds stage again")
     return Kinds(weight, bias, dict(zip(json.loads(about["kinds"]), trained_on.tolist(), strict=True)))

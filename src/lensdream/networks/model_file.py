@@ -28,7 +28,7 @@ WEIGHTS = "model.safetensors"
 SETTINGS = "model.json"
 SECOND = "second"
 """folder, within that of a model, of another one that has its second looks; most have none"""
-KINDS = Path("kinds", "kinds.safetensors")
+KINDS_FILE = Path("kinds", "kinds.safetensors")
 """file, within that of a model, of what its second network tells of non-lenses (`networks.kinds`); most have none"""
 
 
@@ -81,7 +81,7 @@ def is_model(folder: Path) -> bool:
 def digest_of(folder: Path) -> str:
     """Hex digest that tells the model in `folder` from others: of its weights, those of its second network and its kinds."""
     digests = [sha256_of(part / WEIGHTS) for part in (folder, folder / SECOND) if is_model(part)]
-    digests += [sha256_of(folder / KINDS)] if (folder / KINDS).is_file() else []
+    digests += [sha256_of(folder / KINDS_FILE)] if (folder / KINDS_FILE).is_file() else []
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

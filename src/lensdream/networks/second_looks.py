@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lensdream.networks.kinds import InShares, load_kinds
-from lensdream.networks.model_file import KINDS, SECOND, is_model, load_model
+from lensdream.networks.model_file import KINDS_FILE, SECOND, is_model, load_model
 from lensdream.networks.predict import predict
 
 HOPELESS = -3.0
@@ -62,6 +62,6 @@ def load_finder(folder: Path, *, alone: bool = False, shares: Mapping[str, float
     for; None for those of its training, and so for a network whose folder has nothing to tell kinds by.
     """
     second = load_model(folder / SECOND) if is_model(folder / SECOND) and not alone else None
-    if second is not None and shares is not None and (folder / KINDS).is_file():
+    if second is not None and shares is not None and (folder / KINDS_FILE).is_file():
         second = InShares(second, load_kinds(folder), shares)
     return SecondLooks(load_model(folder), second).to(memory_format=torch.channels_last).eval()

@@ -19,6 +19,8 @@ from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
 from lensdream.networks import SecondLooks, load_finder
 from lensdream.networks.model_file import digest_of, stamp_of
 
+REMEASURE = "run the survey-test stage again"
+
 
 class ModelError(ValueError):
     """A model's folder that cannot be used, with the remedy."""
@@ -37,13 +39,14 @@ class OperatingPoints:
 
     @classmethod
     def load(cls, model_folder: Path) -> OperatingPoints:
-        """Read `operating_points.json`, and `survey_points.json` whose thresholds come before its.
+        """Read `operating_points.json`, and `survey_points.json` whose thresholds come before its, or in their place.
 
         Without these files none are known and the temperature is 1. Raises `ModelError` for a file that does not hold
         numbers or has a temperature that is not positive.
         """
         values: dict[str, float] = {}
         shares: dict[str, float] | None = None
+        prefix = "threshold_"
         for path in (model_folder / OPERATING_POINTS, model_folder / SURVEY_POINTS):
             if not path.is_file():
                 continue
@@ -51,6 +54,8 @@ class OperatingPoints:
                 found = json.loads(path.read_text())
                 if SHARES in found:
                     shares = {name: float(value) for name, value in found.pop(SHARES).items()}
+                    # thresholds of the test mix are on other logits
+                    values = {name: value for name, value in values.items() if not name.startswith(prefix)}
                 values |= {name: float(value) for name, value in found.items()}
             except (ValueError, TypeError, AttributeError) as error:
                 raise ModelError(
@@ -62,7 +67,8 @@ class OperatingPoints:
                 f"{model_folder / OPERATING_POINTS}: temperature is {temperature}, it must be positive: run the evaluate "
                 "stage again"
             )
-        prefix = "threshold_"
+        if shares is not None and not (min(shares.values(), default=-1) >= 0 and 0 < sum(shares.values()) < math.inf):
+            raise ModelError(f"{model_folder / SURVEY_POINTS}: shares are {shares}, they must be positive: {REMEASURE}")
         thresholds = {
             name.removeprefix(prefix): value
             for name, value in values.items()

@@ -179,8 +179,8 @@ def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, int]:
     return n_lens, len(label) + scenes.n - n_lens
 
 
-def kinds_drawn(store: ImageStore, scenes: Fresh) -> dict[str, float]:
-    """How many non-lenses of each kind were drawn, whether let through or not, look-alikes by what they weigh."""
+def kinds_a_lens(store: ImageStore, scenes: Fresh) -> dict[str, float]:
+    """How many non-lenses of each kind were drawn for every lens, by what they weigh, whether let through or not."""
     truth = store.truth.iloc[store.labelled_rows("train")]
     in_shares = {
         family: int(((truth["family"] == family) & (truth["label"] == 0)).sum()) for family in FAMILIES_NON_LENS
@@ -190,7 +190,8 @@ def kinds_drawn(store: ImageStore, scenes: Fresh) -> dict[str, float]:
         in_shares[family] += n
     in_survey = targets.counts(scenes.n_targets, scenes.survey.non_lens_shares)
     parts = targets.by_kind(in_shares, 1.0), targets.by_kind(in_survey, scenes.survey.beside_caustic)
-    return {kind: sum(part[kind] for part in parts) for kind in targets.KINDS}
+    _, n_non_lens = drawn_in_shares(store, scenes)  # those in their shares weigh what the lenses do
+    return {kind: sum(part[kind] for part in parts) / n_non_lens for kind in targets.KINDS}
 
 
 def family_weights(store: ImageStore, scenes: Fresh) -> dict[str, float]:

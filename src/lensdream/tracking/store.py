@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
 from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
-from lensdream.networks.model_file import KINDS, SECOND, SETTINGS, WEIGHTS
+from lensdream.networks.model_file import KINDS_FILE, SECOND, SETTINGS, WEIGHTS
 from lensdream.provenance import repository_root
 from lensdream.survey import N_BANDS
 
@@ -157,7 +157,7 @@ def model_files(folder: Path) -> list[Path]:
 
     Raises what `network_files` does.
     """
-    names = (OPERATING_POINTS, SURVEY_POINTS, Path(SECOND, WEIGHTS), Path(SECOND, SETTINGS), KINDS)
+    names = (OPERATING_POINTS, SURVEY_POINTS, Path(SECOND, WEIGHTS), Path(SECOND, SETTINGS), KINDS_FILE)
     return network_files(folder) + [folder / name for name in names if (folder / name).is_file()]
 
 

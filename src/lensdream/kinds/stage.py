@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from lensdream import config, tracking
-from lensdream.config import KindsConfig
+from lensdream.config import KindsConfig, SecondNetworkConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.files import write_json
 from lensdream.networks import DeepLensNet, Kinds, load_model, save_kinds
@@ -30,8 +30,7 @@ from lensdream.paths import Paths
 from lensdream.population import stage
 from lensdream.processes import worker_map
 from lensdream.scene import FAMILIES_NON_LENS
-from lensdream.second_network.images import EPOCH, Fresh, kinds_drawn
-from lensdream.trainees import second_network
+from lensdream.second_network.images import EPOCH, Fresh, kinds_a_lens
 
 KINDS_EPOCH = EPOCH + 3
 """of the lots of fresh non-lenses: no training has them"""
@@ -53,7 +52,7 @@ def run(scale: str, root: Path = Path()) -> None:
         )
     settings = config.load("kinds", KindsConfig, scale, params)
     network, store = load_model(paths.second).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
-    scenes = Fresh.read(scale, params, second_network(network).read_settings(scale, params))
+    scenes = Fresh.read(scale, params, config.load("second_network", SecondNetworkConfig, scale, params))
     fresh.require_size(scenes.simulate, store)
     datasets = {"images": paths.images, "second": paths.second / WEIGHTS}
     with tracking.stage_run("train-kinds", scale, settings, root=root, datasets=datasets) as run:
@@ -61,7 +60,7 @@ def run(scale: str, root: Path = Path()) -> None:
         torch.set_num_threads(1)  # while workers render
         seen, kind = seen_of(drawn(scenes, settings.fresh_of_each), load_model(paths.model), network, settings.seed)
         held_out = np.random.default_rng(settings.seed).random(len(kind)) < settings.held_out
-        found = fitted(seen[~held_out], kind[~held_out], kinds_drawn(store, scenes), settings.penalty)
+        found = fitted(seen[~held_out], kind[~held_out], kinds_a_lens(store, scenes), settings.penalty)
         save_kinds(paths.model, found)
         result = measured(found, seen[held_out], kind[held_out]) | {"seconds": round(time.perf_counter() - started, 1)}
         result["let_through"] = {
@@ -108,8 +107,8 @@ def seen_of(
 def fitted(seen: np.ndarray, kind: np.ndarray, trained_on: dict[str, float], penalty: float) -> Kinds:
     """The multinomial logistic regression of kinds (N,) on what is seen (N, feature), as many having been drawn of each.
 
-    trained_on: numbers of the kinds in the training of the second network, by the names of `targets.KINDS`. A kind of which
-    nothing is seen has likelihood 0. Raises `ValueError` for fewer than three kinds.
+    trained_on: how many of each of `targets.KINDS` the second network learned from for every lens. A kind of which nothing is
+    seen is as good as impossible. Raises `ValueError` for fewer than three kinds.
     """
     known = np.unique(kind)
     if len(known) < 3:
@@ -138,7 +137,7 @@ def report(result: dict[str, object]) -> str:
     """The table that the stage prints."""
     lines = [
         f"{result['n_held_out']} held out: {result['accuracy']:.3f} told right, cross-entropy {result['cross_entropy']:.3f}",
-        f"  {'kind':15s} {'let through':>12s} {'told right':>11s} {'of training':>12s}",
+        f"  {'kind':15s} {'let through':>12s} {'told right':>11s} {'a lens':>12s}",
     ]
     for name, share in result["let_through"].items():
         told = result["told"].get(name)
