@@ -12,8 +12,9 @@ from sklearn.metrics import roc_auc_score
 from conftest import write_images
 from lensdream.compound_head.network import FOLDER
 from lensdream.config import CompoundConfig
+from lensdream.dataset.targets import KINDS
 from lensdream.evaluate import compound, compound_figures, compound_head, metrics, operating_points, selection
-from lensdream.networks import LensNet, LensNetConfig, save_model
+from lensdream.networks import Kinds, LensNet, LensNetConfig, save_kinds, save_model
 from lensdream.paths import Paths
 from lensdream.survey import EUCLID, Band
 
@@ -231,9 +232,32 @@ def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
     table = pd.read_parquet(paths.scores / "compound.parquet")
     assert table["split"].value_counts().to_dict() == {"compound": 660, "test": 110}
     assert table["compound_logit"].notna().all()
+    assert table["survey_logit"].equals(table["logit"])
     printed = capsys.readouterr().out
     assert "survey_fpr_1e-3" in printed
     assert "compound or single, of the lenses that the finder takes at FPR 1e-2: 110" in printed
+
+
+def test_a_survey_s_completeness_is_of_its_own_logits(tmp_path):
+    paths = Paths("tiny", tmp_path)
+    write_store(paths)
+    torch.manual_seed(2)
+    for folder in (paths.model, paths.second, paths.model / FOLDER):
+        save_model(folder, LensNet(LensNetConfig(4)), 32)
+    weight, bias = torch.zeros(len(KINDS), 32), torch.zeros(len(KINDS))
+    save_kinds(
+        paths.model, Kinds(weight, bias, dict.fromkeys(KINDS, 100.0))
+    )  # of training's non-lenses there were many
+    operating_points.write(paths.model, {"1e-2": 3.0, "1e-3": 3.0, "1e-4": 3.0}, 1.0, 0.5)
+    operating_points.write_survey(paths.model, {"1e-2": 3.0}, dict.fromkeys(KINDS, 1.0))
+    block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
+    compound.run("tiny", tmp_path)
+    row = json.loads(paths.metrics("compound-test").read_text())["double_ring"]
+    assert row["completeness_at_fpr_1e-2"]["value"] == 0
+    assert row["completeness_at_survey_fpr_1e-2"]["value"] == 1
+    table = pd.read_parquet(paths.scores / "compound.parquet")
+    np.testing.assert_allclose(table["survey_logit"], table["logit"] + np.log(1300), rtol=1e-4)
 
 
 def test_the_stage_without_a_head_names_the_remedy(tmp_path):

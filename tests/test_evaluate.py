@@ -6,14 +6,16 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
 from conftest import write_images
 from lensdream import config
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
+from lensdream.dataset.targets import KINDS
 from lensdream.evaluate import compound, figures, metrics, operating_points, peers, selection, stage
-from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, save_model
+from lensdream.networks import OU66, Kinds, LensNet, LensNetConfig, OUConfig, save_kinds, save_model
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS
 from lensdream.survey import EUCLID, Band
@@ -238,6 +240,11 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     assert joined["parameters"] == alone["parameters"] + joined["second"]["parameters"]
     scores = pd.read_parquet(paths.scores / "test.parquet")
     assert not scores["logit"].equals(scores["logit_alone"])
+    save_kinds(paths.model, Kinds(torch.randn(len(KINDS), 48), torch.zeros(len(KINDS)), dict.fromkeys(KINDS, 0.1)))
+    stage.run("tiny", tmp_path)
+    told = pd.read_parquet(paths.scores / "test.parquet")
+    assert told["logit"].equals(scores["logit"])  # the test set's numbers stay those of training's shares
+    assert (told["survey_logit"] - told["logit"]).abs().max() > 0.05
 
 
 def write_store(paths):

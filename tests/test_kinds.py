@@ -13,12 +13,14 @@ from conftest import write_images
 from lensdream.config import KindsConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.dataset.targets import BESIDE_CAUSTIC, KINDS
+from lensdream.evaluate import operating_points, stream, survey_peers
 from lensdream.kinds import stage as kinds
 from lensdream.networks import DeepLensNet, InShares, Kinds, LensNet, LensNetConfig, load_finder, save_kinds, save_model
 from lensdream.networks.kinds import load_kinds
 from lensdream.networks.lensnet import pooled
 from lensdream.networks.model_file import digest_of
 from lensdream.networks.second_looks import orientations
+from lensdream.observe.scorer import ModelError, Scorer
 from lensdream.paths import Paths
 from lensdream.population import stage
 from lensdream.second_network.images import Fresh, kinds_a_lens
@@ -36,6 +38,14 @@ def made(features, trained_on=EVENLY):
     """Kinds with random weights."""
     torch.manual_seed(7)
     return Kinds(torch.randn(N, features), torch.randn(N), trained_on)
+
+
+def save_told(folder, stamp):
+    """A finder with a second network and kinds, all of random weights: its first logits are near 0."""
+    torch.manual_seed(6)
+    save_model(folder, LensNet(LensNetConfig(4)).eval(), stamp)
+    save_model(folder / "second", DeepLensNet(LensNetConfig(6)).eval(), stamp)
+    save_kinds(folder, made(48))
 
 
 def test_a_survey_s_early_types_are_of_two_kinds():
@@ -149,7 +159,52 @@ def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
         assert not np.array_equal(by_name[name], other)
 
 
-def test_the_whole_stage(few_pools, tmp_path, capsys):
+class Brightness(torch.nn.Module):
+    """Scores an image by its first VIS pixel: the logit is that pixel's flux."""
+
+    def forward(self, pixels):
+        return pixels[:, 0, 0, 0]
+
+
+def test_only_what_the_first_look_lets_through_is_seen():
+    images = np.zeros((5, len(Band), 40, 40), np.float16)
+    images[:, 0, 0, 0] = [-9, 4, -3.5, -1, -9]
+    network = DeepLensNet(LensNetConfig(6)).eval()
+    seen, kind = kinds.seen_of(iter([(3, images), (7, images[:1]), (8, images[1:2])]), Brightness(), network, 0)
+    assert kind.tolist() == [3, 3, 8]
+    assert seen.shape == (3, 48)
+    with pytest.raises(ValueError, match=r"lets no fresh non-lens through: raise kinds\.fresh_of_each"):
+        kinds.seen_of(iter([(3, images[:1])]), Brightness(), network, 0)
+
+
+def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
+    """Workers of the survey test and of its peers, and what scores real cutouts; the test of each stage has the others."""
+    paths = Paths("tiny", tmp_path)
+    save_told(paths.model, 40)
+    pools = stage.draw_all_pools(POPULATION)
+    stream.start_worker(POPULATION, SIMULATE, pools, paths.model, SURVEY)
+    survey_peers.start_worker(POPULATION, SIMULATE, pools, paths, SURVEY)
+    operating_points.write(paths.model, {"1e-1": 0.0}, 1.0, 0.5)
+    operating_points.write_survey(paths.model, {"1e-3": 2.0}, IN_SURVEY)
+    scorer = Scorer.load(paths.model)
+    assert scorer.points.thresholds == {"fpr_1e-3": 2.0}
+    images = torch.randn(4, len(Band), 40, 40) * 0.01
+    with torch.no_grad():
+        plain, expected = load_finder(paths.model)(images), load_finder(paths.model, shares=IN_SURVEY)(images)
+        assert not torch.allclose(plain, expected, atol=0.05)
+        for finder in (stream._worker["model"], survey_peers._worker["models"][survey_peers.OURS], scorer.network):
+            assert torch.allclose(finder(images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shares", ['{"ring": -1.0, "field": 2.0}', '{"ring": NaN}', "{}"])
+def test_shares_that_are_none_name_the_stage_to_run(tmp_path, shares):
+    save_told(tmp_path, 40)
+    (tmp_path / "survey_points.json").write_text(f'{{"shares": {shares}}}')
+    with pytest.raises(ModelError, match="run the survey-test stage again"):
+        Scorer.load(tmp_path)
+
+
+def test_the_whole_stage(few_pools, tmp_path, capsys, monkeypatch):
     paths = Paths("tiny", tmp_path)
     settings = KindsConfig(fresh_of_each=20, penalty=0.01, held_out=0.2, seed=1)
     blocks = {
@@ -164,10 +219,13 @@ def test_the_whole_stage(few_pools, tmp_path, capsys):
     save_model(paths.second, DeepLensNet(LensNetConfig(6)), 40)
     truth = pd.DataFrame({"family": np.resize(["lens", "field"], 8), "label": np.resize([1, 0], 8), "split": "train"})
     write_images(paths.images, truth, np.zeros((8, len(Band), 40, 40)))
+    fitted, shown = kinds.fitted, []
+    monkeypatch.setattr(kinds, "fitted", lambda seen, *others: shown.append(len(seen)) or fitted(seen, *others))
     kinds.run("tiny", tmp_path)
     found = json.loads(paths.metrics("train-kinds").read_text())
     assert found["let_through"] == dict.fromkeys(KINDS, 1.0)
     assert 20 < found["n_held_out"] < 90
+    assert shown == [20 * N - found["n_held_out"]]
     assert sum(found["trained_on"].values()) > 1
     assert isinstance(load_finder(paths.model, shares=IN_SURVEY).second, InShares)
     assert "held out" in capsys.readouterr().out

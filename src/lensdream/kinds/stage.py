@@ -99,7 +99,7 @@ def seen_of(
             turned = orientations(batch)[rng.integers(8)].contiguous(memory_format=torch.channels_last)
             seen.append(pooled(network.features(turned)).numpy())
         kinds += [kind] * len(images)
-    if not seen:
+    if not kinds:
         raise ValueError("the first look lets no fresh non-lens through: raise kinds.fresh_of_each")
     return np.concatenate(seen), np.array(kinds)
 
