@@ -60,7 +60,8 @@ def main() -> None:
     for number, part in enumerate(parts(stage.joined(found), arguments.parts)):
         write(part, arguments.out / f"part-{number}")
     write(stored.take(passing_rows(store, "validation", first)), arguments.out / "validation")
-    counts = dict(zip(("lenses", "non_lenses"), drawn_in_shares(store, scenes), strict=True))
+    n_lens, non_lenses = drawn_in_shares(store, scenes)
+    counts = {"lenses": n_lens, "non_lenses": sum(non_lenses.values())}
     (arguments.out / "counts.json").write_text(json.dumps(counts))
     print(counts)
 

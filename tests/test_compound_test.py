@@ -245,9 +245,8 @@ def test_a_survey_s_completeness_is_of_its_own_logits(tmp_path):
     for folder in (paths.model, paths.second, paths.model / FOLDER):
         save_model(folder, LensNet(LensNetConfig(4)), 32)
     weight, bias = torch.zeros(len(KINDS), 32), torch.zeros(len(KINDS))
-    save_kinds(
-        paths.model, Kinds(weight, bias, dict.fromkeys(KINDS, 100.0))
-    )  # of training's non-lenses there were many
+    many = dict.fromkeys(KINDS, 100.0)  # non-lenses of training, for every lens
+    save_kinds(paths.model, Kinds(weight, bias, many))
     operating_points.write(paths.model, {"1e-2": 3.0, "1e-3": 3.0, "1e-4": 3.0}, 1.0, 0.5)
     operating_points.write_survey(paths.model, {"1e-2": 3.0}, dict.fromkeys(KINDS, 1.0))
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}

@@ -27,7 +27,7 @@ from lensdream.second_network.images import Fresh, kinds_a_lens
 from lensdream.survey import Band
 from lensdream.tracking.store import model_files
 from test_fresh import POPULATION, SIMULATE
-from test_second_network import FRESH, SETTINGS, SURVEY
+from test_second_network import FRESH, SETTINGS, SURVEY, Brightness
 
 N = len(KINDS)
 IN_SURVEY = targets.survey_shares(SURVEY)
@@ -157,13 +157,6 @@ def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
         same, other = (targets.draw_images(lot, beside_caustic)[0] for beside_caustic in (share, 1 - share))
         assert np.array_equal(by_name[name], same)
         assert not np.array_equal(by_name[name], other)
-
-
-class Brightness(torch.nn.Module):
-    """Scores an image by its first VIS pixel: the logit is that pixel's flux."""
-
-    def forward(self, pixels):
-        return pixels[:, 0, 0, 0]
 
 
 def test_only_what_the_first_look_lets_through_is_seen():

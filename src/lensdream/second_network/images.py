@@ -162,8 +162,8 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, diges
         print(f"shown: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
     stored = _shown(first, _of_store(store, by_family))
     labels, weights = (torch.cat(stored[name] + found[name]) for name in ("labels", "weights"))
-    n_lens, n_non_lens = drawn_in_shares(store, scenes)
-    weights = torch.where(labels == 1, weights, weights * (n_lens / n_non_lens))
+    n_lens, non_lenses = drawn_in_shares(store, scenes)
+    weights = torch.where(labels == 1, weights, weights * (n_lens / sum(non_lenses.values())))
     images = torch.empty(len(labels), N_BANDS, store.stamp, store.stamp, dtype=torch.float16)
     start = 0
     for part in chain(stored["images"], found["images"]):
@@ -172,36 +172,29 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, diges
     return Passed(LabelledImages(images, labels, weights), identity)
 
 
-def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, int]:
-    """How many lenses and non-lenses were drawn in the shares of the training split, whether let through or not."""
-    label = store.truth["label"].to_numpy()[store.labelled_rows("train")]
-    n_lens = int((label == 1).sum()) + sum(lot.n for lot in scenes.lots if lot.family == stage.LENS)
-    return n_lens, len(label) + scenes.n - n_lens
+def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, dict[str, int]]:
+    """How many lenses, and non-lenses by family, were drawn in the shares of the training split, let through or not."""
+    families = store.truth["family"].to_numpy()[store.labelled_rows("train")]
+    numbers = {family: int((families == family).sum()) for family in (stage.LENS, *FAMILIES_NON_LENS)}
+    for lot in scenes.lots:
+        numbers[lot.family] += lot.n
+        numbers[stage.CONTROL] += lot.controls
+    return numbers.pop(stage.LENS), numbers
 
 
 def kinds_a_lens(store: ImageStore, scenes: Fresh) -> dict[str, float]:
     """How many non-lenses of each kind were drawn for every lens, by what they weigh, whether let through or not."""
-    truth = store.truth.iloc[store.labelled_rows("train")]
-    in_shares = {
-        family: int(((truth["family"] == family) & (truth["label"] == 0)).sum()) for family in FAMILIES_NON_LENS
-    }
-    for lot in scenes.lots:
-        family, n = (stage.CONTROL, lot.controls) if lot.family == stage.LENS else (lot.family, lot.n)
-        in_shares[family] += n
+    _, in_shares = drawn_in_shares(store, scenes)
     in_survey = targets.counts(scenes.n_targets, scenes.survey.non_lens_shares)
     parts = targets.by_kind(in_shares, 1.0), targets.by_kind(in_survey, scenes.survey.beside_caustic)
-    _, n_non_lens = drawn_in_shares(store, scenes)  # those in their shares weigh what the lenses do
+    n_non_lens = sum(in_shares.values())  # those in their shares weigh what the lenses do
     return {kind: sum(part[kind] for part in parts) / n_non_lens for kind in targets.KINDS}
 
 
 def family_weights(store: ImageStore, scenes: Fresh) -> dict[str, float]:
     """What one of the look-alikes weighs: they are so many more than their share."""
-    families = store.truth["family"].to_numpy()[store.labelled_rows("train")]
-    in_shares = {
-        family: int((families == family).sum()) + sum(lot.n for lot in scenes.lots if lot.family == family)
-        for family in LOOK_ALIKES
-    }
-    return {family: n / max(n + scenes.n_look_alikes, 1) for family, n in in_shares.items()}
+    _, in_shares = drawn_in_shares(store, scenes)
+    return {family: in_shares[family] / max(in_shares[family] + scenes.n_look_alikes, 1) for family in LOOK_ALIKES}
 
 
 def validating(store: ImageStore, first: nn.Module) -> LabelledImages:
