@@ -42,7 +42,7 @@ endef
 run poster: $(READY)
 	dvc pull --quiet data.dvc
 	$(call pipeline,$(FORCE))
-	lensdream register --scale $(SCALE)
+	lensdream register
 	touch mlruns/ran-$(SCALE)
 	@echo "report: $(abspath reports/$(SCALE)/index.html)"
 

@@ -181,6 +181,20 @@ def test_the_champion_gives_way_only_to_a_better_model(repository, capsys):
         registration.run("poster", repository)
 
 
+@pytest.mark.slow
+def test_all_evaluated_models_are_registered_and_the_best_is_champion(repository, capsys):
+    with pytest.raises(FileNotFoundError, match="no model in .* was evaluated: run"):
+        registration.run(root=repository)
+    for age, (scale, gate) in enumerate([("quick", 0.33), ("poster", 0.97), ("unfinished", 0.99)]):
+        evaluated(repository, scale, gate, age)
+        os.utime(repository / "models" / scale / "operating_points.json", (1e9 - age, 1e9 - age))
+    (repository / "models" / "unfinished" / "model.safetensors").unlink()
+    registration.run(root=repository)
+    poster, quick = capsys.readouterr().out.splitlines()
+    assert poster.startswith("poster: lensdream version 1, aliases candidate, candidate-poster, champion; ")
+    assert quick.startswith("quick: lensdream version 2, aliases candidate, candidate-quick; ")
+
+
 @pytest.mark.parametrize("scale", ["quick", "poster"])
 def test_the_committed_metrics_are_whole(scale):
     evaluate = json.loads((ROOT / "metrics" / scale / "evaluate.json").read_text())

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lensdream import tracking
+from lensdream.evaluate import operating_points
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_finder, save_model
 from lensdream.observe.cutouts import read_cutout
 from lensdream.observe.score import COLUMNS, main_score, score_files
@@ -147,6 +148,11 @@ def test_model_by_default(model, files, tmp_path, capsys, monkeypatch):
         os.utime(root / "models" / scale / "model.safetensors", (1e9 - age, 1e9 - age))
     assert main_score(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("models/poster@")
+    for scale, found in (("quick", 0.3), ("older", 0.9)):
+        operating_points.write(root / "models" / scale, {}, 1.0, found)
+    (root / "models" / "poster" / "operating_points.json").write_text("not json")
+    assert main_score(names, out, None, root=root) == 0
+    assert pd.read_csv(out)["model"][0].startswith("models/older@")
     monkeypatch.setattr(tracking, "has_champion", lambda root: True)
     monkeypatch.setattr(tracking, "pull", lambda name, root: model)
     assert main_score(names, out, None, root=root) == 0

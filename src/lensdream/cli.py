@@ -228,7 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("paths", nargs="+", help="folders, globs and files")
     score.add_argument("--out", required=True, help="table to write, .parquet or .csv")
     score.add_argument(
-        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the newest)"
+        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the best)"
     )
     score.set_defaults(run=_score)
 
@@ -243,8 +243,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     tune.set_defaults(run=_tune)
 
-    register = commands.add_parser("register", help="register the trained model, move the champion if it is better")
-    _add_scale(register)
+    register = commands.add_parser("register", help="register trained models, move the champion to a better one")
+    register.add_argument("--scale", help="quick or poster (default: every scale whose model was evaluated)")
     register.set_defaults(run=_register)
 
     dataset = commands.add_parser("dataset", help="look after an image store").add_subparsers(
@@ -305,7 +305,7 @@ def _add_scale_or_cutouts(command: argparse.ArgumentParser) -> None:
     what.add_argument("paths", nargs="*", default=[], help="folders, globs and files of FITS cutouts to explain")
     command.add_argument("--out", default="explained", help="folder for a PNG and a FITS a cutout (default: explained)")
     command.add_argument(
-        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the newest)"
+        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the best)"
     )
     command.add_argument("--window", type=int, default=4, help="side of the occluding square [pixel] (default: 4)")
     command.add_argument("--stride", type=int, default=2, help="its step [pixel] (default: 2)")

@@ -7,18 +7,32 @@ from pathlib import Path
 from lensdream import tracking
 from lensdream.evaluate import operating_points
 from lensdream.evaluate.operating_points import GATE
+from lensdream.networks.model_file import is_model
 from lensdream.paths import Paths
 
 
-def run(scale: str, root: Path = Path()) -> None:
+def run(scale: str | None = None, root: Path = Path()) -> None:
     """Register the model of a scale, and make it champion unless the present one is better.
+
+    Without a scale, all models in `models/` that were evaluated, the last one to be so last: a model that came with the
+    repository may be better than the one just trained.
 
     Better is a higher completeness at a false-positive rate of 1e-2, on a test set of the same population: the lowest
     rate that a small test set resolves. Raises `FileNotFoundError` with the remedy where the model is not evaluated.
     """
-    own = operating_points.read(Paths(scale, root).model)[GATE]
-    promote = True
-    if tracking.has_champion(root):
-        promote = own >= operating_points.read(tracking.pull(root=root))[GATE]
-    version = tracking.register(scale, root=root, promote=promote)
-    print(f"lensdream version {version.version}, aliases {', '.join(version.aliases)}; {GATE} {own:.4f}")
+    for name in [scale] if scale else evaluated(root):
+        own = operating_points.read(Paths(name, root).model)[GATE]
+        promote = True
+        if tracking.has_champion(root):
+            promote = own >= operating_points.read(tracking.pull(root=root))[GATE]
+        version = tracking.register(name, root=root, promote=promote)
+        print(f"{name}: lensdream version {version.version}, aliases {', '.join(version.aliases)}; {GATE} {own:.4f}")
+
+
+def evaluated(root: Path) -> list[str]:
+    """Scales whose models were evaluated, the last one last; raises `FileNotFoundError` where there is none."""
+    points = (root / "models").glob(f"*/{operating_points.FILE}")
+    found = [path for path in points if is_model(path.parent)]
+    if not found:
+        raise FileNotFoundError(f"no model in {root / 'models'} was evaluated: run `dvc repro evaluate@quick` first")
+    return [path.parent.name for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import GATE
 from lensdream.networks.model_file import SETTINGS, WEIGHTS
 from lensdream.observe.targets import SUFFIXES, find_files
 
@@ -59,7 +61,11 @@ def tell_unmatched(patterns: Sequence[str], skipped: Skipped) -> None:
 
 
 def find_model(model: str | None, root: Path) -> tuple[Path, str]:
-    """Folder of a model and its name in tables; raises `UsageError` with the remedy where there is none."""
+    """Folder of a model and its name in tables; raises `UsageError` with the remedy where there is none.
+
+    `model`: an alias or version of the registry or a folder with a model; None for the champion, else the model in `models/`
+    that finds most on its test set, else the newest.
+    """
     if model is not None and Path(model).is_dir():
         return _checked(Path(model)), model
     # MLflow takes seconds to import: a folder needs none of it.
@@ -72,13 +78,23 @@ def find_model(model: str | None, root: Path) -> tuple[Path, str]:
             return tracking.pull("champion", root=root), "champion"
     except LookupError as error:
         raise UsageError(f"{error.args[0]}; or give --model a folder with {WEIGHTS} and {SETTINGS}") from None
-    trained = sorted((root / "models").glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
+    trained = [path.parent for path in (root / "models").glob(f"*/{WEIGHTS}")]
     if not trained:
         raise UsageError(
             f"no model: the registry has no champion and {root / 'models'} no trained one; run `dvc repro`, "
             f"or give --model a folder with {WEIGHTS} and {SETTINGS}"
         )
-    return _checked(trained[-1].parent), trained[-1].parent.relative_to(root).as_posix()
+    best = _checked(max(trained, key=_merit))
+    return best, best.relative_to(root).as_posix()
+
+
+def _merit(folder: Path) -> tuple[float, float]:
+    """What the champion is chosen by, and when it was trained: a fresh clone has many models and no registry yet."""
+    try:
+        found = float(operating_points.read(folder)[GATE])
+    except (OSError, ValueError, KeyError, TypeError):
+        found = 0.0  # not measured, or in a file that the scorer will refuse in better words
+    return found, (folder / WEIGHTS).stat().st_mtime
 
 
 def _checked(folder: Path) -> Path:

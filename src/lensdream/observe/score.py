@@ -93,8 +93,7 @@ def main_score(
 ) -> int:
     """Score the FITS files that `paths` name (folders, globs, files) into the table `out` (.csv or .parquet).
 
-    `model`: an alias or version of the registry or a folder with a model; None for the champion, else the newest
-    trained model of the repository at `root`. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with
+    `model`: as `observe.inputs.find_model` takes it. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with
     the reason), 2 usage error (told on stderr, nothing written).
     """
     try:
