@@ -19,6 +19,7 @@ from lensdream import registration
 from lensdream.cli import STAGES, main
 from lensdream.dataset.store import SCHEMA_VERSION
 from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.trainees import TRAINEES
 
@@ -162,7 +163,7 @@ def evaluated(root, scale, gate, seed):
     torch.manual_seed(seed)
     folder = root / "models" / scale
     save_model(folder, LensNet(LensNetConfig(8, 0.1)), 80)
-    operating_points.write(folder, {"1e-2": 1.0, "1e-3": 2.0}, 1.0, gate)
+    operating_points.write(folder, OperatingPoints({"fpr_1e-2": 1.0, "fpr_1e-3": 2.0}, gate=gate))
 
 
 @pytest.mark.slow

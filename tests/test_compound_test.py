@@ -14,6 +14,7 @@ from lensdream.compound_head.network import FOLDER
 from lensdream.config import CompoundConfig
 from lensdream.dataset.targets import KINDS
 from lensdream.evaluate import compound, compound_figures, compound_head, metrics, operating_points, selection
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.networks import Kinds, LensNet, LensNetConfig, save_kinds, save_model
 from lensdream.paths import Paths
 from lensdream.survey import EUCLID, Band
@@ -198,22 +199,35 @@ def write_store(paths):
     write_images(paths.images, table, images)
 
 
+def write_scores(paths, test, survey, shares=None):
+    """What the stages before it leave: logits of the test set's non-lenses, and of a survey's."""
+    scored = pd.DataFrame({"split": "test", "label": 0, "logit": test})
+    others = scored.assign(split="validation", logit=1e3)  # of which no threshold is
+    for path, table in (
+        (paths.scores / "test.parquet", pd.concat([scored, others, scored.assign(label=1, logit=1e3)])),
+        (paths.survey / "scores.parquet", pd.DataFrame({"logit": survey})),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(path)
+    operating_points.write(paths.model, OperatingPoints(shares=shares), operating_points.SURVEY_FILE)
+
+
 def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     write_store(paths)
     torch.manual_seed(2)
     for folder in (paths.model, paths.model / FOLDER):
         save_model(folder, LensNet(LensNetConfig(4)), 32)
-    operating_points.write(paths.model, {"1e-2": -9.0, "1e-3": -8.0, "1e-4": 9.0}, 1.0, 0.5)
-    operating_points.write_survey(paths.model, {"1e-2": -9.0, "1e-3": 99.0}, None)
+    # 10 and 1 of 1,000 lie above the thresholds of 1e-2 and 1e-3
+    write_scores(paths, [-7.0, -8.0, *[-8.5] * 8, *[-9.0] * 990], [100.0, 99.0, *[0.0] * 8, *[-9.0] * 990])
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     compound.run("tiny", tmp_path)
     measured = json.loads(paths.metrics("compound-test").read_text())
     assert measured["compound_arc"]["n"] == 110
     assert measured["compound_arc"]["completeness_at_fpr_1e-2"]["value"] == 1
-    surveyed = {key for key in measured["double_ring"] if "survey" in key}
-    assert surveyed == {"completeness_at_survey_fpr_1e-2", "completeness_at_survey_fpr_1e-3"}
+    measured_at = {key.removeprefix("completeness_at_") for key in measured["double_ring"] if key != "n"}
+    assert measured_at == {"0.5", "fpr_1e-2", "fpr_1e-3", "survey_fpr_1e-2", "survey_fpr_1e-3"}  # 1e-4 needs 10,000
     assert measured["double_ring"]["completeness_at_survey_fpr_1e-2"]["value"] == 1
     assert measured["double_ring"]["completeness_at_survey_fpr_1e-3"]["value"] == 0
     assert sum(row["n"] for row in measured["selection_function"]["theta_E_1"]) == 220
@@ -247,8 +261,7 @@ def test_a_survey_s_completeness_is_of_its_own_logits(tmp_path):
     weight, bias = torch.zeros(len(KINDS), 32), torch.zeros(len(KINDS))
     many = dict.fromkeys(KINDS, 100.0)  # non-lenses of training, for every lens
     save_kinds(paths.model, Kinds(weight, bias, many))
-    operating_points.write(paths.model, {"1e-2": 3.0, "1e-3": 3.0, "1e-4": 3.0}, 1.0, 0.5)
-    operating_points.write_survey(paths.model, {"1e-2": 3.0}, dict.fromkeys(KINDS, 1.0))
+    write_scores(paths, [3.0] * 100, [3.0] * 100, dict.fromkeys(KINDS, 1.0))
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     compound.run("tiny", tmp_path)
@@ -263,12 +276,20 @@ def test_the_stage_without_a_head_names_the_remedy(tmp_path):
     paths = Paths("tiny", tmp_path)
     write_store(paths)
     save_model(paths.model, LensNet(LensNetConfig(4)), 32)
+    write_scores(paths, [0.0], [0.0])
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     with pytest.raises(FileNotFoundError, match="run `lensdream train-compound --scale tiny` first"):
         compound.run("tiny", tmp_path)
 
 
-def test_without_a_survey_s_thresholds_the_stage_to_run_is_named(tmp_path):
+def test_without_scores_the_stage_to_run_is_named(tmp_path):
+    paths = Paths("tiny", tmp_path)
     with pytest.raises(FileNotFoundError, match="run the survey-test stage"):
-        operating_points.read_survey(tmp_path)
+        operating_points.read(paths.model, operating_points.SURVEY_FILE)
+    with pytest.raises(FileNotFoundError, match="run the evaluate stage first"):
+        compound.scored_non_lenses(paths)
+    write_scores(paths, [0.0], [0.0])
+    (paths.survey / "scores.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match="run the survey-test stage first"):
+        compound.scored_non_lenses(paths)

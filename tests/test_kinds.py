@@ -14,6 +14,7 @@ from lensdream.config import KindsConfig
 from lensdream.dataset import ImageStore, fresh, targets
 from lensdream.dataset.targets import BESIDE_CAUSTIC, KINDS
 from lensdream.evaluate import operating_points, stream, survey_peers
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.kinds import stage as kinds
 from lensdream.networks import DeepLensNet, InShares, Kinds, LensNet, LensNetConfig, load_finder, save_kinds, save_model
 from lensdream.networks.kinds import load_kinds
@@ -177,8 +178,10 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
     pools = stage.draw_all_pools(POPULATION)
     stream.start_worker(POPULATION, SIMULATE, pools, paths.model, SURVEY)
     survey_peers.start_worker(POPULATION, SIMULATE, pools, paths, SURVEY)
-    operating_points.write(paths.model, {"1e-1": 0.0}, 1.0, 0.5)
-    operating_points.write_survey(paths.model, {"1e-3": 2.0}, IN_SURVEY)
+    operating_points.write(paths.model, OperatingPoints({"fpr_1e-2": 0.0}))
+    operating_points.write(
+        paths.model, OperatingPoints({"fpr_1e-3": 2.0}, 1.0, IN_SURVEY), operating_points.SURVEY_FILE
+    )
     scorer = Scorer.load(paths.model)
     assert scorer.points.thresholds == {"fpr_1e-3": 2.0}
     images = torch.randn(4, len(Band), 40, 40) * 0.01
@@ -192,7 +195,7 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
 @pytest.mark.parametrize("shares", ['{"ring": -1.0, "field": 2.0}', '{"ring": NaN}', "{}"])
 def test_shares_that_are_none_name_the_stage_to_run(tmp_path, shares):
     save_told(tmp_path, 40)
-    (tmp_path / "survey_points.json").write_text(f'{{"shares": {shares}}}')
+    (tmp_path / "survey_points.json").write_text(f'{{"shares": {shares}, "weights_sha256": "{digest_of(tmp_path)}"}}')
     with pytest.raises(ModelError, match="run the survey-test stage again"):
         Scorer.load(tmp_path)
 

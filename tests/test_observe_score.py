@@ -1,6 +1,6 @@
 """The command `lensdream score`: tables, skipped files, exit codes, models."""
 
-import json
+import math
 import os
 import shutil
 
@@ -11,17 +11,19 @@ import torch
 
 from lensdream import tracking
 from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import OperatingPoints, PointsError
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_finder, save_model
+from lensdream.networks.model_file import digest_of
 from lensdream.observe.cutouts import read_cutout
 from lensdream.observe.score import COLUMNS, main_score, score_files
-from lensdream.observe.scorer import ModelError, OperatingPoints, Scorer
+from lensdream.observe.scorer import ModelError, Scorer
 from lensdream.observe.stream import score_targets
 from lensdream.observe.targets import Target, find_files
 from lensdream.observe.writing import write_cutout
 from lensdream.survey import EUCLID
 
 STAMP = 32
-POINTS = {"threshold_fpr_1e-2": -5.0, "threshold_fpr_1e-3": 0.0, "temperature": 2.0}
+POINTS = OperatingPoints({"fpr_1e-2": -5.0, "fpr_1e-3": 0.0}, 2.0)
 
 
 def write(path, seed=0, side=34):
@@ -39,7 +41,7 @@ def model(tmp_path):
         network.head.weight.mul_(100)
     network.eval()
     save_model(tmp_path / "a model", network, STAMP)
-    (tmp_path / "a model" / "operating_points.json").write_text(json.dumps(POINTS))
+    operating_points.write(tmp_path / "a model", POINTS)
     return tmp_path / "a model"
 
 
@@ -149,7 +151,7 @@ def test_model_by_default(model, files, tmp_path, capsys, monkeypatch):
     assert main_score(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("models/poster@")
     for scale, found in (("quick", 0.3), ("older", 0.9)):
-        operating_points.write(root / "models" / scale, {}, 1.0, found)
+        operating_points.write(root / "models" / scale, OperatingPoints(gate=found))
     (root / "models" / "poster" / "operating_points.json").write_text("not json")
     assert main_score(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("models/older@")
@@ -172,19 +174,19 @@ def test_model_by_name(model, files, tmp_path, capsys):
 def test_damaged_models_are_usage_errors(model, files, tmp_path, capsys):
     (model / "model.safetensors").write_bytes(b"not weights")
     assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
+    assert "of other weights" in capsys.readouterr().err
+    (model / "operating_points.json").unlink()
+    assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
     assert "cannot be used" in capsys.readouterr().err
     with pytest.raises(ModelError, match="run the train stage"):
         score_files(files, tmp_path / "gone")
 
 
 def test_thresholds_of_a_survey_come_before_those_of_the_test_mix(model, files):
-    before = OperatingPoints.load(model)
-    (model / "survey_points.json").write_text('{"threshold_fpr_1e-3": -99.0, "shares": {"field": 1}}')
-    points = OperatingPoints.load(model)
-    assert points == OperatingPoints({"fpr_1e-3": -99.0}, before.temperature, {"field": 1.0})
-    (model / "survey_points.json").write_text('{"threshold_fpr_1e-3": -99.0}')
-    points = OperatingPoints.load(model)
-    assert points == OperatingPoints({**before.thresholds, "fpr_1e-3": -99.0}, before.temperature)
+    assert operating_points.read_best(model) == POINTS
+    survey = OperatingPoints({"fpr_1e-3": -99.0}, 1.5, {"field": 1.0})
+    operating_points.write(model, survey, operating_points.SURVEY_FILE)
+    assert operating_points.read_best(model) == survey
     assert score_files(files, model)["above_fpr_1e-3"].all()
 
 
@@ -203,13 +205,31 @@ def test_above_a_threshold_is_strictly_above():
     points = OperatingPoints({"fpr_1e-3": 1.5})
     assert [points.above(logit, "fpr_1e-3") for logit in (1.4, 1.5, 1.6)] == [False, False, True]
     assert points.above(2.0, "fpr_1e-4") is None
+    assert points.above(math.nan, "fpr_1e-3") is None
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "{", '{"threshold_fpr_1e-3": "high"}', '{"temperature": 0}'])
 def test_damaged_operating_points(model, text):
-    (model / "operating_points.json").write_text(text)
+    (model / "operating_points.json").write_text(text.replace("}", f', "weights_sha256": "{digest_of(model)}"}}'))
     with pytest.raises(ModelError, match="run the evaluate stage again"):
-        OperatingPoints.load(model)
+        Scorer.load(model)
+
+
+def test_points_of_other_weights_are_refused(model, files, tmp_path, capsys):
+    save_model(model, LensNet(LensNetConfig(width=4)).eval(), STAMP)
+    with pytest.raises(PointsError, match="is of other weights than those in .*: run the evaluate stage again"):
+        operating_points.read(model)
+    assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
+    assert "of other weights" in capsys.readouterr().err
+
+
+def test_images_of_another_shape_are_refused(model):
+    scorer = Scorer.load(model)
+    for shape in ((2, 3, STAMP, STAMP), (2, 4, STAMP, STAMP - 1), (4, STAMP, STAMP)):
+        with pytest.raises(
+            ValueError, match=f"this model takes \\(n, 4, {STAMP}, {STAMP}\\), bands in the order VIS Y J H"
+        ):
+            scorer.logits(np.zeros(shape, np.float32))
 
 
 def test_a_network_that_gives_no_number_skips(model, files, tmp_path):
@@ -217,7 +237,7 @@ def test_a_network_that_gives_no_number_skips(model, files, tmp_path):
     with torch.no_grad():
         network.head.bias.fill_(torch.nan)
     save_model(tmp_path / "broken", network, STAMP)
-    (tmp_path / "broken" / "operating_points.json").write_text(json.dumps(POINTS))
+    operating_points.write(tmp_path / "broken", POINTS)
     skipped = []
     table = score_files(files, tmp_path / "broken", on_skip=lambda path, reason: skipped.append(reason))
     assert len(table) == 0

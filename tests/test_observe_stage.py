@@ -1,6 +1,7 @@
 """The observe stage on a small repository of its own."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import yaml
 from astropy.io import fits
 from PIL import Image
 
+from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.observe import stage
 from lensdream.observe.bands import Origin
@@ -55,8 +58,7 @@ def root(tmp_path, monkeypatch):
     folder = tmp_path / "repository"
     torch.manual_seed(0)
     save_model(folder / "models" / "tiny", LensNet(LensNetConfig(width=4)).eval(), STAMP)
-    points = {"threshold_fpr_1e-2": -1.0, "threshold_fpr_1e-3": 1.0, "temperature": 1.0}
-    (folder / "models" / "tiny" / "operating_points.json").write_text(json.dumps(points))
+    operating_points.write(folder / "models" / "tiny", OperatingPoints({"fpr_1e-2": -1.0, "fpr_1e-3": 1.0}))
     settings = {"observe": {"shared": {"batch_size": 4, "pictures": 3}, "tiny": {}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     return folder
@@ -143,10 +145,10 @@ def test_without_thresholds_and_fewer_sheets_than_before(root, tracked):
     assert [path.name for path in observed.glob("sheet-*")] == ["sheet-01.png"]
 
 
-def test_a_threshold_that_nothing_reaches(root, tracked):
+def test_a_threshold_that_nothing_reaches(root, tracked, monkeypatch):
     write(Paths("tiny", root).cutouts / "a.fits")
-    points = root / "models" / "tiny" / "operating_points.json"
-    points.write_text('{"threshold_fpr_1e-2": 0.0, "threshold_fpr_1e-3": Infinity}')
+    points = OperatingPoints({"fpr_1e-2": 0.0, "fpr_1e-3": math.inf})
+    monkeypatch.setattr(operating_points, "read_best", lambda folder: points)
     stage.run("tiny", root)
     metrics = read_json(root)
     assert metrics["threshold_fpr_1e-3"] is None

@@ -149,7 +149,7 @@ def compound_tested() -> dict:
     settings = CompoundConfig(bootstrap=20, seed=0, prevalence=0.01, batch_size=8)
     table = truth_table()
     table = table[table["split"] == "compound"].assign(logit=1.0)
-    thresholds = {"0.5": 0.0, "fpr_1e-2": 0.5, "fpr_1e-3": 2.0, "fpr_1e-4": math.nan}
+    thresholds = {"0.5": 0.0, "fpr_1e-2": 0.5, "fpr_1e-3": 2.0}
     single = pd.DataFrame(
         {"index": np.arange(900, 1050), "partner": -1, "split": "test", "family": "lens", "logit": 1.0}
     )
@@ -159,7 +159,8 @@ def compound_tested() -> dict:
     told["selection_function"] = compound_head.completeness(both, 0.5, told["found_at_fpr_1e-2"])
     bins = [{"low": 0.4, "high": 0.6, "n": 77, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
     sections = {"selection_function": {"theta_E_2": bins}, "compound_head": told}
-    return without_nan(compound.measure(table, thresholds, {}, settings) | sections)
+    non_lenses = {"logit": np.array([3.0, 2.0, *[1.0] * 8, *[0.5] * 990]), "survey_logit": np.array([])}
+    return without_nan(compound.measure(table, non_lenses, settings) | sections)
 
 
 def explained() -> dict:
@@ -298,7 +299,7 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
         "occlusion zero", "guided grad cam", "trained, towards non-lens", "random weights, towards lens", "-0.0625",
         "first layer", "17: 0.875 [0.875, 0.875]", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
         "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
-        "240 non-lenses are too few to measure a rate of 1e-3", "purity, 0.001 of all being lenses",
+        "240 non-lenses are too few to measure a rate of 1e-3", "candidates in 1,000,000 objects, 1,000 of them lenses",
         "0.4 to 0.6", "S/N of source 2 in VIS", "in 8 epochs and 2 min 30 s, from 7,200 compound lenses of its own",
         "both, finder at FPR 1e-2", "Where a share of 0.01 of all lenses is compound",
         "arcs removed from 30 lenses", "without VIS", "Y, J and H in another order",
@@ -399,7 +400,7 @@ def test_metrics_that_cannot_be_used_are_refused_with_the_remedy(root, content, 
 def test_peers_stand_in_columns_of_their_own():
     ours = evaluated()
     table = finder.scores(ours | {"ou66": {"auroc": {"value": 0.5, "low": 0.4, "high": 0.6}}})
-    assert table.head == ("test set", "LensNet", "OU-66")
+    assert table.head == ("test set", "the finder", "OU-66")
     cells = {row[0]: row[2] for row in table.rows}
     assert cells["AUROC"] == "0.5000 [0.4000, 0.6000]"
     assert cells["precision at 0.5"] == "–"  # noqa: RUF001
@@ -408,7 +409,7 @@ def test_peers_stand_in_columns_of_their_own():
 def test_networks_stand_side_by_side_in_a_survey():
     table = survey.networks(survey_compared())
     assert table.head[0] == "30,000 non-lenses in a survey's proportions"
-    assert [row[0] for row in table.rows] == ["LensNet", "OU-66"]
+    assert [row[0] for row in table.rows] == ["the finder", "OU-66"]
     assert [row[-1] for row in table.rows] == [NOTHING, "5.50 [4.00, 7.00]"]
     assert table.rows[1][2] == "80.0 [70.0, 90.0] %"
 
@@ -417,17 +418,20 @@ def test_networks_stand_side_by_side_with_the_published_ones():
     ratio = {"missed_at_fpr_1e-3_ratio": {"value": 5.0, "low": 4.0, "high": 6.0}}
     peer = evaluated() | {"images_trained_on": 6000, "parameters": 203_192} | ratio
     table = finder.networks(evaluated() | {"ou66": peer, "second": peer})
-    names = ["LensNet", "second network, one look", "OU-66", "poster, published", "Wilde et al. 2022, published"]
+    second = "DeepLensNet, its second network, one look"
+    names = ["the finder", second, "OU-66", "poster, published", "Wilde et al. 2022, published"]
     assert [row[0] for row in table.rows] == names
     rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
     assert rows["OU-66"]["trained on"] == "6,000"
     assert rows["OU-66"]["weights"] == "203,192"
-    assert rows["OU-66"]["times the lenses LensNet misses there"] == "5.00 [4.00, 6.00]"
-    assert rows["LensNet"]["trained on"] == "–"  # noqa: RUF001
+    assert rows["OU-66"]["times the lenses the finder misses there"] == "5.00 [4.00, 6.00]"
+    assert rows[second]["trained on"] == rows["the finder"]["trained on"] == "6,000"
+    whole = finder.networks(evaluated() | {"images_trained_on": 70, "second": peer})
+    assert whole.rows[0][1] == "70 + 6,000"
     assert rows["poster, published"]["accuracy"] == "0.573"
     assert rows["Wilde et al. 2022, published"]["F1"] == "0.83 to 0.91"
     assert rows["Wilde et al. 2022, published"]["remark"] == "measured on other images"
-    assert [row[0] for row in finder.networks(evaluated()).rows] == ["LensNet", *names[3:]]
+    assert [row[0] for row in finder.networks(evaluated()).rows] == ["the finder", *names[3:]]
 
 
 def test_false_positives_of_all_families_add_up():

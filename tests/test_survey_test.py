@@ -16,7 +16,7 @@ from lensdream import config
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import targets
 from lensdream.dataset.fresh import FreshScenes
-from lensdream.evaluate import atlas, figures, metrics, shortcuts, stream, survey_test
+from lensdream.evaluate import atlas, figures, metrics, operating_points, shortcuts, stream, survey_test
 from lensdream.evaluate.stream import Highest
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.paths import Paths
@@ -167,7 +167,8 @@ def test_the_survey_is_measured_at_its_own_thresholds():
     assert found["threshold_fpr_1e-2"]["value"] == -20.5  # 20 of 2,000 lie above
     assert found["threshold_fpr_1e-3"]["value"] == -2.5
     assert found["threshold_fpr_1e-4"]["value"] == -0.5
-    assert [found[f"tpr_at_fpr_{rate}"]["value"] for rate in ("1e-2", "1e-3", "1e-4")] == [0.75, 0.5, 0.25]
+    assert [found[f"tpr_at_fpr_{rate}"]["value"] for rate in ("1e-2", "1e-3")] == [0.75, 0.5]
+    assert np.isnan(found["tpr_at_fpr_1e-4"]["value"])  # a fifth of a non-lens stands for it
     assert found["tpr_at_fpr_1e-2"]["low"] <= 0.75 <= found["tpr_at_fpr_1e-2"]["high"]
     assert found["fpr_at_0.5"]["value"] == 0
     assert set(found["families"]) == set(FAMILIES_NON_LENS)
@@ -177,9 +178,21 @@ def test_the_survey_is_measured_at_its_own_thresholds():
     assert found["families"]["ring"]["fpr_at_0.5"] is None
 
 
+def test_the_calibration_is_for_a_survey_s_mix():
+    """Logits that are right for equal numbers stay right when non-lenses are ten times as many; stretched ones are mended."""
+    rng = np.random.default_rng(3)
+    lenses, others, non = (
+        rng.normal(mean, 2, n) for mean, n in ((2, 4000), (2, 4000), (-2, 40_000))
+    )  # log odds: themselves
+    settings = dataclasses.replace(SURVEY, bootstrap=20)
+    found = survey_test.calibration(1.5 * non, 1.5 * others, 1.5 * lenses, settings)
+    assert found["temperature"] == pytest.approx(1.5, rel=0.05)
+    assert found["ece"]["low"] <= found["ece"]["value"] <= found["ece"]["high"] < 0.02
+
+
 def test_purity_is_that_of_the_rate_above_each_threshold():
     rows = measured()["purity"]
-    assert [row["fpr"] for row in rows] == [0, 0.1, 0.03, 0.01, 0.003, 0.001]  # 3e-4 of 2,000 is less than one
+    assert [row["fpr"] for row in rows] == [0, 0.03, 0.01, 0.003, 0.001]  # 3e-4 of 2,000 is less than one
     last = rows[-1]
     assert last["completeness"] == 0.5
     assert last["purity"]["value"] == pytest.approx(0.001 * 0.5 / (0.001 * 0.5 + 0.999 * 0.001))
@@ -327,13 +340,15 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     test = scenes.scenes.query("split == 'test'")
     paths.scores.mkdir()
     scored = test[["index", "split", "family", "label"]].assign(logit=-9.0, survey_logit=test["label"] - 0.5)
-    scored.to_parquet(paths.scores / "test.parquet")
+    pd.concat([scored, scored.assign(split="validation")]).to_parquet(paths.scores / "test.parquet")
     survey_test.run("tiny", tmp_path)
     found = json.loads(paths.metrics("survey-test").read_text())
     assert (found["n"], found["n_lens"], found["shortcuts"]["arcs_removed"]["n"]) == (100, 20, 5)
     assert {name: row["n"] for name, row in found["families"].items()} == targets.counts(100, SURVEY.non_lens_shares)
-    points = json.loads((paths.model / "survey_points.json").read_text())
-    assert points == {"threshold_fpr_1e-2": found["threshold_fpr_1e-2"]["value"]}  # of a hundred, no other can be told
+    points = operating_points.read(paths.model, operating_points.SURVEY_FILE)
+    assert points.thresholds == {"fpr_1e-2": found["threshold_fpr_1e-2"]["value"]}  # of a hundred, no other can be told
+    assert points.temperature == found["temperature"]
+    assert points.shares is None
     assert found["purity"][0]["completeness"] == 1  # at 0.5, of the survey's logits
     assert sum(found["atlas"].values()) == 100
     assert set(found["shortcuts"]["bands"]) == set(shortcuts.CHANGES)

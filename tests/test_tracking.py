@@ -19,6 +19,8 @@ from mlflow import MlflowClient
 
 from conftest import heed_interrupts
 from lensdream import tracking
+from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.networks import LensNet, LensNetConfig, SecondLooks, load_finder, load_model, save_model
 from lensdream.provenance import dataset_identity, git_state, repository_root
 
@@ -305,8 +307,8 @@ def test_mlflow_loads_and_scores_the_champion(root):
     images = np.random.default_rng(0).normal(size=(301, 4, 32, 32)).astype(np.float32)
     with torch.no_grad():
         logits = SecondLooks(network)(torch.from_numpy(images)).numpy()
-    points = {"threshold_fpr_1e-3": float(np.median(logits)) - 1e-4, "temperature": 2.0}
-    (root / "models" / "quick" / "operating_points.json").write_text(json.dumps(points))
+    points = OperatingPoints({"fpr_1e-3": float(np.median(logits)) - 1e-4}, 2.0)
+    operating_points.write(root / "models" / "quick", points)
     tracking.register("quick", root=root, promote=True)
     assert not list(root.rglob("*.pkl"))
     mlflow.set_tracking_uri(tracking.tracking_uri(root))
@@ -314,8 +316,10 @@ def test_mlflow_loads_and_scores_the_champion(root):
     table = model.predict(images)
     np.testing.assert_allclose(table["logit"], logits, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-logits / 2)), rtol=1e-5)
-    np.testing.assert_array_equal(table["above_fpr_1e-3"], table["logit"] >= points["threshold_fpr_1e-3"])
+    np.testing.assert_array_equal(table["above_fpr_1e-3"], table["logit"] >= points.thresholds["fpr_1e-3"])
     assert len(model.predict(images[:0])) == 0
+    images[0, 0, 16, 16] = np.nan
+    assert model.predict(images[:2])["above_fpr_1e-3"].isna().tolist() == [True, False]
 
 
 def test_a_second_network_is_registered_with_the_first(root):

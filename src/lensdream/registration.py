@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lensdream import tracking
 from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import GATE
+from lensdream.evaluate.operating_points import GATE, PointsError
 from lensdream.networks.model_file import is_model
 from lensdream.paths import Paths
 
@@ -18,13 +18,14 @@ def run(scale: str | None = None, root: Path = Path()) -> None:
     repository may be better than the one just trained.
 
     Better is a higher completeness at a false-positive rate of 1e-2, on a test set of the same population: the lowest
-    rate that a small test set resolves. Raises `FileNotFoundError` with the remedy where the model is not evaluated.
+    rate that a small test set resolves. Raises `FileNotFoundError` or `PointsError` with the remedy where the model was
+    not evaluated.
     """
     for name in [scale] if scale else evaluated(root):
-        own = operating_points.read(Paths(name, root).model)[GATE]
+        own = _gate(Paths(name, root).model)
         promote = True
         if tracking.has_champion(root):
-            promote = own >= operating_points.read(tracking.pull(root=root))[GATE]
+            promote = own >= _gate(tracking.pull(root=root))
         version = tracking.register(name, root=root, promote=promote)
         print(f"{name}: lensdream version {version.version}, aliases {', '.join(version.aliases)}; {GATE} {own:.4f}")
 
@@ -36,3 +37,10 @@ def evaluated(root: Path) -> list[str]:
     if not found:
         raise FileNotFoundError(f"no model in {root / 'models'} was evaluated: run `dvc repro evaluate@quick` first")
     return [path.parent.name for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+
+
+def _gate(folder: Path) -> float:
+    gate = operating_points.read(folder).gate
+    if gate is None:
+        raise PointsError(f"{folder / operating_points.FILE} has no {GATE}: run the evaluate stage again")
+    return gate

@@ -13,8 +13,6 @@ import pandas as pd
 
 from lensdream.observe.scorer import Scorer
 
-BATCH = 256
-
 
 class TableScorer:
     """A scorer that takes arrays and returns a table."""
@@ -27,10 +25,10 @@ class TableScorer:
         """Score images (n, band, y, x) [microjansky a pixel], bands in the order VIS Y J H.
 
         Returns a row an image: `logit`, the calibrated `probability`, and `above_fpr_1e-3`, null for a model that was
-        not evaluated. `params` is MLflow's and not used.
+        not evaluated and for an image that holds what is no number. `params` is MLflow's and not used. Raises `ValueError`
+        for images of another shape than the model takes.
         """
-        batches = [np.asarray(images[start : start + BATCH], np.float32) for start in range(0, len(images), BATCH)]
-        logits = np.concatenate([np.empty(0), *map(self.scorer.logits, batches)])
+        logits = self.scorer.logits(images)
         above = pd.array([self.scorer.points.above(logit, "fpr_1e-3") for logit in logits], dtype="boolean")
         probability = self.scorer.points.probability(logits)
         return pd.DataFrame({"logit": logits, "probability": probability, "above_fpr_1e-3": above})

@@ -5,7 +5,7 @@ First whether the finder finds them, then whether the compound head tells those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,17 @@ from lensdream.compound_head.images import COMPOUND
 from lensdream.compound_head.network import read_head
 from lensdream.config import CompoundConfig
 from lensdream.dataset import ImageStore, contact_sheet
-from lensdream.evaluate import compound_figures, compound_head, figures, operating_points, selection
-from lensdream.evaluate.metrics import Interval, share_with_interval
+from lensdream.evaluate import compound_figures, compound_head, figures, metrics, operating_points, selection
+from lensdream.evaluate.compound_head import CONTROL, FINDER_AT
 from lensdream.files import write_json, write_whole
-from lensdream.networks import SecondLooks, load_finder, predict
+from lensdream.networks import InBothShares, SecondLooks, load_finder, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_LENS
 
-CONTROL = "faint_second"
-FOUND_AT = ("0.5", "fpr_1e-2", "fpr_1e-3")
-"""thresholds of the completeness maps"""
 UNTOLD = -1.0
-"""logit of the head's first look below which there is no second: its thresholds lie at 1 and above"""
+"""logit of the head's first look below which there is no second: its thresholds lie well above"""
+MIXES = {"logit": "", "survey_logit": "survey_"}
+"""columns of the finder's logits, and what stands before the names of the thresholds on them"""
 DRAWN_AT = "fpr_1e-2"
 """threshold of the finder, and of the head, whose misses are drawn and binned"""
 
@@ -37,27 +36,28 @@ def run(scale: str, root: Path = Path()) -> None:
     """Score the compound split and the single lenses of the test split; write `compound-test.json` and figures."""
     settings = config.load("compound", CompoundConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    model, store = load_finder(paths.model), ImageStore.open(paths.images)
+    shares = operating_points.read(paths.model, operating_points.SURVEY_FILE).shares
+    finder, store = load_finder(paths.model, shares=shares), ImageStore.open(paths.images)
     head = SecondLooks(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
-    points = operating_points.read(paths.model)
-    thresholds = {"0.5": 0.0} | {f"fpr_{rate}": points[f"threshold_fpr_{rate}"] for rate in ("1e-2", "1e-3", "1e-4")}
-    surveyed, shares = operating_points.read_survey(paths.model)
-    survey = {name.removeprefix("threshold_"): threshold for name, threshold in surveyed.items()}
-    networks = {"logit": model, "survey_logit": load_finder(paths.model, shares=shares), "compound_logit": head}
+    non_lenses = scored_non_lenses(paths)
+    thresholds = {"0.5": 0.0} | {
+        f"fpr_{name}": metrics.threshold_at_fpr(non_lenses["logit"], rate)
+        for name, rate in operating_points.RATES.items()
+    }
     with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
-        table = scored(store, networks, settings.batch_size)
+        table = scored(store, finder, head, settings.batch_size)
         compound = table[table["split"] == "compound"]
-        result: dict[str, dict] = measure(compound, thresholds, survey, settings)
+        result: dict[str, dict] = measure(compound, non_lenses, settings)
         two = compound[compound["family"].isin(COMPOUND)]
         result["selection_function"] = selection.binned(
-            two, selection.COMPOUND_EDGES, two["logit"].to_numpy(float), {at: thresholds[at] for at in FOUND_AT}
+            two, selection.COMPOUND_EDGES, two["logit"].to_numpy(float), {at: thresholds[at] for at in FINDER_AT}
         )
         told = compound_head.measure(table, thresholds, settings)
         at_drawn = told[f"found_at_{DRAWN_AT}"]
         told["selection_function"] = compound_head.completeness(table, thresholds[DRAWN_AT], at_drawn)
         result["compound_head"] = told
         paths.scores.mkdir(parents=True, exist_ok=True)
-        columns = ["index", "partner", "split", "family", *networks]
+        columns = ["index", "partner", "split", "family", *MIXES, "compound_logit"]
         table[columns].to_parquet(paths.scores / "compound.parquet", index=False)
         folder = paths.figures / "compound-test"
         finder_words, head_words = (
@@ -77,43 +77,56 @@ def run(scale: str, root: Path = Path()) -> None:
             write_whole(folder / "missed.png", contact_sheet.draw(rows))
             run.figure(folder / "missed.png")
         write_json(paths.metrics("compound-test"), result)
-        run.metrics(dict(values_of(result)))
+        run.metrics(dict(metrics.values_of(result)))
     print(report(result))
     print(compound_head.report(told))
 
 
-def scored(store: ImageStore, models: Mapping[str, torch.nn.Module], batch_size: int) -> pd.DataFrame:
-    """Rows of the truth table of the compound split and of the test split's single lenses, with a column of logits a model.
+def scored_non_lenses(paths: Paths) -> dict[str, np.ndarray]:
+    """Logits (N,) of the test set's non-lenses and of a survey's, each in the shares of its own, by their column in `MIXES`.
 
-    The column `position` is the row's place in the store.
+    Raises `FileNotFoundError` with the remedy.
+    """
+    tables = {}
+    for stage, path in (
+        ("evaluate", paths.scores / "test.parquet"),
+        ("survey-test", paths.survey / "scores.parquet"),
+    ):
+        if not path.is_file():
+            raise FileNotFoundError(f"no {path}: run the {stage} stage first")
+        tables[stage] = pd.read_parquet(path)
+    test = tables["evaluate"].query("split == 'test' and label == 0")
+    return {"logit": test["logit"].to_numpy(float), "survey_logit": tables["survey-test"]["logit"].to_numpy(float)}
+
+
+def scored(store: ImageStore, finder: SecondLooks, head: SecondLooks, batch_size: int) -> pd.DataFrame:
+    """Rows of the truth table of the compound split and of the test split's single lenses, with the logits of both networks.
+
+    The finder's are in the columns of `MIXES`, the head's in `compound_logit`; `position` is the row's place in the store.
     """
     truth = store.truth
     single = (truth["split"] == "test") & truth["family"].isin(FAMILIES_LENS) & (truth["label"] == 1)
     chosen = np.flatnonzero((truth["split"] == "compound") | single)
     images = torch.from_numpy(store.images(chosen))
-    logits = {name: predict(model, images, batch_size).numpy() for name, model in models.items()}
+    found = predict(InBothShares(finder), images, batch_size).numpy()
+    logits = dict(zip(MIXES, found.T, strict=True)) | {"compound_logit": predict(head, images, batch_size).numpy()}
     return truth.iloc[chosen].assign(position=chosen, **logits).reset_index(drop=True)
 
 
-def values_of(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers in nested blocks that have an interval, without it, under dotted names; what is NaN is left out."""
-    for name, entry in result.items():
-        if isinstance(entry, Mapping):
-            if "value" not in entry:
-                yield from values_of(entry, f"{prefix}{name}.")
-            elif not np.isnan(entry["value"]):
-                yield f"{prefix}{name}", entry["value"]
-
-
-def measure(
-    table: pd.DataFrame, thresholds: dict[str, float], survey: dict[str, float], settings: CompoundConfig
-) -> dict[str, dict]:
+def measure(table: pd.DataFrame, non_lenses: Mapping[str, np.ndarray], settings: CompoundConfig) -> dict[str, dict]:
     """Completeness of each family, and of the matched single lenses of each, at each threshold.
 
-    The group `matched_single` is that of the compound families, without the control's. `thresholds` are of the test mix, on
-    `logit`; those of a survey's proportions, `survey`, which many more false positives fix, are on `survey_logit`.
+    The group `matched_single` is that of the compound families, without the control's. `non_lenses` (N,) by their column in
+    `MIXES` fix its thresholds, at the rates that at least one of them stands for; intervals hold their scatter.
     """
     rng = np.random.default_rng(settings.seed)
+    at = {"0.5": ("logit", 0.0, np.zeros(settings.bootstrap))}
+    for column, before in MIXES.items():
+        rates = operating_points.measurable(len(non_lenses[column]))
+        drawn = metrics.resampled_thresholds(non_lenses[column], rates, settings.bootstrap, rng)
+        for name, rate in rates.items():
+            threshold = metrics.threshold_at_fpr(non_lenses[column], rate)
+            at[f"{before}fpr_{name}"] = (column, threshold, drawn[name])
     family_of = table.set_index("index")["family"]
     partner = table["partner"].map(family_of)
     single = table["family"] == "matched_single"
@@ -123,12 +136,10 @@ def measure(
     result: dict[str, dict] = {}
     for name, inside in groups.items():
         some = table[inside]
-        above = {at: some["logit"] > threshold for at, threshold in thresholds.items()}
-        above |= {f"survey_{at}": some["survey_logit"] > threshold for at, threshold in survey.items()}
-        found: dict[str, int | Interval] = {"n": len(some)}
-        for at, hits in above.items():
-            found[f"completeness_at_{at}"] = share_with_interval(hits.to_numpy(), settings.bootstrap, rng)
-        result[name] = found
+        result[name] = {"n": len(some)} | {
+            f"completeness_at_{key}": metrics.completeness(some[column].to_numpy(float), threshold, drawn, rng)
+            for key, (column, threshold, drawn) in at.items()
+        }
     return result
 
 

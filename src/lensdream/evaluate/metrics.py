@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -10,6 +10,7 @@ from scipy.special import expit
 from scipy.stats import binom, binomtest, rankdata
 
 Interval = dict[str, float]
+UNKNOWN: Interval = dict.fromkeys(("value", "low", "high"), float("nan"))
 
 
 def precision(found: np.ndarray, labels: np.ndarray) -> float:
@@ -93,22 +94,43 @@ def purity_at_prevalence(tpr: float, fpr: float, prevalence: float) -> float:
     return prevalence * tpr / found if found else float("nan")
 
 
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Mean distance of probability and lens share over bins of equal width, weighted by their counts (Guo et al. 2017)."""
+def expected_calibration_error(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, bins: int = 15
+) -> float:
+    """Mean distance of probability and lens share over bins of equal width, weighted by their counts (Guo et al. 2017).
+
+    weights: what each image counts (N,); None for one.
+    """
+    weights = np.ones(len(probabilities)) if weights is None else weights
     which = np.clip((probabilities * bins).astype(int), 0, bins - 1)
-    counts = np.bincount(which, minlength=bins)
-    gap = np.abs(
-        np.bincount(which, probabilities, minlength=bins) - np.bincount(which, labels.astype(float), minlength=bins)
-    )
-    return float(gap.sum() / counts.sum()) if counts.sum() else float("nan")
+    gap = np.bincount(which, weights * (probabilities - labels), minlength=bins)
+    return float(np.abs(gap).sum() / weights.sum()) if len(weights) else float("nan")
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Temperature T > 0 that makes sigmoid(logit / T) likeliest (Guo et al. 2017)."""
+def error_if_calibrated(probabilities: np.ndarray, n: int, rng: np.random.Generator) -> Interval:
+    """Calibration error of as many images whose probabilities are right, with the 95 % range of `n` sets of labels.
+
+    The distance in a bin is never negative, so an error of zero is not what a calibrated network shows.
+    """
+    drawn = [
+        expected_calibration_error(probabilities, rng.random(len(probabilities)) < probabilities) for _ in range(n)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if len(probabilities) else (float("nan"), float("nan"))
+    return {"value": float(np.mean(drawn)), "low": float(low), "high": float(high)}
+
+
+def equal_classes(labels: np.ndarray) -> np.ndarray:
+    """Weights (N,) by which lenses (1) and non-lenses (0) count the same in all, their sum being N."""
+    counts = np.bincount(labels, minlength=2)
+    return (len(labels) / 2 / np.maximum(counts, 1))[labels]
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Temperature T > 0 that makes sigmoid(logit / T) likeliest (Guo et al. 2017); weights (N,): what each image counts."""
 
     def loss(log_t: float) -> float:
         scaled = logits / np.exp(log_t)
-        return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
+        return float(np.average(np.logaddexp(0, scaled) - labels * scaled, weights=weights))
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
@@ -124,8 +146,15 @@ def bootstrap(
     labels: np.ndarray,
     n: int,
     rng: np.random.Generator,
+    *,
+    biased: bool = False,
 ) -> Interval:
-    """A measure of (logits, labels) with its 95 % interval from resampling lenses and non-lenses apart."""
+    """A measure of (logits, labels) with its 95 % interval from resampling lenses and non-lenses apart.
+
+    biased: for a measure that scatter only raises, and that is not negative, such as a calibration error. A resampled one
+    is raised twice, so the percentiles of its excess over the measure are taken from the measure (the basic bootstrap);
+    the interval ends at the measure at the least.
+    """
     lenses, non = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
     draws = []
     for _ in range(n):
@@ -133,7 +162,44 @@ def bootstrap(
         draws.append(measure(logits[chosen], labels[chosen]))
     draws = [value for value in draws if np.isfinite(value)]
     low, high = np.percentile(draws, [2.5, 97.5]) if draws else (float("nan"), float("nan"))
-    return {"value": measure(logits, labels), "low": float(low), "high": float(high)}
+    value = measure(logits, labels)
+    if biased:
+        low, high = max(0.0, 2 * value - high), max(value, 2 * value - low)
+    return {"value": value, "low": float(low), "high": float(high)}
+
+
+def resampled_thresholds(
+    non_lens_logits: np.ndarray, rates: Mapping[str, float], n: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Thresholds (n,) of each false-positive rate, on as many non-lenses drawn from these with replacement."""
+    drawn: dict[str, list[float]] = {name: [] for name in rates}
+    for _ in range(n):
+        some = rng.choice(non_lens_logits, len(non_lens_logits))
+        for name, rate in rates.items():
+            drawn[name].append(threshold_at_fpr(some, rate))
+    return {name: np.array(values) for name, values in drawn.items()}
+
+
+def completeness(
+    lens_logits: np.ndarray, threshold: float, resampled: np.ndarray, rng: np.random.Generator
+) -> Interval:
+    """Share of the lenses above a threshold, with its 95 % interval from lenses resampled and the thresholds resampled (n,)."""
+    if len(lens_logits) == 0:
+        return dict(UNKNOWN)
+    n = len(lens_logits)
+    above = 1 - np.searchsorted(np.sort(lens_logits), resampled, side="right") / n
+    low, high = np.percentile(rng.binomial(n, above) / n, [2.5, 97.5])
+    return {"value": float((lens_logits > threshold).mean()), "low": float(low), "high": float(high)}
+
+
+def values_of(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers in nested blocks that have an interval, without it, under dotted names; what is NaN is left out."""
+    for name, entry in result.items():
+        if isinstance(entry, Mapping):
+            if "value" not in entry:
+                yield from values_of(entry, f"{prefix}{name}.")
+            elif not np.isnan(entry["value"]):
+                yield f"{prefix}{name}", entry["value"]
 
 
 def bootstrap_groups(
@@ -158,7 +224,7 @@ def bootstrap_groups(
 def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> Interval:
     """A share with its 95 % bootstrap interval; resampling hits is drawing from a binomial."""
     if len(hits) == 0:
-        return dict.fromkeys(("value", "low", "high"), float("nan"))
+        return dict(UNKNOWN)
     value = float(np.mean(hits))
     low, high = np.percentile(rng.binomial(len(hits), value, n) / len(hits), [2.5, 97.5])
     return {"value": value, "low": float(low), "high": float(high)}
@@ -172,6 +238,6 @@ def rare_share(hits: np.ndarray) -> Interval:
 def wilson(hits: int, n: int) -> Interval:
     """The share `hits` of n with its 95 % interval after Wilson (1927); NaN of nothing."""
     if n == 0:
-        return dict.fromkeys(("value", "low", "high"), float("nan"))
+        return dict(UNKNOWN)
     bounds = binomtest(hits, n).proportion_ci(method="wilson")
     return {"value": hits / n, "low": float(bounds.low), "high": float(bounds.high)}

@@ -56,15 +56,15 @@ class Network:
         """Read a model; raises what `load_model` does."""
         return cls(load_model(folder).to(memory_format=torch.channels_last), images_trained_on(folder))
 
-    @classmethod
-    def finder(cls, folder: Path) -> Network:
-        """Read a model that is used with second looks; raises what `load_model` does."""
-        return cls(load_finder(folder), images_trained_on(folder))
-
     def score(self, images: Tensor, batch_size: int) -> Scored:
         """Score images (N, band, y, x) [microjansky a pixel]."""
-        parameters = sum(weights.numel() for weights in self.model.parameters())
-        return Scored(predict(self.model, images, batch_size).numpy(), parameters, self.images_trained_on)
+        logits = predict(self.model, images, batch_size).numpy()
+        return Scored(logits, parameters(self.model), self.images_trained_on)
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of its trained weights."""
+    return sum(weights.numel() for weights in model.parameters())
 
 
 def read_all(paths: Paths) -> dict[str, Network]:
@@ -79,7 +79,7 @@ def read_all(paths: Paths) -> dict[str, Network]:
 def compared(
     peers: dict[str, Scored], ours: Scored, test: np.ndarray, labels: np.ndarray, settings: EvaluateConfig
 ) -> dict[str, dict[str, metrics.Interval]]:
-    """How many times the lenses that LensNet misses each peer misses, at a false-positive rate of 1e-3.
+    """How many times the lenses that the finder misses each peer misses, at a false-positive rate of 1e-3.
 
     `test` are the rows of the test set in the logits, `labels` theirs (0, 1).
     """

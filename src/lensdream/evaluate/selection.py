@@ -43,18 +43,23 @@ def lens_properties(truth: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def bin_of(values: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
+    """Number of the bin (N,) that each value lies in or, beyond all of them, next to."""
+    return np.clip(np.digitize(values, edges) - 1, 0, len(edges) - 2)
+
+
 def completeness(truth: pd.DataFrame, logits: np.ndarray, thresholds: Mapping[str, float]) -> dict[str, list[dict]]:
     """Completeness in bins of the properties of lenses with one source, of rows of the truth table."""
     return binned(lens_properties(truth), EDGES, logits, thresholds)
 
 
 def completeness_map(truth: pd.DataFrame, logits: np.ndarray, threshold: float) -> list[dict[str, float]]:
-    """Completeness above a logit in cells of Einstein radius and S/N of the arcs; cells without lenses are left out.
+    """Completeness above a logit in cells of Einstein radius and S/N of the arcs; see `binned`.
 
     Rows of {theta_E_low, theta_E_high, arc_snr_low, arc_snr_high, n, completeness}, of lenses with one source.
     """
     properties = lens_properties(truth)
-    cells = [np.digitize(properties[name], EDGES[name]) - 1 for name in MAPPED]
+    cells = [bin_of(properties[name], EDGES[name]) for name in MAPPED]
     rows = []
     for indices in product(*(range(len(EDGES[name]) - 1) for name in MAPPED)):
         inside = np.logical_and.reduce([which == k for which, k in zip(cells, indices, strict=True)])
@@ -72,10 +77,13 @@ def binned(
     logits: np.ndarray,
     thresholds: Mapping[str, float],
 ) -> dict[str, list[dict]]:
-    """Per property, rows of {low, high, n, completeness_at_<name>}; bins without lenses are left out."""
+    """Per property, rows of {low, high, n, completeness_at_<name>}; bins without lenses are left out.
+
+    The first and the last bin have what lies beyond them, too.
+    """
     table: dict[str, list[dict]] = {}
     for name, edges in edges_of.items():
-        which = np.digitize(properties[name], edges) - 1
+        which = bin_of(properties[name], edges)
         rows = []
         for k in range(len(edges) - 1):
             inside = which == k

@@ -12,8 +12,10 @@ from lensdream import config, tracking
 from lensdream.config import EvaluateConfig, SurveyConfig
 from lensdream.dataset import ImageStore, targets
 from lensdream.evaluate import figures, metrics, operating_points, peers, selection
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.files import write_json
-from lensdream.networks import InShares, load_finder, predict
+from lensdream.networks import InBothShares, load_finder, predict
+from lensdream.networks.model_file import images_trained_on
 from lensdream.networks.second_looks import LOOKS
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, FAMILY_UNDETECTABLE
@@ -30,19 +32,18 @@ def run(scale: str, root: Path = Path()) -> None:
     settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
     survey = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    network = peers.Network.finder(paths.model)
-    in_survey = load_finder(paths.model, shares=targets.survey_shares(survey))
+    finder = load_finder(paths.model, shares=targets.survey_shares(survey))
     rivals = peers.read_all(paths)
     store = ImageStore.open(paths.images)
     truth = store.truth
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
         chosen = np.flatnonzero(truth["split"].isin(["validation", "test"]))
         images = torch.from_numpy(store.images(chosen))
-        ours = network.score(images, settings.batch_size)
+        in_both = predict(InBothShares(finder), images, settings.batch_size).numpy()
+        ours = peers.Scored(in_both[:, 0], peers.parameters(finder), images_trained_on(paths.model))
         others = {name: rival.score(images, settings.batch_size) for name, rival in rivals.items()}
         columns = {f"logit_{name}": other.logits for name, other in others.items()}
-        same = not isinstance(in_survey.second, InShares)
-        columns["survey_logit"] = ours.logits if same else predict(in_survey, images, settings.batch_size).numpy()
+        columns["survey_logit"] = in_both[:, 1]
         table = truth.iloc[chosen].assign(logit=ours.logits, **columns).reset_index(drop=True)
         is_test = ((table["split"] == "test") & (table["label"] >= 0)).to_numpy()
         test = table[is_test]
@@ -51,19 +52,21 @@ def run(scale: str, root: Path = Path()) -> None:
         first = others[peers.ONE_LOOK].logits[is_test]
         ratios = peers.compared(others, ours, is_test, test["label"].to_numpy(), settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
-        result["looked_at_again"] = float((first > network.model.hopeless).mean())
-        more = LOOKS if network.model.second else LOOKS - 1  # alone, its first look is one of the eight
+        result["looked_at_again"] = float((first > finder.hopeless).mean())
+        more = LOOKS if finder.second else LOOKS - 1  # alone, its first look is one of the eight
         result["looks_an_image"] = 1 + more * result["looked_at_again"]
-        thresholds = {name: result[f"threshold_fpr_{name}"] for name in operating_points.RATES}
-        operating_points.write(paths.model, thresholds, temperature, result[operating_points.GATE]["value"])
+        rates = operating_points.measurable(result["n_nonlens"])
+        thresholds = {f"fpr_{rate}": result[f"threshold_fpr_{rate}"] for rate in rates}
+        points = OperatingPoints(thresholds, temperature, gate=result[operating_points.GATE]["value"])
+        operating_points.write(paths.model, points)
         undetectable = table[table["family"] == FAMILY_UNDETECTABLE]["logit"].to_numpy()
         result[FAMILY_UNDETECTABLE] = {
             "n": len(undetectable),
             "found_at_0.5": _share(undetectable > 0),
-            "found_at_threshold_1e-3": _share(undetectable > thresholds["1e-3"]),
+            "found_at_threshold_1e-3": _share(undetectable > result["threshold_fpr_1e-3"]),
         }
         lenses = test[test["label"] == 1]
-        at = {"0.5": 0.0, "fpr_1e-2": thresholds["1e-2"], "fpr_1e-3": thresholds["1e-3"]}
+        at = {"0.5": 0.0} | {name: thresholds[name] for name in ("fpr_1e-2", "fpr_1e-3") if name in thresholds}
         result["selection_function"] = selection.completeness(lenses, lenses["logit"].to_numpy(), at)
         paths.scores.mkdir(parents=True, exist_ok=True)
         table[["index", "split", "family", "label", "logit", *columns]].to_parquet(
@@ -80,9 +83,7 @@ def run(scale: str, root: Path = Path()) -> None:
         for name, figure in drawn.items():
             run.figure(figures.save(figure, paths.figures / "evaluate" / f"{name}.png"))
         write_json(paths.metrics("evaluate"), result)
-        run.metrics(values_of(result))
-        for name in others:
-            run.metrics({f"{name}.{key}": value for key, value in values_of(result[name]).items()})
+        run.metrics(dict(metrics.values_of(result)))
     print(report(result))
 
 
@@ -95,18 +96,17 @@ def measured(table: pd.DataFrame, scored: peers.Scored, settings: EvaluateConfig
     return measure(test, temperature, settings) | about
 
 
-def values_of(block: dict[str, object]) -> dict[str, float]:
-    """The numbers that have an interval, without it."""
-    return {name: value["value"] for name, value in block.items() if isinstance(value, dict) and "value" in value}
-
-
 def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) -> dict[str, object]:
-    """The numbers of a test table with columns family, label (0, 1), logit."""
+    """The numbers of a test table with columns family, label (0, 1), logit.
+
+    Completeness at a false-positive rate that less than one of its non-lenses stands for is not known, NaN; the threshold is
+    the highest of them then.
+    """
     logits, labels = test["logit"].to_numpy(float), test["label"].to_numpy()
     rng = np.random.default_rng(settings.seed)
 
-    def with_interval(function: object) -> dict[str, float]:
-        return metrics.bootstrap(function, logits, labels, settings.bootstrap, rng)
+    def with_interval(function: object, **kind: bool) -> dict[str, float]:
+        return metrics.bootstrap(function, logits, labels, settings.bootstrap, rng, **kind)
 
     result: dict[str, object] = {
         "precision": with_interval(lambda s, y: metrics.precision(s > 0, y)),
@@ -115,19 +115,22 @@ def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) ->
         "f1": with_interval(lambda s, y: metrics.f1(s > 0, y)),
         "auroc": with_interval(metrics.auroc),
     }
-    for name, rate in list(operating_points.RATES.items())[1:]:
-        result[f"tpr_at_fpr_{name}"] = with_interval(lambda s, y, rate=rate: metrics.tpr_at_fpr(s, y, rate))
+    rates = operating_points.measurable(int((labels == 0).sum()))
+    for name, rate in operating_points.RATES.items():
+        found = with_interval(lambda s, y, rate=rate: metrics.tpr_at_fpr(s, y, rate))
+        result[f"tpr_at_fpr_{name}"] = found if name in rates else metrics.UNKNOWN
     result["tpr0"] = with_interval(lambda s, y: metrics.tpr_before_false_positives(s, y, 0))
     result["tpr10"] = with_interval(lambda s, y: metrics.tpr_before_false_positives(s, y, 9))
     result["purity_at_prevalence_1e-3"] = with_interval(
         lambda s, y: metrics.purity_at_prevalence(metrics.tpr_at_fpr(s, y, 1e-3), 1e-3, settings.prevalence)
     )
-    result["ece"] = with_interval(
-        lambda s, y: metrics.expected_calibration_error(metrics.probability(s, temperature), y == 1)
-    )
-    result["ece_before_calibration"] = with_interval(
-        lambda s, y: metrics.expected_calibration_error(metrics.probability(s), y == 1)
-    )
+    for name, divisor in (("ece", temperature), ("ece_before_calibration", 1.0)):
+        result[name] = with_interval(
+            lambda s, y, divisor=divisor: metrics.expected_calibration_error(metrics.probability(s, divisor), y),
+            biased=True,
+        )
+    stated = metrics.probability(logits, temperature)
+    result["ece_if_calibrated"] = metrics.error_if_calibrated(stated, settings.bootstrap, rng)
     result |= {"n_lens": int((labels == 1).sum()), "n_nonlens": int((labels == 0).sum()), "temperature": temperature}
     for name, rate in operating_points.RATES.items():
         result[f"threshold_fpr_{name}"] = metrics.threshold_at_fpr(logits[labels == 0], rate)

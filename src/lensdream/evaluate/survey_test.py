@@ -16,15 +16,14 @@ from lensdream import config, tracking
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import ImageStore, targets
 from lensdream.evaluate import atlas, figures, metrics, operating_points, selection, shortcuts, stream
-from lensdream.evaluate.stage import values_of
+from lensdream.evaluate.operating_points import RATES, SURVEY_FILE, OperatingPoints
 from lensdream.files import write_json
 from lensdream.networks import InShares, SecondLooks, load_finder, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, SOURCES, Scenes
 from lensdream.simulate.shards import in_chunks, renderer_of, stored
 
-RATES = {name: operating_points.RATES[name] for name in ("1e-2", "1e-3", "1e-4")}
-TABLED = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+TABLED = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
 """false-positive rates whose thresholds are rows of the table of purity"""
 
 
@@ -36,7 +35,7 @@ def run(scale: str, root: Path = Path()) -> None:
     paths = Paths(scale, root)
     shares = targets.survey_shares(settings)
     model = load_finder(paths.model, shares=shares)
-    lenses = scored_lenses(paths.scores / "test.parquet")
+    lenses, others = (scored_lenses(paths.scores / "test.parquet", split) for split in ("test", "validation"))
     scenes, store = Scenes.load(paths.scenes), ImageStore.open(paths.images)
 
     def scored_by(finder: SecondLooks) -> Callable[[Tensor], np.ndarray]:
@@ -50,10 +49,17 @@ def run(scale: str, root: Path = Path()) -> None:
         seconds = time.perf_counter() - started
         result = {"n": settings.n, "seconds": round(seconds, 1), "images_per_second": round(settings.n / seconds, 1)}
         result |= measure(survey.table, lenses["logit"].to_numpy(float), settings)
-        measurable = {
-            name: result[f"threshold_fpr_{name}"]["value"] for name, rate in RATES.items() if rate * settings.n >= 1
-        }
-        operating_points.write_survey(paths.model, measurable, shares if isinstance(model.second, InShares) else None)
+        logits = survey.table["logit"].to_numpy(float)
+        result |= calibration(logits, others["logit"].to_numpy(float), lenses["logit"].to_numpy(float), settings)
+        points = OperatingPoints(
+            {
+                f"fpr_{rate}": result[f"threshold_fpr_{rate}"]["value"]
+                for rate in operating_points.measurable(settings.n)
+            },
+            result["temperature"],
+            shares if isinstance(model.second, InShares) else None,
+        )
+        operating_points.write(paths.model, points, SURVEY_FILE)
         result["atlas"] = survey.highest.rows["family"].value_counts().to_dict()
         threshold = result["threshold_fpr_1e-3"]["value"]
         result["shortcuts"] = measured_shortcuts(*scores, scenes, store, lenses, simulate, settings, threshold)
@@ -75,18 +81,19 @@ def run(scale: str, root: Path = Path()) -> None:
         for name, figure in drawn.items():
             run.figure(figures.save(figure, paths.figures / "survey-test" / f"{name}.png"))
         write_json(paths.metrics("survey-test"), result)
-        run.metrics({name: result[name] for name in ("n", "seconds", "images_per_second")} | values_of(result))
+        run.metrics({name: result[name] for name in ("n", "seconds", "images_per_second")})
+        run.metrics(dict(metrics.values_of(result)))
     print(report(result))
 
 
-def scored_lenses(path: Path) -> pd.DataFrame:
-    """The test set's lenses out of the scores of the evaluate stage, `logit` being that for a survey's shares of non-lenses.
+def scored_lenses(path: Path, split: str = "test") -> pd.DataFrame:
+    """A split's lenses out of the scores of the evaluate stage, `logit` being that for a survey's shares of non-lenses.
 
     Raises `FileNotFoundError` with the remedy.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: run the evaluate stage first")
-    lenses = pd.read_parquet(path).query("split == 'test' and label == 1").reset_index(drop=True)
+    lenses = pd.read_parquet(path).query("split == @split and label == 1").reset_index(drop=True)
     return lenses.assign(logit=lenses["survey_logit"])
 
 
@@ -104,8 +111,8 @@ def streamed(
 def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) -> dict[str, object]:
     """The numbers of streamed non-lenses (family, logit) and of the test set's lenses' logits (N,).
 
-    False-positive rates have Wilson's interval, completeness one from
-    resampling lenses and non-lenses apart, so that it holds the threshold's scatter too.
+    False-positive rates have Wilson's interval, completeness one from resampling lenses and non-lenses apart, so that it
+    holds the threshold's scatter too; at a rate that less than one of the non-lenses stands for it is not known, NaN.
     """
     logits, family = survey["logit"].to_numpy(float), survey["family"].to_numpy()
     everything = np.concatenate([logits, lenses])
@@ -113,11 +120,13 @@ def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) ->
     result: dict[str, object] = {"n_lens": len(lenses)}
     result |= {f"threshold_fpr_{name}": metrics.threshold_interval(logits, rate) for name, rate in RATES.items()}
     result["fpr_at_0.5"] = metrics.rare_share(logits > 0)
+    rates = operating_points.measurable(len(logits))
     for name, rate in RATES.items():
-        result[f"tpr_at_fpr_{name}"] = metrics.bootstrap(
+        found = metrics.bootstrap(
             lambda s, y, rate=rate: metrics.tpr_at_fpr(s, y, rate),
             everything, labels, settings.bootstrap, np.random.default_rng(settings.seed),
         )  # fmt: skip
+        result[f"tpr_at_fpr_{name}"] = found if name in rates else metrics.UNKNOWN
     result["prevalence"] = settings.prevalence
     result["purity"] = purity_table(logits, lenses, settings.prevalence)
     at = {"0.5": 0.0} | {f"threshold_{name}": result[f"threshold_fpr_{name}"]["value"] for name in ("1e-3", "1e-4")}
@@ -130,6 +139,32 @@ def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) ->
         for name, inside in ((name, family == name) for name in FAMILIES_NON_LENS)
     }
     return result
+
+
+def calibration(
+    non_lenses: np.ndarray, fitted_on: np.ndarray, lenses: np.ndarray, settings: SurveyConfig
+) -> dict[str, object]:
+    """`temperature` and `ece`: calibration for as many lenses as non-lenses in a survey's shares, from their logits (N,).
+
+    The temperature is fitted on the streamed non-lenses and the lenses `fitted_on`, of the validation split, the error
+    measured on the same non-lenses and the test set's lenses; both classes count the same.
+    """
+
+    def pooled(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.concatenate([non_lenses, found]), np.repeat([0, 1], [len(non_lenses), len(found)])
+
+    logits, labels = pooled(fitted_on)
+    temperature = metrics.fit_temperature(logits, labels, metrics.equal_classes(labels))
+
+    def error(s: np.ndarray, y: np.ndarray) -> float:
+        stated = metrics.probability(s, temperature)
+        return metrics.expected_calibration_error(stated, y, metrics.equal_classes(y))
+
+    rng = np.random.default_rng(settings.seed)
+    return {
+        "temperature": temperature,
+        "ece": metrics.bootstrap(error, *pooled(lenses), settings.bootstrap, rng, biased=True),
+    }
 
 
 def purity_table(non_lenses: np.ndarray, lenses: np.ndarray, prevalence: float) -> list[dict[str, float]]:

@@ -53,7 +53,7 @@ class Kinds(nn.Module):
 
 
 class InShares(nn.Module):
-    """A network whose lens logits are for as many lenses as non-lenses in these shares; what it sees stays the same."""
+    """A network that has lens logits for as many lenses as non-lenses in these shares, too; what it sees stays the same."""
 
     def __init__(self, network: DeepLensNet, kinds: Kinds, shares: Mapping[str, float]) -> None:
         super().__init__()
@@ -62,9 +62,10 @@ class InShares(nn.Module):
         self.register_buffer("shares", kinds.shares(shares))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B, 2): for the shares of training, and for these."""
         seen = pooled(self.network.features(images))
-        return self.network.head(self.network.dropout(seen))[:, 0] + self.kinds.correction(seen, self.shares)
+        logits = self.network.head(self.network.dropout(seen))[:, 0]
+        return torch.stack([logits, logits + self.kinds.correction(seen, self.shares)], 1)
 
 
 def save_kinds(folder: Path, kinds: Kinds) -> None:

@@ -12,7 +12,10 @@ CPU_BATCH, GPU_BATCH = 32, 512
 def predict(
     model: nn.Module, images: Tensor, batch_size: int | None = None, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Logits (N,) of images (N, band, y, x) of any float type; leaves the model in evaluation mode."""
+    """Logits (N,), or (N, k) of a model that has several, of images (N, band, y, x) of any float type.
+
+    Leaves the model in evaluation mode.
+    """
     batch_size = batch_size or (CPU_BATCH if torch.device(device).type == "cpu" else GPU_BATCH)
     model.eval()
     with torch.inference_mode():

@@ -13,7 +13,7 @@ from lensdream.networks.model_file import KINDS_FILE, SECOND, is_model, load_mod
 from lensdream.networks.predict import predict
 
 HOPELESS = -3.0
-"""logit of the first look below which there is no second: a chance of 5 %, where no threshold of a survey lies"""
+"""logit of the first look below which there is no second: a chance of 5 %, where no threshold of 1e-2 or less lies"""
 
 LOOKS = 8
 
@@ -34,15 +34,39 @@ class SecondLooks(nn.Module):
         self.hopeless = hopeless
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
-        logits = self.network(images)
-        (again,) = (logits > self.hopeless).nonzero(as_tuple=True)
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,), for the shares of non-lenses it was loaded for."""
+        return self.in_both_shares(images)[:, 1]
+
+    def in_both_shares(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B, 2): for the shares of training, and as `forward`.
+
+        They are the same where the second network has no others, and where there is no second look.
+        """
+        first = self.network(images)
+        (again,) = (first > self.hopeless).nonzero(as_tuple=True)
         if len(again) == 0:
-            return logits
+            return _twice(first)
         turned = [image.contiguous(memory_format=torch.channels_last) for image in orientations(images[again])]
         alone = self.second is None
-        said = [logits[again], *map(self.network, turned[1:])] if alone else [self.second(image) for image in turned]
-        return logits.index_copy(0, again, torch.stack(said).mean(0))
+        said = [first[again], *map(self.network, turned[1:])] if alone else [self.second(image) for image in turned]
+        return _twice(first).index_copy(0, again, _twice(torch.stack(said).mean(0)))
+
+
+class InBothShares(nn.Module):
+    """A finder that gives both of its logits."""
+
+    def __init__(self, finder: SecondLooks) -> None:
+        super().__init__()
+        self.finder = finder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B, 2), see `SecondLooks.in_both_shares`."""
+        return self.finder.in_both_shares(images)
+
+
+def _twice(logits: Tensor) -> Tensor:
+    """(B,) or (B, 2) -> (B, 2)."""
+    return logits if logits.ndim == 2 else torch.stack([logits, logits], 1)
 
 
 def orientations(images: Tensor) -> list[Tensor]:

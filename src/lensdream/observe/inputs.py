@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import GATE
 from lensdream.networks.model_file import SETTINGS, WEIGHTS
 from lensdream.observe.targets import SUFFIXES, find_files
 
@@ -91,10 +90,10 @@ def find_model(model: str | None, root: Path) -> tuple[Path, str]:
 def _merit(folder: Path) -> tuple[float, float]:
     """What the champion is chosen by, and when it was trained: a fresh clone has many models and no registry yet."""
     try:
-        found = float(operating_points.read(folder)[GATE])
-    except (OSError, ValueError, KeyError, TypeError):
-        found = 0.0  # not measured, or in a file that the scorer will refuse in better words
-    return found, (folder / WEIGHTS).stat().st_mtime
+        found = operating_points.read(folder).gate
+    except (OSError, ValueError):
+        found = None  # not measured, or in a file that the scorer will refuse in better words
+    return found or 0.0, (folder / WEIGHTS).stat().st_mtime
 
 
 def _checked(folder: Path) -> Path:

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensdream import picture
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.observe.bands import Origin
-from lensdream.observe.scorer import OperatingPoints
 from lensdream.observe.stream import Score
 
 COLUMNS, ROWS = 5, 4

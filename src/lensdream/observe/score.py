@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lensdream.evaluate.operating_points import FILE, OperatingPoints
 from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
-from lensdream.observe.scorer import OPERATING_POINTS, ModelError, OperatingPoints, Scorer
+from lensdream.observe.scorer import ModelError, Scorer
 from lensdream.observe.stream import Score, Skip, score_targets
 from lensdream.observe.targets import Target
 
@@ -18,8 +19,7 @@ COLUMNS = ("path", "object", "probability", "logit", "above_fpr_1e-3", "flags", 
 """of the table"""
 
 NO_THRESHOLD = (
-    f"no threshold for a false-positive rate of 1e-3 in {OPERATING_POINTS}, so above_fpr_1e-3 stays empty; "
-    "run the evaluate stage"
+    f"no threshold for a false-positive rate of 1e-3 in {FILE}, so above_fpr_1e-3 stays empty; run the evaluate stage"
 )
 
 TableWriter = Callable[[pd.DataFrame, Path], None]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,77 +10,15 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
-from lensdream.evaluate.operating_points import SHARES
-from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
-from lensdream.networks import SecondLooks, load_finder
+from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import OperatingPoints, PointsError
+from lensdream.networks import SecondLooks, load_finder, predict
 from lensdream.networks.model_file import digest_of, stamp_of
-
-REMEASURE = "run the survey-test stage again"
+from lensdream.survey import Band
 
 
 class ModelError(ValueError):
     """A model's folder that cannot be used, with the remedy."""
-
-
-@dataclass(frozen=True)
-class OperatingPoints:
-    """Logit thresholds by false-positive rate, and the temperature of the probabilities."""
-
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    """`fpr_1e-3` and so on to the logit above which an image counts as a lens; empty before the evaluate stage"""
-    temperature: float = 1.0
-    """probability = sigmoid(logit / temperature)"""
-    shares: Mapping[str, float] | None = None
-    """of the kinds of a survey's non-lenses, which the thresholds' logits are for; None for those of training"""
-
-    @classmethod
-    def load(cls, model_folder: Path) -> OperatingPoints:
-        """Read `operating_points.json`, and `survey_points.json` whose thresholds come before its, or in their place.
-
-        Without these files none are known and the temperature is 1. Raises `ModelError` for a file that does not hold
-        numbers or has a temperature that is not positive.
-        """
-        values: dict[str, float] = {}
-        shares: dict[str, float] | None = None
-        prefix = "threshold_"
-        for path in (model_folder / OPERATING_POINTS, model_folder / SURVEY_POINTS):
-            if not path.is_file():
-                continue
-            try:
-                found = json.loads(path.read_text())
-                if SHARES in found:
-                    shares = {name: float(value) for name, value in found.pop(SHARES).items()}
-                    # thresholds of the test mix are on other logits
-                    values = {name: value for name, value in values.items() if not name.startswith(prefix)}
-                values |= {name: float(value) for name, value in found.items()}
-            except (ValueError, TypeError, AttributeError) as error:
-                raise ModelError(
-                    f"{path} must hold names and numbers ({error}): run the evaluate stage again"
-                ) from None
-        temperature = values.get("temperature", 1.0)
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ModelError(
-                f"{model_folder / OPERATING_POINTS}: temperature is {temperature}, it must be positive: run the evaluate "
-                "stage again"
-            )
-        if shares is not None and not (min(shares.values(), default=-1) >= 0 and 0 < sum(shares.values()) < math.inf):
-            raise ModelError(f"{model_folder / SURVEY_POINTS}: shares are {shares}, they must be positive: {REMEASURE}")
-        thresholds = {
-            name.removeprefix(prefix): value
-            for name, value in values.items()
-            if name.startswith(prefix) and not math.isnan(value)
-        }
-        return cls(thresholds, temperature, shares)
-
-    def above(self, logit: float, rate: str) -> bool | None:
-        """Whether a logit lies above the threshold of a rate such as `fpr_1e-3`; None where it is not known."""
-        threshold = self.thresholds.get(rate)
-        return None if threshold is None else bool(logit > threshold)
-
-    def probability(self, logits: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities of being a lens, the shape of `logits`."""
-        return 1.0 / (1.0 + np.exp(-np.clip(np.asarray(logits, float) / self.temperature, -700, 700)))
 
 
 @dataclass(frozen=True)
@@ -107,14 +42,14 @@ class Scorer:
     @classmethod
     def load(cls, model_folder: Path) -> Scorer:
         """Load a model's folder, onto a GPU if there is one; raises `ModelError` with the remedy."""
-        points = OperatingPoints.load(model_folder)
         try:
+            points = operating_points.read_best(model_folder)
             network, stamp, digest = (
                 load_finder(model_folder, shares=points.shares),
                 stamp_of(model_folder),
                 digest_of(model_folder),
             )
-        except FileNotFoundError as error:
+        except (FileNotFoundError, PointsError) as error:
             raise ModelError(str(error)) from None
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             # The first line only: torch lists every weight that differs.
@@ -126,7 +61,13 @@ class Scorer:
         return cls(network, stamp, points, device, digest)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """(n, band, stamp, stamp) float32 [microjansky a pixel] -> (n,) float64 lens logits."""
-        with torch.inference_mode():
-            batch = torch.from_numpy(images).to(self.device)
-            return self.network(batch.contiguous(memory_format=torch.channels_last)).double().cpu().numpy()
+        """(n, band, stamp, stamp) [microjansky a pixel] -> (n,) float64 lens logits; raises `ValueError` for other shapes."""
+        shape = (len(Band), self.stamp, self.stamp)
+        if np.ndim(images) != 4 or np.shape(images)[1:] != shape:
+            raise ValueError(
+                f"images have the shape {np.shape(images)}, this model takes (n, {', '.join(map(str, shape))}), bands in "
+                f"the order {' '.join(band.name for band in Band)}: cut them out so"
+            )
+        return (
+            predict(self.network, torch.from_numpy(np.asarray(images, np.float32)), device=self.device).double().numpy()
+        )

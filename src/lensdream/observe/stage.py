@@ -12,10 +12,11 @@ import pandas as pd
 
 from lensdream import config, tracking
 from lensdream.config import ObserveConfig
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.files import write_json, write_whole
 from lensdream.observe.page import credit_of, draw_sheets, page
 from lensdream.observe.score import row_of, save_table, typed
-from lensdream.observe.scorer import OperatingPoints, Scorer
+from lensdream.observe.scorer import Scorer
 from lensdream.observe.stream import Score, score_targets
 from lensdream.observe.targets import Target, find_files, tabled_targets
 from lensdream.paths import Paths

@@ -17,10 +17,11 @@ from lensdream.report.table import (
     plain,
 )
 
+FINDER = "the finder"
 PEERS = {
-    "one_look": "LensNet, one look",
-    "alone": "LensNet without its second network",
-    "second": "second network, one look",
+    "one_look": "LensNet, its first network, one look",
+    "alone": "LensNet, eight looks",
+    "second": "DeepLensNet, its second network, one look",
     "lensnet-wide": "LensNet of twice the width, one look",
     "ou66": "OU-66",
     "ou200": "OU-200",
@@ -28,6 +29,7 @@ PEERS = {
 """networks that may stand beside ours, by their key in `evaluate.json`: ours in parts, and those of Wilde et al. 2022"""
 
 MISSED = "missed_at_fpr_1e-3_ratio"
+TIMES_MISSED = "times the lenses the finder misses there"
 OTHER_IMAGES = "measured on other images"
 
 SCORES = {
@@ -43,6 +45,7 @@ SCORES = {
     "tpr10": "TPR10: completeness with fewer than 10 false positives",
     "purity_at_prevalence_1e-3": "purity at the threshold of FPR 1e-3, 1 object in 1,000 being a lens",
     "ece": "calibration error, after temperature scaling",
+    "ece_if_calibrated": "calibration error of as many images, were the probabilities right",
     "ece_before_calibration": "calibration error, as trained",
 }
 """numbers with an interval, in the order of the table; others that the file holds come after them"""
@@ -116,11 +119,20 @@ def beside_poster(evaluate: Mapping, compound: Mapping) -> Table:
 
 
 def networks(evaluate: Mapping) -> Table:
-    """Put networks side by side: those trained on our images, then what was published about others."""
-    blocks = {"LensNet": evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
+    """Put networks side by side: those trained on our images, then what was published about others.
+
+    The finder has the images of both of its networks, where it has two.
+    """
+    blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
+
+    def images(block: Mapping) -> str:
+        parts = [block, evaluate.get("second", {})] if block is evaluate else [block]
+        return (
+            " + ".join(count(part["images_trained_on"]) for part in parts if part.get("images_trained_on")) or NOTHING
+        )
 
     def row(name: str, block: Mapping) -> tuple[str, ...]:
-        about = (count(block[key]) if block.get(key) else NOTHING for key in ("images_trained_on", "parameters"))
+        about = (images(block), count(block["parameters"]) if block.get("parameters") else NOTHING)
         at_half = (decimal(block[key]["value"], 3) for key in ("precision", "recall", "accuracy", "f1"))
         missed = interval(block[MISSED], 2) if MISSED in block else NOTHING
         return (name, *about, *at_half, percent_interval(block["tpr_at_fpr_1e-3"]), missed, "")
@@ -131,14 +143,14 @@ def networks(evaluate: Mapping) -> Table:
     )
     head = (
         "network", "trained on", "weights", "precision", "recall", "accuracy", "F1", "found at FPR 1e-3",
-        "times the lenses LensNet misses there", "remark",
+        TIMES_MISSED, "remark",
     )  # fmt: skip
     return Table(head, (*(row(name, block) for name, block in blocks.items()), *published), frozenset({9}))
 
 
 def scores(evaluate: Mapping) -> Table:
-    """List every number with an interval, of our network and of those peers that were trained."""
-    blocks = {"LensNet": evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
+    """List every number with an interval, of the finder and of those peers that were trained."""
+    blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
     measured = [name for name, value in evaluate.items() if isinstance(value, Mapping) and "value" in value]
     names = [name for name in SCORES if name in measured] + [name for name in measured if name not in SCORES]
 

@@ -18,7 +18,7 @@ from lensdream.provenance import GitState
 from lensdream.report import compound_head, finder, others, survey
 from lensdream.report.families import FAMILIES, WITH_ARCS
 from lensdream.report.real import REAL_LENSES
-from lensdream.report.table import count, decimal, duration, percent_interval
+from lensdream.report.table import count, decimal, duration, interval, percent_interval
 
 COMMANDS = {
     "population": "population",
@@ -242,6 +242,7 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "survey_rates": survey.rates(measured.survey_test),
         "survey_networks": survey.networks(measured.survey_peers),
         "survey_peers_n": count(measured.survey_peers["n"]),
+        "survey_calibration": interval(measured.survey_test["ece"], 4) if "ece" in measured.survey_test else None,
         "survey_unmeasured": survey.unmeasured_rates(measured.survey_test),
         "purity": survey.purity(measured.survey_test),
         "survey_families": survey.families(measured.survey_test),

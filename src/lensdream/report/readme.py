@@ -25,13 +25,20 @@ def run(root: Path = Path()) -> None:
 
 
 def numbers(root: Path) -> str:
-    """What stands between the marks: both scales side by side, then the networks of the poster scale."""
+    """What stands between the marks: both scales side by side, then the networks and the thresholds of the poster scale."""
     evaluate, compound, train = (
         {scale: json.loads(Paths(scale, root).metrics(stage).read_text()) for scale in SCALES}
         for stage in ("evaluate", "compound-test", "train")
     )
-    peers = json.loads(Paths("poster", root).metrics("survey-peers").read_text())
-    tables = (scales(evaluate, compound, train), networks(evaluate["poster"]), survey.networks(peers))
+    peers, thresholds = (
+        json.loads(Paths("poster", root).metrics(stage).read_text()) for stage in ("survey-peers", "survey-test")
+    )
+    tables = (
+        scales(evaluate, compound, train),
+        networks(evaluate["poster"]),
+        survey.networks(peers),
+        survey.purity(thresholds),
+    )
     return "\n\n".join(table.as_markdown() for table in tables)
 
 

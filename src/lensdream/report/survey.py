@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lensdream.report.finder import MISSED, PEERS
+from lensdream.report.finder import FINDER, MISSED, PEERS, TIMES_MISSED
 from lensdream.report.table import (
     NOTHING,
     Table,
@@ -21,6 +21,8 @@ from lensdream.report.table import (
 RATES = ("1e-2", "1e-3", "1e-4")
 OURS = "lensnet"
 """our block of `survey-peers.json`"""
+MANY = 1_000_000
+"""objects of a survey, whose candidates are counted"""
 CHANGES = {
     "as_they_are": "as they are",
     "without_near_infrared": "without Y, J and H",
@@ -48,7 +50,7 @@ def rates(survey: Mapping) -> Table:
 
 def networks(survey_peers: Mapping) -> Table:
     """Put the networks of a scale side by side, each at its own thresholds."""
-    names = {OURS: "LensNet"} | {name: title for name, title in PEERS.items() if name in survey_peers}
+    names = {OURS: FINDER} | {name: title for name, title in PEERS.items() if name in survey_peers}
 
     def row(name: str, title: str) -> tuple[str, ...]:
         block = survey_peers[name]
@@ -57,7 +59,7 @@ def networks(survey_peers: Mapping) -> Table:
 
     head = (
         f"{count(survey_peers['n'])} non-lenses in a survey's proportions",
-        "found at FPR 1e-2", "found at FPR 1e-3", "times the lenses LensNet misses there",
+        "found at FPR 1e-2", "found at FPR 1e-3", TIMES_MISSED,
     )  # fmt: skip
     return Table(head, tuple(row(name, title) for name, title in names.items()))
 
@@ -68,8 +70,12 @@ def unmeasured_rates(survey: Mapping) -> list[str]:
 
 
 def purity(survey: Mapping) -> Table:
-    """Give completeness and purity at rising thresholds."""
-    head = ("logit", "false-positive rate", "lenses found", f"purity, {survey['prevalence']:g} of all being lenses")
+    """Give completeness, candidates and purity at rising thresholds."""
+    lenses = survey["prevalence"] * MANY
+    head = (
+        "logit above", "false-positive rate", "lenses found",
+        f"candidates in {count(MANY)} objects, {count(round(lenses))} of them lenses: lenses + others", "purity there",
+    )  # fmt: skip
     return Table(
         head,
         tuple(
@@ -77,9 +83,10 @@ def purity(survey: Mapping) -> Table:
                 decimal(row["logit"], 2),
                 percent(row["fpr"], 3),
                 percent(row["completeness"]),
+                f"{count(round(lenses * row['completeness']))} + {count(round((MANY - lenses) * row['fpr']))}",
                 percent_interval(row["purity"]),
             )
-            for row in survey["purity"]
+            for row in sorted(survey["purity"], key=lambda row: row["logit"])
         ),
     )
 
