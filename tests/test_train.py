@@ -89,6 +89,36 @@ def test_a_checkpoint_of_other_settings_is_not_used(data, tmp_path, capsys):
     assert "going on" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("change", ["nothing", "limit", "an image", "labels", "labels alone", "validation"])
+def test_a_checkpoint_of_other_images_is_not_used(change, tmp_path, capsys):
+    """Also where the labels were changed behind the manifest's back."""
+    write_store(tmp_path)
+    write_store(tmp_path / "other", change)
+    store, other = (ImageStore.open(root / "artifacts" / "tiny" / "images") for root in (tmp_path, tmp_path / "other"))
+    if change == "labels alone":
+        other.truth["label"] = 1 - other.truth["label"]
+    train_set, validation = (LabelledImages.from_store(store, split) for split in ("train", "validation"))
+    others = LabelledImages.from_store(other, "train", 38 if change == "limit" else None)
+    path, settings = tmp_path / "training.pt", dataclasses.replace(SETTINGS, epochs=1)
+    fit(lensnet, settings, train_set, validation, checkpoint=path)
+    fit(lensnet, settings, others, blobs(16, 2) if change == "validation" else validation, checkpoint=path)
+    assert ("going on" in capsys.readouterr().out) == (change == "nothing")
+
+
+def test_images_without_a_store_are_told_apart_by_all_they_hold():
+    given = blobs(40, 1)
+    other = given.images.clone()
+    other[7, 3, 5, 5] += 1
+    changed = (
+        {"images": other},
+        {"labels": 1 - given.labels},
+        {"weights": torch.ones(40)},
+        {"weights": 2 * torch.ones(40)},
+    )
+    assert given.identity == blobs(40, 1).identity
+    assert len({given.identity, *(dataclasses.replace(given, **change).identity for change in changed)}) == 5
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_remedy(data):
     broken = LabelledImages(data[0].images.clone(), data[0].labels)
     broken.images[5, 0, 3, 3] = float("nan")
@@ -307,13 +337,18 @@ def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     assert run.data.tags["stage"] == f"train{name}"
 
 
-def write_store(root):
-    """A store of 40 training and 16 validation images."""
+def write_store(root, change=""):
+    """A store of 40 training and 16 validation images; the change may be to `an image` or to all `labels`."""
     folder = root / "artifacts" / "tiny" / "images"
     folder.mkdir(parents=True)
     data = blobs(56, 3)
+    labels = data.labels.numpy().astype(int)
+    if change == "an image":
+        data.images[1] *= 2
+    if change == "labels":
+        labels = 1 - labels
     np.save(folder / "images-00000.npy", data.images.numpy())
-    truth = {"label": data.labels.numpy().astype(int), "split": np.repeat(["train", "validation"], [40, 16])}
+    truth = {"label": labels, "split": np.repeat(["train", "validation"], [40, 16])}
     pd.DataFrame(truth).to_parquet(folder / "truth.parquet")
     manifest = {
         "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": 56, "stamp": 32, "shard_size": 56,

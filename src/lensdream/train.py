@@ -192,7 +192,10 @@ def fit(
     )
     records: list[EpochRecord] = []
     best_state, best_epoch = None, -1
-    identity = json.dumps([type(model).__name__, dataclasses.asdict(config), train.identity])
+    identity = ""
+    if checkpoint is not None:
+        about = [type(model).__name__, dataclasses.asdict(config), train.identity, validation.identity]
+        identity = json.dumps(about)
     saved = load_checkpoint(checkpoint, identity)
     if saved is not None:
         model.load_state_dict(saved["model"])

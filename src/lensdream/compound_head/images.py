@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from torch import nn
 
 from lensdream.config import CompoundHeadConfig
 from lensdream.dataset import ImageStore
-from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.labelled import LabelledImages, digest_of
 from lensdream.scene import COMPOUND_TRAIN, FAMILIES_LENS
 
 COMPOUND = ("compound_arc", "double_ring")
@@ -44,9 +43,7 @@ class Lesson:
     @property
     def identity(self) -> str:
         """The store, the scenes out of it, and the weights in the beginning."""
-        manifest = json.dumps(self.store.manifest, sort_keys=True).encode()
-        chosen = np.concatenate([self.pairs, self.singles]).astype(np.int64).tobytes()
-        return json.dumps([hashlib.sha256(manifest + chosen).hexdigest(), len(self), self.start])
+        return json.dumps([digest_of(self.store, self.pairs, self.singles), len(self), self.start])
 
     def rows(self, number: int) -> np.ndarray:
         """Rows of the truth table that an epoch, counted from 0, has the images of."""
