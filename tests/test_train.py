@@ -265,6 +265,39 @@ def test_the_paper_s_recipe_is_plain_adam_on_weighted_cross_entropy(data):
     assert torch.allclose(predict(records[-1][1], images), predict(model, images), atol=2e-3)
 
 
+def test_images_have_weights_gradients_are_clipped_and_labels_smoothed(data):
+    """Adam hardly minds the scale of a gradient: the numbers must agree closely."""
+
+    def linear(settings):
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 32 * 32, 1), torch.nn.Flatten(0))
+
+    settings = dataclasses.replace(WILDE, learning_rate=0.01, clip_norm=0.1, label_smoothing=0.2, balanced=False)
+    weighted = LabelledImages(data[0].images[:40], data[0].labels[:40], 0.1 + torch.arange(40) % 5)
+    torch.manual_seed(settings.seed)
+    model = linear(settings)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    norms = []
+    for epoch in range(2):
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(settings.seed * 100_003 + epoch))
+        for batch in order.split(16):
+            chance = torch.sigmoid(model(weighted.images[batch].float()))
+            wanted = 0.1 + 0.8 * weighted.labels[batch]
+            losses = -wanted * chance.log() - (1 - wanted) * (1 - chance).log()
+            weight = weighted.weights[batch]
+            optimizer.zero_grad()
+            ((weight * losses).sum() / weight.sum()).backward()
+            gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
+            norms.append(float(gradient.norm()))
+            for p in model.parameters():
+                p.grad *= min(1, 0.1 / norms[-1])
+            optimizer.step()
+    assert min(norms) < settings.clip_norm < max(norms)
+    kept = []
+    fit(linear, settings, weighted, data[1], on_epoch=lambda record, model, best: kept.append(model))
+    images = data[1].images
+    assert torch.allclose(predict(kept[-1], images), predict(model, images), atol=1e-5)
+
+
 def test_each_class_weighs_the_same_or_each_image():
     labels = torch.tensor([1.0, 0.0, 0.0, 0.0])
     assert image_weights(labels, balanced=True).tolist() == pytest.approx([2, 2 / 3, 2 / 3, 2 / 3])
