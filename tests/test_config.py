@@ -15,6 +15,10 @@ STAGES = {
     "train": config.TrainConfig,
     "ou66": config.RecipeConfig,
     "ou200": config.RecipeConfig,
+    "lensnet-wide": config.TrainConfig,
+    "deep": config.DeepConfig,
+    "second_network": config.SecondNetworkConfig,
+    "kinds": config.KindsConfig,
     "compound_head": config.CompoundHeadConfig,
     "evaluate": config.EvaluateConfig,
     "survey": config.SurveyConfig,
@@ -44,6 +48,11 @@ def params(tmp_path):
 @pytest.mark.parametrize("stage", STAGES)
 def test_shipped_settings_load(stage, scale):
     assert config.load(stage, STAGES[stage], scale, ROOT / "params.yaml")
+
+
+def test_every_block_of_the_shipped_settings_is_looked_at():
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert set(shipped) == set(STAGES) == set(config.STAGES_WITH_SETTINGS)
 
 
 def test_the_poster_scale_is_the_posters_with_more_training_images():
@@ -105,6 +114,45 @@ def test_an_unknown_stage_block_is_refused(params):
     path = params(lambda document: document.update(trian={"shared": {}}))
     with pytest.raises(config.ConfigError, match="trian: no such stage"):
         config.load("train", config.TrainConfig, "quick", path)
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        (5, "train: 5 is no block: put settings under train.shared"),
+        (None, "train: None is no block"),
+        ({"quick": [1]}, r"train.quick: \[1\] holds no settings by name"),
+        ({"shared": "width"}, "train.shared: 'width' holds no settings by name"),
+    ],
+)
+def test_a_block_without_settings_is_refused(block, words, params):
+    for stage in ("train", "kinds"):
+        with pytest.raises(config.ConfigError, match=words):
+            config.load(stage, STAGES[stage], "quick", params(lambda document: document.update(train=block)))
+
+
+def test_a_misspelt_scale_is_refused(params):
+    def misspelt(document):
+        document["train"]["postr"] = document["train"].pop("poster")
+
+    with pytest.raises(config.ConfigError) as error:
+        config.load("train", config.TrainConfig, "quick", params(misspelt))
+    assert "scale 'postr' is in train and not in compound, compound_head" in str(error.value)
+    assert "and not in train: rename it, or add it there, as `poster: {}` where nothing differs" in str(error.value)
+
+
+def test_a_scale_of_one_s_own_is_in_every_block(params):
+    def added(document):
+        for block in document.values():
+            block["mine"] = block["quick"]
+
+    assert config.load("train", config.TrainConfig, "mine", params(added)).epochs == 16
+
+
+def test_peers_are_held_against_non_lenses_of_the_survey(params):
+    path = params(lambda document: document["survey"]["quick"].update(n_peers=2001))
+    with pytest.raises(config.ConfigError, match=r"survey.n_peers: 2001 are not among the 2000 non-lenses .* lower it"):
+        config.load("survey", config.SurveyConfig, "quick", path)
 
 
 def test_an_unknown_scale_is_refused():

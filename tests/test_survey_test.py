@@ -332,7 +332,11 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     paths.model.mkdir(parents=True)
     for file in model.iterdir():
         (paths.model / file.name).write_bytes(file.read_bytes())
-    blocks = {"population": POPULATION, "simulate": SIMULATE, "survey": dataclasses.replace(SURVEY, n=100, pairs=5)}
+    blocks = {
+        "population": POPULATION,
+        "simulate": SIMULATE,
+        "survey": dataclasses.replace(SURVEY, n=100, n_peers=100, pairs=5),
+    }
     settings = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(FileNotFoundError, match=r"no .*test\.parquet: run the evaluate stage first"):

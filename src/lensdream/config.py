@@ -1,7 +1,8 @@
 """The settings of every stage: one frozen dataclass each, read from `params.yaml`.
 
 `params.yaml` has one block a stage. Its `shared` part holds for every scale, and each scale (`quick`, `poster`) adds what
-differs. An unknown key, a missing one, a wrong type or a value out of range is refused, all of them in one message.
+differs. Every block has all scales. An unknown key, a missing one, a wrong type or a value out of range is refused, all of
+them in one message.
 """
 
 from __future__ import annotations
@@ -280,6 +281,11 @@ class SurveyConfig(NonLensShares):
     def __post_init__(self) -> None:
         """Check what no single bound can."""
         self.refuse_shares("survey")
+        if self.n_peers > self.n:
+            raise ConfigError(
+                f"survey.n_peers: {self.n_peers} are not among the {self.n} non-lenses of survey.n, at most all of them can "
+                "be: lower it or raise survey.n"
+            )
 
 
 @dataclass(frozen=True)
@@ -343,7 +349,8 @@ class TuneConfig:
 def load(stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml")) -> Config:
     """Settings of a stage at a scale, out of `params.yaml`.
 
-    Raises `ConfigError` that lists every problem found: unknown and missing keys, wrong types, values out of bounds.
+    Raises `ConfigError` that lists every problem found: blocks that cannot be read and scales that one of them lacks; else
+    unknown and missing keys, wrong types, values out of bounds.
     """
     try:
         document = yaml.safe_load(params.read_text())
@@ -353,27 +360,61 @@ def load(stage: str, config: type[Config], scale: str, params: Path = Path("para
         raise ConfigError(f"{params} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
         raise ConfigError(f"{params} must hold one block a stage, found {type(document).__name__}")
-    unknown_stages = sorted(set(document) - set(STAGES_WITH_SETTINGS))
-    problems = [f"{name}: no such stage; stages are {', '.join(STAGES_WITH_SETTINGS)}" for name in unknown_stages]
-    scales = sorted(set().union(*(part or {} for part in document.values() if isinstance(part, dict))) - {"shared"})
+    problems = _layout_problems(document)
+    if problems:
+        raise _needs_mending(params, problems)
+    scales = _scales(document)
     if scale not in scales:
         raise ConfigError(f"scale {scale!r} is not in {params}; scales are {', '.join(scales)}")
     values: dict[str, Any] = {}
     for part in ("shared", scale):
-        for key, value in ((document.get(stage) or {}).get(part) or {}).items():
+        for key, value in (document.get(stage, {}).get(part) or {}).items():
             if key in values:
                 problems.append(f"{stage}.{part}.{key}: already set under {stage}.shared; keep one of the two")
             values[key] = value
-    problems += _problems(stage, config, values)
+    problems += _value_problems(stage, config, values)
     try:
         if not problems:
             return config(**values)
     except ConfigError as error:
         problems.append(str(error))
-    raise ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
+    raise _needs_mending(params, problems)
 
 
-def _problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:
+def _needs_mending(params: Path, problems: list[str]) -> ConfigError:
+    return ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
+
+
+def _scales(document: dict) -> list[str]:
+    return sorted({str(part) for block in document.values() for part in block} - {"shared"})
+
+
+def _layout_problems(document: dict) -> list[str]:
+    """Blocks of no stage, blocks and parts that hold no settings; if there are none, scales that a block lacks."""
+    known = ", ".join(STAGES_WITH_SETTINGS)
+    found = [f"{name}: no such stage; stages are {known}" for name in document if name not in STAGES_WITH_SETTINGS]
+    for stage, block in document.items():
+        if not isinstance(block, dict):
+            found.append(f"{stage}: {block!r} is no block: put settings under {stage}.shared and under each scale")
+            continue
+        for name, part in block.items():
+            if not isinstance(part, dict | None):
+                found.append(f"{stage}.{name}: {part!r} holds no settings by name: write each as `name: value`")
+    if found:
+        return found
+    for scale in _scales(document):
+        # else a scale that is misspelt, with its settings, would be one more
+        lacking = [stage for stage, block in document.items() if scale not in block]
+        if lacking:
+            having = ", ".join(stage for stage in document if stage not in lacking)
+            found.append(
+                f"scale {scale!r} is in {having} and not in {', '.join(lacking)}: rename it, or add it there, as "
+                f"`{scale}: {{}}` where nothing differs"
+            )
+    return found
+
+
+def _value_problems(stage: str, config: type, values: dict[str, Any]) -> list[str]:
     fields = {field.name: field for field in dataclasses.fields(config)}
     types = get_type_hints(config)
     found = [f"{stage}.{key}: unknown key; known are {', '.join(fields)}" for key in values if key not in fields]
