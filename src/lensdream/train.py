@@ -203,6 +203,8 @@ def fit(
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["rng"])
+        if device.type == "cuda" and saved["gpu_rng"] is not None:  # it may have begun without a GPU
+            torch.cuda.set_rng_state(saved["gpu_rng"], device)
         records = [EpochRecord(**record) for record in saved["records"]]
         best_state, best_epoch = saved["best_state"], saved["best_epoch"]
         print(f"going on after epoch {len(records) - 1} of {config.epochs}")
@@ -264,10 +266,13 @@ def fit(
         if not ranks.first:
             continue
         if checkpoint is not None:
+            # dropout draws where the model is; the GPUs of other ranks have drawn as often as this one's
+            gpu_rng = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
             state = {
                 "identity": identity, "model": model.state_dict(), "average": average.state_dict(),
                 "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "rng": torch.get_rng_state(),
-                "records": [dataclasses.asdict(r) for r in records], "best_state": best_state, "best_epoch": best_epoch,
+                "gpu_rng": gpu_rng, "records": [dataclasses.asdict(r) for r in records], "best_state": best_state,
+                "best_epoch": best_epoch,
             }  # fmt: skip
             save_checkpoint(checkpoint, state)
         on_epoch(record, average.module, best)
