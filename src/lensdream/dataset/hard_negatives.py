@@ -61,7 +61,7 @@ class WithHardNegatives:
         self.n_negatives = int((stored.labels == 0).sum())
         self._current = dataclasses.replace(stored, weights=torch.ones(len(stored)))
         self._draw, self._n, self._rounds, self._ranks = draw, n, rounds, ranks
-        self._kept: list[int] = []
+        self._taken = 0  # rounds
 
     def __len__(self) -> int:
         """Count the images of an epoch."""
@@ -69,15 +69,15 @@ class WithHardNegatives:
 
     def epoch(self, number: int, model: nn.Module) -> LabelledImages:
         """The images of an epoch, after the rounds that come before it."""
-        for due in self._rounds[len(self._kept) :]:
+        for due in self._rounds[self._taken :]:
             if due.epoch <= number:
                 self._take(due, model)
         return self._current
 
     def seen(self, epochs: int) -> int:
-        """Those of the store, and the hard ones of the rounds before."""
-        joined = zip(self._rounds, self._kept, strict=False)
-        return len(self) + sum(kept for due, kept in joined if due.epoch < epochs)
+        """Those of the store, and the hard ones of the rounds before, whichever process looked for them."""
+        kept = (checkpoint.load(due.path, self.identity) for due in self._rounds if due.epoch < epochs)
+        return len(self) + sum(len(found["rows"]) for found in kept if found is not None)
 
     def _take(self, due: Round, model: nn.Module) -> None:
         found = checkpoint.load(due.path, self.identity)
@@ -89,7 +89,7 @@ class WithHardNegatives:
         rows, images = found["rows"], found["images"]
         self._current.images[rows] = images
         self._current = dataclasses.replace(self._current, weights=found["weights"])
-        self._kept.append(len(rows))
+        self._taken += 1
         if self._ranks.first:
             print(f"round {due.number}: {len(rows)} of {self._n} fresh non-lenses are hard", flush=True)
 
