@@ -247,4 +247,4 @@ def test_the_whole_stages(few_pools, tmp_path):
         assert measured["lenses"] + measured["non_lenses"] == measured["images_an_epoch"] == images_trained_on(folder)
         assert 40 < measured["images_an_epoch"] <= 40 + 90
         assert (paths.figures / f"train-{name}" / "losses.png").is_file()
-        assert not paths.hard_negatives(f"train-{name}").exists()
+        assert not paths.kept(f"train-{name}").exists()

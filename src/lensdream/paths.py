@@ -1,4 +1,4 @@
-"""Where each stage writes: the one place that knows the folders, all relative to the repository's root."""
+"""Where each stage writes, relative to the repository's root; folders within a model's are named beside what they hold."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Paths:
         """Unfinished training of a stage, to resume from; removed when training ends."""
         return self.root / "artifacts" / self.scale / f"{stage}.pt"
 
-    def hard_negatives(self, stage: str) -> Path:
-        """Folder of what an unfinished training of a stage kept of fresh non-lenses; removed when training ends."""
-        return self.root / "artifacts" / self.scale / f"{stage}-hard-negatives"
+    def kept(self, stage: str) -> Path:
+        """Folder of what an unfinished training of a stage kept of fresh scenes; removed when training ends."""
+        return self.root / "artifacts" / self.scale / f"{stage}-kept"
 
     @property
     def observed(self) -> Path:
@@ -40,7 +40,7 @@ class Paths:
 
     @property
     def scores(self) -> Path:
-        """Table of the scores of every stored image."""
+        """Folder of the tables of scores: of stored images, and of the fresh ones that the peers looked at."""
         return self.root / "artifacts" / self.scale / "scores"
 
     @property

@@ -131,7 +131,7 @@ def fit_and_record(
     run.figure(paths.figures / trainee.stage / "losses.png")
     run.checkpoint(folder, best.epoch, kept)
     checkpoint.unlink(missing_ok=True)
-    shutil.rmtree(paths.hard_negatives(trainee.stage), ignore_errors=True)
+    shutil.rmtree(paths.kept(trainee.stage), ignore_errors=True)
     print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
 
 
@@ -157,7 +157,7 @@ def training_images(
         LabelledImages.from_store(store, "train", settings.images or None),
         hard_negatives.fresh_non_lenses(population, simulate, settings.hard_negatives),
         settings.hard_negatives,
-        hard_negatives.rounds(settings, paths.hard_negatives(trainee.stage)),
+        hard_negatives.rounds(settings, paths.kept(trainee.stage)),
         json.dumps([dataclasses.asdict(settings), fresh.drawn_by(population, simulate)]),
         ranks,
     )

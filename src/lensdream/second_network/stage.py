@@ -53,7 +53,7 @@ def _train(trainee: Trainee, paths: Paths, weights: dict[str, Path]) -> None:
     store = ImageStore.open(paths.images)
     scenes = Fresh.read(paths.scale, params, settings)
     fresh.require_size(scenes.simulate, store)
-    kept = paths.hard_negatives(trainee.stage) / "passed.pt"
+    kept = paths.kept(trainee.stage) / "passed.pt"
     torch.set_num_threads(1)  # while workers render
     train = passed(store, first, scenes, kept, [sha256_of(file) for file in weights.values()])
     torch.set_num_threads(settings.threads)
