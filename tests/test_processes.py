@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lensdream.processes import worker_map
+from lensdream.processes import WorkerDied, worker_map
 
 PARENT = """
 import os, sys
@@ -37,11 +38,62 @@ def pid_after(seconds):
     return os.getpid()
 
 
+def killed_at(number, fatal):
+    time.sleep(0.1)
+    if number == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def wrong_at(number, fatal):
+    if number == fatal:
+        raise ValueError(f"no {number}")
+    return number
+
+
 @pytest.mark.parametrize("processes", [0, 2])
 def test_results_come_in_the_order_of_the_tasks_from_workers_that_were_set_up(processes, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "_told", [])
     with worker_map(processes, be_told, ("told",)) as ordered:
         assert list(ordered(word_and, range(5))) == [("told", number) for number in range(5)]
+
+
+def test_a_killed_worker_is_told_with_the_remedy_where_its_result_is_read():
+    with worker_map(2, be_told, ("told",)) as ordered:
+        results = ordered(partial(killed_at, fatal=3), range(8))
+        assert [next(results) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(WorkerDied, match="exit code -9; .* for want of memory: set simulate.workers lower"):
+            next(results)
+        with pytest.raises(WorkerDied):  # the other worker alone would be slow without a word
+            list(ordered(pid_after, [0.2] * 4))
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_missed_at_the_next_task():
+    with worker_map(2, be_told, ("told",)) as ordered:
+        first, second = ordered(pid_after, [0.2, 0.2])
+        assert first != second
+        for pid in (first, second):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied):
+            list(ordered(pid_after, [0]))
+
+
+def test_what_a_task_raises_is_raised_where_its_result_is_read_and_the_worker_goes_on():
+    with worker_map(1, be_told, ("told",)) as ordered:
+        results = ordered(partial(wrong_at, fatal=1), range(3))
+        assert next(results) == 0
+        with pytest.raises(ValueError, match="no 1") as error:
+            next(results)
+        assert "in wrong_at" in error.value.__notes__[0]
+        assert next(results) == 2
+
+
+def test_a_reader_that_stops_early_ends_the_workers():
+    started = time.monotonic()
+    with worker_map(2, be_told, ("told",)) as ordered:
+        workers = [pid for _, pid in zip(range(2), ordered(pid_after, [0.2, 0.2, 600, 600, 600]), strict=False)]
+    assert time.monotonic() - started < 300
+    assert not any(map(is_alive, workers))
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):

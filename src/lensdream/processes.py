@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.pool import ThreadPool
+from queue import SimpleQueue
 from threading import Thread
 
 OrderedMap = Callable[..., Iterator]
 """(function, tasks) -> results in the tasks' order, as the built-in map"""
+
+
+class WorkerDied(ChildProcessError):
+    """A worker process that ended before it had answered."""
 
 
 @contextmanager
@@ -18,7 +28,8 @@ def worker_map(processes: int, start: Callable[..., None], arguments: tuple) -> 
     """Give a map over processes that `start(*arguments)` has set up; with 0 processes, over this one.
 
     Worker processes begin with their tasks at once and work ahead of whoever reads the results; this process computes
-    each result when it is asked for. Leaving the context, by an interrupt too, ends the workers where they are, and so does
+    each result when it is asked for. Reading raises `WorkerDied`, with the remedy, at the task that a killed worker had, and
+    what `function` raised elsewhere. Leaving the context, by an interrupt too, ends the workers where they are, and so does
     the death of this process, whatever killed it. For the main thread only, as it alone hears Ctrl-C.
     """
     if processes == 0:
@@ -31,18 +42,68 @@ def worker_map(processes: int, start: Callable[..., None], arguments: tuple) -> 
             # gigabyte of code and tables is then in memory once, not once a worker
             context = get_context("forkserver")
             context.set_forkserver_preload([start.__module__])
-            pool = ended.enter_context(context.Pool(processes, _begin, (start, arguments)))
-        yield pool.imap
+            idle: SimpleQueue[_Worker] = SimpleQueue()
+            for _ in range(processes):
+                idle.put(ended.enter_context(_worker(context, start, arguments)))
+            # a thread waits for each worker, on a pipe of their own: multiprocessing's pool replaces a killed worker but waits
+            # for its result for ever, and its workers share a lock that dies with its holder
+            threads = ended.enter_context(ThreadPool(processes))
+        yield lambda function, tasks: threads.imap(partial(_result, idle, function), tasks)
 
 
-def _begin(start: Callable[..., None], arguments: tuple) -> None:
-    """Set a worker process up."""
+_Worker = tuple[ForkServerProcess, Connection]
+
+
+@contextmanager
+def _worker(context: ForkServerContext, start: Callable[..., None], arguments: tuple) -> Iterator[_Worker]:
+    """A worker process, and the connection that takes its (function, task) and gives back (result, error)."""
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, start, arguments), daemon=True)
+    process.start()
+    theirs.close()  # so that its end is the connection's
+    try:
+        yield process, ours
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _result(idle: SimpleQueue[_Worker], function: Callable, task: object) -> object:
+    """What an idle worker makes of a task."""
+    process, connection = worker = idle.get()
+    try:
+        connection.send((function, task))
+        result, error = connection.recv()
+    except (EOFError, OSError) as lost:
+        process.join()
+        raise WorkerDied(
+            f"a worker process died with exit code {process.exitcode}; -{signal.SIGKILL:d} says that it was killed, "
+            "most likely for want of memory: set simulate.workers lower and run again"
+        ) from lost
+    finally:
+        idle.put(worker)
+    if error is not None:
+        raise error
+    return result
+
+
+def _work(connection: Connection, start: Callable[..., None], arguments: tuple) -> None:
+    """Set this worker process up and answer until it is ended."""
     Thread(target=_end_with_parent, daemon=True).start()
     start(*arguments)
+    with suppress(EOFError, ConnectionError):  # of a parent that is gone
+        while True:
+            function, task = connection.recv()
+            try:
+                answer = function(task), None
+            except Exception as error:  # to be raised where the result is read
+                error.add_note(f"in a worker process:\n{traceback.format_exc()}")
+                answer = None, error
+            connection.send(answer)
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent is gone: a killed one ends no pool, and its workers would wait for ever."""
+    """End this worker when its parent is gone: a killed one ends no worker, and a busy one would not notice."""
     parent_process().join()
     os._exit(1)
 
