@@ -152,6 +152,58 @@ def test_compound_lenses_have_the_geometry_of_their_family(pools, family):
         assert [p for p in compound.components if p[0] != Role.SOURCE_2] == single.components
 
 
+def einstein_radius(sigma, z_lens, z_source):
+    """Of isothermal spheres [arcsec], arrays over lenses, from astropy."""
+    distance = FlatLambdaCDM(70, 0.3).angular_diameter_distance
+    ratio = distance(z_lens, z_source) / distance(z_source)
+    return np.degrees(4 * np.pi * (sigma / 299792.458) ** 2 * ratio.value) * 3600
+
+
+def test_einstein_radii_of_compound_lenses_follow_from_redshifts_and_velocity_dispersions(pools):
+    family = lenses.COMPOUND_FAMILIES["faint_second"]
+    pairs = lenses.draw_compound(SETTINGS, pools, "compound", np.random.default_rng(2), family)
+    table = assemble([compound for compound, _ in pairs]).scenes
+    assert len(table) > 3
+    z_lens, z_1, z_2 = (table[column].to_numpy() for column in ("z_lens", "z_source_1", "z_source_2"))
+    lens, source = table["sigma_lens"].to_numpy(), table["sigma_source_1"].to_numpy()
+    np.testing.assert_allclose(table["theta_E_1"], einstein_radius(lens, z_lens, z_1), rtol=1e-4)
+    np.testing.assert_allclose(table["theta_E_2"], einstein_radius(lens, z_lens, z_2), rtol=1e-4)
+    np.testing.assert_allclose(table["theta_E_12"], einstein_radius(source, z_1, z_2), rtol=1e-4)
+
+
+def test_lenses_have_shear_and_neighbours_as_often_as_the_sky_has_galaxies(pools):
+    alone = replace(SETTINGS, second_deflector=0.0, group_members=0.0, artefact_rate=0.0)
+    rng = np.random.default_rng(3)
+    drafts = [draft for _ in range(3) for part in lenses.draw_single(alone, pools, "test", rng) for draft in part]
+    scenes = assemble(drafts)
+    shear = scenes.scenes[["shear_1", "shear_2"]].to_numpy()
+    # Rayleigh's distribution of scale 0.03, in any direction
+    assert np.hypot(*shear.T).mean() == pytest.approx(0.03 * np.sqrt(np.pi / 2), rel=0.1)
+    assert np.abs(shear.mean(0)).max() < 0.01
+    assert neighbours(scenes) == pytest.approx(neighbours_expected(pools), rel=0.1)
+
+
+def test_non_lenses_have_as_many_neighbours(pools):
+    rng = np.random.default_rng(4)
+    scenes = assemble(
+        [nonlenses.draw("empty", pools, "test", rng, replace(SETTINGS, artefact_rate=0.0)) for _ in range(300)]
+    )
+    assert neighbours(scenes) == pytest.approx(neighbours_expected(pools), rel=0.1)
+
+
+def neighbours(scenes):
+    """How many a scene has, their clumps not counted."""
+    parts = scenes.components
+    return ((parts["role"] == Role.NEIGHBOUR) & (parts["sersic_index"] > 0.5)).sum() / len(scenes)
+
+
+def neighbours_expected(pools):
+    """In the frame of 11.2 arcsec; those brighter than VIS 24.5 stay out of the middle arcsec."""
+    flux, area = pools.galaxies["flux_VIS"], 3600 * pools.sky_area
+    faint, bright = (flux > microjansky(SETTINGS.magnitude_limit)).sum(), (flux > microjansky(24.5)).sum()
+    return (faint * 11.2**2 - bright * np.pi) / area
+
+
 def test_the_families_of_the_settings_are_those_that_can_be_drawn():
     assert set(SETTINGS.non_lens_shares) == {"elliptical", *nonlenses.FAMILIES} == set(FAMILIES_NON_LENS)
 

@@ -8,7 +8,7 @@ import torch
 
 from conftest import COSMOLOGY, join, random_scene
 from lensdream.optics.sampling import Frame
-from lensdream.scene import FLUX_COLUMNS, Role, Scenes
+from lensdream.scene import BACKGROUND_COLUMNS, FLUX_COLUMNS, SKY_COLUMNS, Role, Scenes
 from lensdream.simulate.reference import lenstronomy_image, reference_noiseless
 from lensdream.simulate.render import Renderer
 from lensdream.survey import EUCLID, Band, microjansky
@@ -308,3 +308,16 @@ def test_noise_has_the_sky_and_the_sources_in_it():
         response = EUCLID.bands[band]
         expected = torch.sqrt(response.sky_sigma**2 + flux[band].clamp(min=0) / response.electrons_per_microjansky)
         assert float((scatter[band] / expected).mean()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_noise_and_sky_residual_are_those_of_the_scene():
+    scene = random_scene(np.random.default_rng(9), 0).without(set(Role))
+    scale, background = np.array([2.0, 1.5, 3.0, 2.5]), np.array([5.0, -3.0, 2.0, 4.0])  # against the survey's sky
+    scene.scenes.loc[:, list(SKY_COLUMNS)], scene.scenes.loc[:, list(BACKGROUND_COLUMNS)] = scale, background
+    many = join([_renumbered(scene, k) for k in range(60)])
+    many.scenes["seed"] = range(60)
+    rendered = Renderer(USUAL).render(many)
+    sky = (rendered.images / torch.tensor(EUCLID.sky_sigma).view(1, 4, 1, 1)).transpose(0, 1).flatten(1).numpy()
+    assert sky.mean(1) == pytest.approx(background, abs=0.1)
+    assert sky.std(1) == pytest.approx(scale, rel=0.03)
+    assert rendered.sky_sigma[7].numpy() == pytest.approx(scale * EUCLID.sky_sigma)
