@@ -91,6 +91,27 @@ def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(pools):
         assert unlensed == [part for part in partner.components if part[1] == 0]
 
 
+def test_lenses_that_stay_lenses_wherever_their_source_goes_are_told(pools, monkeypatch):
+    rng = np.random.default_rng(1)
+    found, _ = lenses.draw_single(SETTINGS, pools, "test", rng)
+    monkeypatch.setattr(lenses, "LARGEST_CONTROL_MAGNIFICATION", 0.5)
+    with pytest.raises(
+        ValueError, match=r"controls are still magnified .* at most 0\.5 is allowed: lower population\."
+    ):
+        lenses.controls(SETTINGS, found, rng)
+
+
+def test_detectable_lenses_of_another_kind_are_not_called_undetectable(pools):
+    found, missed = lenses.draw_single(SETTINGS, pools, "test", np.random.default_rng(1))
+    closed, also_missed = lenses.draw_single(
+        SETTINGS, pools, "test", np.random.default_rng(1), lenses.Kind(minimum_degrees=lenses.FULL_RING_DEGREES)
+    )
+    # no random number depends on it
+    assert also_missed == missed
+    assert 0 < len(closed) < len(found)
+    assert all(draft in found for draft in closed)
+
+
 def test_a_narrow_frame_sees_what_a_wide_one_sees(pools, monkeypatch):
     scenes = assemble(
         [draft for drafts in lenses.draw_single(SETTINGS, pools, "test", np.random.default_rng(4)) for draft in drafts]
