@@ -5,7 +5,8 @@ stamp as its users do, an `ImageModel` for each band. caustics, where it is inst
 clock and convolves on the fine grid. Times are the processor's, which hold on a machine that others use.
 Accuracy: against the same scenes in float64, sampled 9 times an axis all over the frame, with the deflector made VIS 19.5;
 the error is that of a scene's worst pixel, in scatters of the sky; lenses as nature has them, and those of the training
-split, which are rarer and brighter. Agreement: with lenstronomy where both sample alike.
+split, which are rarer and brighter. Where lenstronomy is never as accurate as ours, the speed at equal accuracy is null.
+Agreement: with lenstronomy where both sample alike.
 Throughput: scenes drawn, rendered and written by as many processes as the settings say, with the memory that all of them
 held, where pages that they share count once.
 """
@@ -219,7 +220,7 @@ def _agreement(scenes: Scenes, frame: Frame) -> Figures:
 
 
 def _accuracy(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
-    """Errors of ours and of lenstronomy against the truth, and how much faster ours is at equal or better accuracy."""
+    """Errors of ours and of lenstronomy against the truth, and how many times ours is as fast."""
     lenses = _lenses(scenes)
     each = _each(lenses)
     sky = np.array(EUCLID.sky_sigma)
@@ -237,7 +238,7 @@ def _accuracy(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
     core = dataclasses.replace(frame, stamp=CORE, fine_width=min(frame.fine_width, CORE))
     edge = (frame.stamp - CORE) // 2
     inside = {band: truth[band][:, edge : edge + CORE, edge : edge + CORE] for band in CHECKED}
-    found["supersampling_of_equal_accuracy"] = None
+    found |= {"supersampling_of_equal_accuracy": None, "times_as_fast_at_equal_accuracy": None}
     for label, supersampling, fine in (("native_3", 3, False), *((f"fine_{s}", s, True) for s in SUPERSAMPLINGS)):
         theirs = {
             band: np.array(
@@ -257,17 +258,18 @@ def _accuracy(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
 
         key = f"ms_noiseless_lenstronomy_{label}"
         found[key] = _milliseconds(stamps, PEER_TIMED // 2, 3)
-        reached = all(
-            np.median(theirs[band]) <= np.median(errors[band]) and theirs[band].max() <= errors[band].max()
-            for band in CHECKED
-        )
-        if reached and found["supersampling_of_equal_accuracy"] is None:
-            found["supersampling_of_equal_accuracy"] = supersampling
-            found["times_as_fast_at_equal_accuracy"] = found[key] / found["ms_noiseless_ours"]
-    if found["supersampling_of_equal_accuracy"] is None:
-        # its best falls short of ours, so that the ratio is a lower bound
-        found["times_as_fast_at_equal_accuracy"] = found[key] / found["ms_noiseless_ours"]
+        ratio = found[key] / found["ms_noiseless_ours"]
+        found[f"times_as_fast_as_noiseless_{label}"] = ratio
+        if found["supersampling_of_equal_accuracy"] is None and _as_accurate(theirs, errors):
+            found |= {"supersampling_of_equal_accuracy": supersampling, "times_as_fast_at_equal_accuracy": ratio}
     return found | _caustics_errors(each, core, inside)
+
+
+def _as_accurate(theirs: dict[Band, np.ndarray], ours: dict[Band, np.ndarray]) -> bool:
+    """Whether neither their median error nor their worst is larger than ours in any band that is checked."""
+    return all(
+        np.median(theirs[band]) <= np.median(ours[band]) and theirs[band].max() <= ours[band].max() for band in CHECKED
+    )
 
 
 def _rare_accuracy(scenes: Scenes, frame: Frame) -> Figures:
