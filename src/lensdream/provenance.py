@@ -76,15 +76,16 @@ def _git(root: Path, *arguments: str) -> str | None:
 def dataset_identity(path: Path, root: Path) -> str:
     """Identify the data at `path`, as `kind:digest`.
 
-    `dvc:` the digest that `dvc.lock` holds for exactly this path; else `sha256:` of the folder's `manifest.json` or
-    of the file; else `listing:` the digest of a folder's file names and sizes; `missing` where there is nothing.
+    `sha256:` of the file or of the folder's `manifest.json`, which has the digests of the folder's files in it; else
+    `dvc-unverified:` the digest that `dvc.lock` holds for exactly this path, whatever lies there by now; else `listing:` the
+    digest of a folder's file names and sizes; `missing` where there is nothing.
     """
-    digest = _locked_digest(path, root)
-    if digest is not None:
-        return f"dvc:{digest}"
     for file in (path, path / "manifest.json"):
         if file.is_file():
             return f"sha256:{sha256_of(file)}"
+    digest = _locked_digest(path, root)
+    if digest is not None:
+        return f"dvc-unverified:{digest}"
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         listing = "\n".join(f"{file.relative_to(path)} {file.stat().st_size}" for file in files)
