@@ -179,6 +179,16 @@ def test_frames_that_cannot_be_are_refused_all_at_once(params):
     assert "simulate.fine_width: 54 and the stamp of 33 pixels have not the same middle" in text
 
 
+def test_frames_wider_than_the_field_are_refused(params):
+    path = params(lambda document: document["simulate"]["shared"].update(stamp=82))
+    with pytest.raises(
+        config.ConfigError, match="stamp: 82 and a padding of 16 on each side are 114 pixels, .* in 112 at"
+    ):
+        config.load("simulate", config.SimulateConfig, "quick", path)
+    fits = params(lambda document: document["simulate"]["shared"].update(stamp=96, padding=8))
+    assert config.load("simulate", config.SimulateConfig, "quick", fits).stamp == 96
+
+
 def test_an_unknown_renderer_is_refused(params):
     path = params(lambda document: document["simulate"]["shared"].update(renderer="galsim"))
     with pytest.raises(config.ConfigError, match="simulate.renderer: 'galsim' is none of lensdream, lenstronomy"):

@@ -16,8 +16,12 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from lensdream.scene import FAMILIES_NON_LENS
+from lensdream.survey import EUCLID
 
 Config = TypeVar("Config")
+
+FIELD_WIDTH = 11.2
+"""side of the square in which a scene has neighbours [arcsec]: no frame may be wider"""
 
 STAGES_WITH_SETTINGS = (
     "population",
@@ -134,6 +138,12 @@ class SimulateConfig:
             problems.append(
                 f"simulate.padding: {self.padding} is wider than the stamp, the point spread may reach over "
                 f"{self.stamp} pixels at most: lower it or raise simulate.stamp"
+            )
+        frame, widest = self.stamp + 2 * self.padding, round(FIELD_WIDTH / EUCLID.pixel_scale)
+        if frame > widest:
+            problems.append(
+                f"simulate.stamp: {self.stamp} and a padding of {self.padding} on each side are {frame} pixels, neighbours are "
+                f"drawn in {widest} at most and the sky beyond would be empty: lower simulate.stamp or simulate.padding"
             )
         if self.fine_width > self.stamp:
             problems.append(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lensdream.config import PopulationConfig
+from lensdream.config import FIELD_WIDTH, PopulationConfig
 from lensdream.population.artefacts import add_artefact
 from lensdream.population.body import TILT, Body, draw_sersic_index
 from lensdream.population.galaxies import Galaxy, Pools
@@ -24,8 +24,6 @@ from lensdream.scene import (
 from lensdream.survey import DITHERS, EUCLID, Band, microjansky
 
 NAN = float("nan")
-FRAME_HALF = 5.6
-"""half the side of the square that neighbours fall in [arcsec]"""
 CLUMPY_FLUX = microjansky(23.0)
 """[microjansky]: the clumps of unlensed galaxies fainter than this are lost in the noise"""
 LENSED_CLUMPS, UNLENSED_CLUMPS = (0.35, 0.2, 0.2, 0.15, 0.1), (0.5, 0.3, 0.2)
@@ -93,10 +91,10 @@ def surround(draft: Draft, pools: Pools, rng: np.random.Generator, config: Popul
 def add_neighbours(draft: Draft, pools: Pools, rng: np.random.Generator, magnitude_limit: float) -> None:
     """Galaxies of the field in the numbers that SkyPy drew, anywhere in the frame but on the very target."""
     candidates = pools.brighter(microjansky(magnitude_limit))
-    per_frame = len(candidates) / pools.sky_area * (2 * FRAME_HALF / 60) ** 2
+    per_frame = len(candidates) / pools.sky_area * (FIELD_WIDTH / 60) ** 2
     for k in rng.choice(candidates, rng.poisson(per_frame)):
         galaxy = pools.galaxy(k)
-        x, y = rng.uniform(-FRAME_HALF, FRAME_HALF, 2)
+        x, y = rng.uniform(-FIELD_WIDTH / 2, FIELD_WIDTH / 2, 2)
         if np.hypot(x, y) > 1.0 or galaxy["flux_VIS"] < microjansky(24.5):
             add_galaxy(draft, Role.NEIGHBOUR, galaxy, x, y, rng)
 
