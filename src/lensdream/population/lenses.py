@@ -32,7 +32,8 @@ from lensdream.simulate.render import Renderer
 from lensdream.survey import EUCLID, Band
 
 LARGEST_OFFSET = 0.75
-"""of a source from the axis, in Einstein radii: beyond it a magnification of 3 is out of reach"""
+"""of a source from the axis, in Einstein radii: a SIS magnifies no point beyond 2/3 three times. Flat deflectors, shear and
+extended sources do: of detectable lenses one in twelve lies beyond (`docs/design.md`, "What is known to be off")"""
 SMALLEST_THETA_E = 0.2
 """[arcsec] of a proposed lens"""
 RING_OFFSET = 0.06
