@@ -23,7 +23,7 @@ CENTRE = (150.0, 2.0)
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
-    save_model(folder, LensNet(LensNetConfig(width=4)), STAMP)
+    save_model(folder, LensNet(LensNetConfig(width=4, middle_pixels=24)), STAMP)
     return folder
 
 
@@ -132,7 +132,7 @@ def test_bad_files_are_named_and_skipped(model, cutout, tmp_path, capsys):
     for name, reason in (
         ("broken.fits", "truncated"),
         ("nothing.fits", "no data"),
-        ("small.fits", "at least 50% of each is needed"),
+        ("small.fits", "cut out 24 pixels or more"),
         ("none.fits", "no such file"),
     ):
         assert any(name in line and reason in line for line in told.splitlines())

@@ -176,21 +176,39 @@ def test_zero_point_of_the_header_counts(euclid):
 def test_padding_of_a_small_image_and_near_an_edge(tmp_path):
     image = noise(side=30)
     write_cutout(tmp_path / "small.fits", image, "small")
-    cutout = read_cutout(tmp_path / "small.fits", STAMP)
+    cutout = read_cutout(tmp_path / "small.fits", STAMP, middle=30)
     share = 1 - (30 / 40) ** 2
     assert cutout.flags == tuple(f"padded_{name}:{share:.2g}" for name in ("VIS", "NIR_Y", "NIR_J", "NIR_H"))
     np.testing.assert_allclose(cutout.image[:, 5:35, 5:35], image, rtol=3e-7)
     assert np.count_nonzero(cutout.image) == image.size
-    corner = read_cutout(tmp_path / "small.fits", 20, PixelPosition(3.5, 14.5))
+    corner = read_cutout(tmp_path / "small.fits", 20, PixelPosition(3.5, 14.5), middle=8)
     assert corner.flags[0] == "padded_VIS:0.3"
     np.testing.assert_allclose(corner.image[:, :, 6:], image[:, 5:25, :14], rtol=3e-7)
 
 
-def test_image_below_half_the_stamp_is_refused_with_the_sizes(tmp_path):
-    write_cutout(tmp_path / "tiny.fits", noise(side=19), "tiny")
-    message = reason(tmp_path / "tiny.fits")
-    assert "VIS_FLUX of 19 x 19 pixels" in message
-    assert "cut out 20 pixels or more around the object, 40 to fill the stamp" in message
+@pytest.mark.parametrize("side", [64, 65, 80])
+def test_image_of_what_the_network_looks_at_is_enough(tmp_path, side):
+    write_cutout(tmp_path / "small.fits", noise(side=side), "small")
+    cutout = read_cutout(tmp_path / "small.fits", 80)
+    assert cutout.image[:, 8:72, 8:72].all()
+
+
+def test_image_below_what_the_network_looks_at_is_refused_with_the_sizes(tmp_path):
+    write_cutout(tmp_path / "small.fits", noise(side=63), "small")
+    message = reason(tmp_path / "small.fits", 80)
+    assert "VIS_FLUX of 63 x 63 pixels holds 63 x 63 of the 64 x 64 pixels" in message
+    assert "cut out 64 pixels or more with the object in the middle" in message
+    counts = np.random.default_rng(1).normal(0, 0.01, (140, 126))
+    message = reason(hubble(tmp_path / "hst.fits", counts), 80)
+    assert "F814W_FLUX of 126 x 140 pixels holds 63 x 64 of the 64 x 64 pixels" in message
+    assert "cut out 128 pixels or more" in message
+
+
+def test_a_position_needs_what_the_network_looks_at_around_it(tmp_path):
+    write_cutout(tmp_path / "wide.fits", noise(side=100), "wide")
+    assert read_cutout(tmp_path / "wide.fits", 80, PixelPosition(31.5, 67.5)).flags[0].startswith("padded_VIS")
+    assert "holds 63 x 64 of" in reason(tmp_path / "wide.fits", 80, PixelPosition(30.5, 67.5))
+    assert "holds 64 x 60 of" in reason(tmp_path / "wide.fits", 80, PixelPosition(50, 71))
 
 
 def test_a_vis_image_that_slid_is_moved_back(tmp_path):

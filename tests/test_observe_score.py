@@ -73,6 +73,14 @@ def test_a_peer_scores_too(files, tmp_path):
     )
 
 
+def test_what_the_networks_look_at_must_lie_in_the_file(model, tmp_path):
+    for part, config, side in (("", LensNetConfig(4, middle_pixels=20), 20), ("second", LensNetConfig(4), 32)):
+        save_model(model / part, LensNet(config), STAMP)
+        operating_points.write(model, POINTS)
+        assert Scorer.load(model).middle == side
+        assert len(score_files([write(tmp_path / "30.fits", side=30)], model)) == (side <= 30)
+
+
 def test_any_batch_size_gives_the_same(model, files):
     tables = [score_files(files, model, batch_size=size) for size in (1, 3, 64)]
     for table in tables[1:]:

@@ -89,7 +89,7 @@ def test_folders_tables_and_pictures(root, tmp_path, tracked, monkeypatch):
     write(outside / "c.fits", 3)
     hubble(outside / "hst.fits")
     (outside / "field_objects.csv").write_text(
-        "id,file,x_pix,y_pix,kind\n7,c.fits,12.0,22.4,galaxy\n8,gone.fits,1,1,x\n"
+        "id,file,x_pix,y_pix,kind\n7,c.fits,17.0,22.4,galaxy\n8,gone.fits,1,1,x\n"
     )
     monkeypatch.setenv("LENSDREAM_CUTOUTS", f"{outside}:{tmp_path / 'nowhere'}")
     stage.run("tiny", root)

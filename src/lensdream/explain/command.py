@@ -59,7 +59,7 @@ def main_explain(
 
 def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, stride: int) -> float:
     """Write both files of one cutout; returns its logit. Raises `CutoutError` for one that cannot be explained."""
-    cutout, sky = read_cutout(path, scorer.stamp), sky_of_stamp(path, scorer.stamp)
+    cutout, sky = read_cutout(path, scorer.stamp, middle=scorer.middle), sky_of_stamp(path, scorer.stamp)
     logit = float(scorer.logits(cutout.image[None])[0])
     if not math.isfinite(logit):
         raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")

@@ -25,7 +25,7 @@ import numpy as np
 from lensdream.observe.alignment import displacement
 from lensdream.observe.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis
 from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane, open_planes
-from lensdream.observe.resample import read_square, sum_onto, window_around
+from lensdream.observe.resample import Window, read_square, sum_onto, window_around
 from lensdream.survey import EUCLID, N_BANDS, Band
 
 __all__ = ["Cutout", "CutoutError", "Origin", "PixelPosition", "SkyPosition", "read_cutout"]
@@ -36,8 +36,8 @@ EMPTY_RMS = 0.1
 """a flux of exactly 0 with an RMS below this many sky scatters marks no data; Euclid's VIS writes 1e-4 counts there"""
 MOST_BAD = 0.3
 """largest share of VIS pixels in the stamp that may be bad"""
-LEAST_COVERED = 0.5
-"""smallest share of the stamp's width, and of its height, that the image must cover"""
+MIDDLE = 64
+"""side of the middle of a stamp that a network looks at, where its settings are not at hand [pixel]"""
 SIMULATED = "lensdream simulation"
 """ORIGIN of the files that `writing` makes"""
 INFRARED = (Band.Y, Band.J, Band.H)
@@ -88,11 +88,13 @@ class _Picture:
         return not self.pixels.any()
 
 
-def read_cutout(path: Path, stamp: int, centre: PixelPosition | SkyPosition | None = None) -> Cutout:
+def read_cutout(
+    path: Path, stamp: int, centre: PixelPosition | SkyPosition | None = None, middle: int = MIDDLE
+) -> Cutout:
     """Read one FITS file, around the middle of its images or around `centre`.
 
-    `stamp`: side of the image [pixel of 0.1 arcsec]. Raises `CutoutError` with the reason for a file that cannot be
-    scored: damaged, without VIS, without data there, or covering less than half of the stamp on an axis.
+    `stamp`: side of the image [pixel of 0.1 arcsec]; `middle`: of what the network looks at in it. Raises `CutoutError`
+    with the reason for a file that cannot be scored: damaged, without VIS, without data there, or not covering the middle.
     """
     path = Path(path)
     with open_planes(path) as file:
@@ -101,7 +103,7 @@ def read_cutout(path: Path, stamp: int, centre: PixelPosition | SkyPosition | No
         infrared = {band: euclid_band(file, band) for band in INFRARED if not stands_in}
         moved = displacement(vis, [found for found in infrared.values() if found is not None])
         offset = (0.0, 0.0) if centre is None else _offset(vis, centre, moved)
-        picture = _picture(vis, (offset[0] - moved[0] * vis.scale, offset[1] - moved[1] * vis.scale), stamp)
+        picture = _picture(vis, (offset[0] - moved[0] * vis.scale, offset[1] - moved[1] * vis.scale), stamp, middle)
         if picture.empty:
             raise CutoutError(f"{vis.label} has no data: every pixel of the stamp is 0 or bad")
         if picture.bad > MOST_BAD + 1e-6:
@@ -115,7 +117,7 @@ def read_cutout(path: Path, stamp: int, centre: PixelPosition | SkyPosition | No
         flags += [*vis.assumed, *picture.flags]
         for band in INFRARED:
             found = infrared.get(band)
-            picture = None if found is None else _picture(found, offset, stamp)
+            picture = None if found is None else _picture(found, offset, stamp, middle)
             if found is None or picture is None or picture.empty:
                 flags.append(f"missing:{EUCLID.bands[band].fits_name}")
                 continue
@@ -177,7 +179,19 @@ def _blaming(plane: Plane) -> Iterator[None]:
         raise CutoutError(f"{plane.name} holds values beyond the range of float32") from None
 
 
-def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int) -> _Picture:
+def _check_middle(flux: Plane, middle: Window) -> None:
+    """Refuse an image without all of what the network looks at: where training had sky, zeros make a lens none."""
+    height, width = flux.shape
+    covered = [share * middle.side for share in middle.covered(flux.shape)]
+    if min(covered) < middle.side - 1e-6:
+        raise CutoutError(
+            f"{flux.name} of {width} x {height} pixels holds {covered[1]:.4g} x {covered[0]:.4g} of the "
+            f"{middle.side} x {middle.side} pixels of {EUCLID.pixel_scale:g} arcsec around the object that the network "
+            f"looks at: cut out {math.ceil(middle.side * middle.ratio)} pixels or more with the object in the middle"
+        )
+
+
+def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int, middle: int) -> _Picture:
     """Put a band on the network's grid, its middle `offset` (y, x) [arcsec] from the middle of the image.
 
     An output pixel with half of its area bad becomes 0; with less, the rest of it stands for the whole.
@@ -185,14 +199,8 @@ def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int) -> _Pict
     height, width = band.flux.shape
     y, x = (height - 1) / 2 + offset[0] / band.scale, (width - 1) / 2 + offset[1] / band.scale
     window = window_around(y, x, EUCLID.pixel_scale / band.scale, stamp)
+    _check_middle(band.flux, window.middle(min(middle, stamp)))
     covered = window.covered(band.flux.shape)
-    if min(covered) < LEAST_COVERED:
-        least, whole = (math.ceil(share * stamp * window.ratio) for share in (LEAST_COVERED, 1.0))
-        raise CutoutError(
-            f"{band.flux.name} of {width} x {height} pixels covers {covered[1]:.0%} of the stamp's width and "
-            f"{covered[0]:.0%} of its height, at least {LEAST_COVERED:.0%} of each is needed: cut out {least} pixels "
-            f"or more around the object, {whole} to fill the stamp"
-        )
     flags = [] if window.ratio == 1 else [f"pixel_scale_{band.label}:{band.scale:.4g}"]
     beyond = 1.0 - covered[0] * covered[1]
     if beyond > 1e-9:

@@ -28,6 +28,11 @@ class Window:
         """Whether it cuts no input pixel."""
         return self.ratio == round(self.ratio)
 
+    def middle(self, side: int) -> Window:
+        """Its middle, of `side` output pixels."""
+        edge = (self.side - side) // 2 * self.ratio
+        return Window(self.low_y + edge, self.low_x + edge, self.ratio, side)
+
     def covered(self, shape: tuple[int, int]) -> tuple[float, float]:
         """Share of its height and of its width that an input of this shape covers."""
         length = self.side * self.ratio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 from lensdream.evaluate import operating_points
 from lensdream.evaluate.operating_points import OperatingPoints, PointsError
 from lensdream.networks import SecondLooks, load_finder, predict
+from lensdream.networks.lensnet import Middle
 from lensdream.networks.model_file import digest_of, stamp_of
 from lensdream.survey import Band
 
@@ -38,6 +40,12 @@ class Scorer:
     def first_look(self) -> nn.Module:
         """The trained network itself, which explanations are of."""
         return self.network.network
+
+    @cached_property
+    def middle(self) -> int:
+        """Side of the middle of an image that it looks at [pixel]; all of it for a network that takes no middle."""
+        sides = [part.side for part in self.network.modules() if isinstance(part, Middle)]
+        return min(max(sides, default=self.stamp), self.stamp)
 
     @classmethod
     def load(cls, model_folder: Path) -> Scorer:

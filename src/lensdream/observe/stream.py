@@ -76,15 +76,15 @@ def _use_one_core() -> None:
 
 
 def _score_batch(targets: Sequence[Target], scorer: Scorer) -> list[Score | Skipped]:
-    results = [_read(target, scorer.stamp) for target in targets]
+    results = [_read(target, scorer) for target in targets]
     images = [result.image for result in results if isinstance(result, Cutout)]
     logits = iter(scorer.logits(np.stack(images)) if images else ())
     return [_result(target, result, logits) for target, result in zip(targets, results, strict=True)]
 
 
-def _read(target: Target, stamp: int) -> Cutout | CutoutError:
+def _read(target: Target, scorer: Scorer) -> Cutout | CutoutError:
     try:
-        return read_cutout(target.path, stamp, target.centre)
+        return read_cutout(target.path, scorer.stamp, target.centre, scorer.middle)
     except CutoutError as error:
         return error
 
