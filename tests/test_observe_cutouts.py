@@ -92,7 +92,7 @@ def test_pixel_and_sky_positions(euclid):
 def test_missing_infrared_is_flagged_zeros(euclid):
     path, _ = euclid
     cutout = read_cutout(edited(path, lambda units: [u for u in units if u.name != "NIR_J_FLUX"]), STAMP)
-    assert cutout.flags == ("missing:NIR_J",)
+    assert cutout.flags == ("missing:NIR_J", "no_flux:NIR_J")
     assert not cutout.image[Band.J].any()
     assert cutout.image[Band.H].any()
 
@@ -104,6 +104,32 @@ def test_infrared_without_any_data_is_missing(euclid):
         units["NIR_H_RMS"].data[:] = 1e16
 
     assert read_cutout(edited(path, change), STAMP).flags == ("missing:NIR_H",)
+
+
+@pytest.mark.parametrize(("left", "band"), [("NIR_Y", Band.Y), ("NIR_H", Band.H)])
+def test_a_near_infrared_band_left_alone_is_dropped(euclid, left, band):
+    path, image = euclid
+
+    def absent(units):
+        return [unit for unit in units if unit.name.startswith(("PRIMARY", "VIS", left))]
+
+    def bad(units):
+        for unit in units:
+            if unit.name.endswith("RMS") and not unit.name.startswith(("VIS", left)):
+                unit.data[:] = 1e16
+
+    lost = [f"missing:{name}" for name in ("NIR_Y", "NIR_J", "NIR_H") if name != left]
+    for change in (absent, bad):
+        cutout = read_cutout(edited(path, change), STAMP)
+        assert cutout.flags == (*lost, f"dropped:{left}")
+        assert not cutout.image[Band.Y :].any()
+        np.testing.assert_allclose(cutout.image[Band.VIS], image[Band.VIS, 10:50, 10:50], rtol=3e-7)
+
+
+def test_a_file_that_ended_between_two_extensions_is_flagged(euclid):
+    path, _ = euclid
+    cutout = read_cutout(edited(path, lambda units: [*units[:-3], units["NIR_H_PSF"]]), STAMP)
+    assert cutout.flags == ("missing:NIR_H", "no_flux:NIR_H")
 
 
 def test_bad_pixels_become_sky_and_are_counted(euclid):

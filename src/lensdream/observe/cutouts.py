@@ -5,10 +5,10 @@ each, in any order. Where VIS is missing, Hubble's `F814W_FLUX` or a band of Hyp
 place. Other telescopes' bands are ignored.
 
 What is done, and shown in the flags: pixels without data become 0, the sky; a near-infrared band that is absent or has
-no data at all becomes zeros, as a band that training dropped; a stamp that reaches over the edge is filled up with
-zeros; a VIS image that has slid against the others is moved back (`alignment`). The sky is left as it is: in wide
-cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images, and higher only where
-galaxies fill the cutout.
+no data at all becomes zeros, as a band that training dropped, and so does one that is left alone; a stamp that reaches
+over the edge is filled up with zeros; a VIS image that has slid against the others is moved back (`alignment`). The sky
+is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
+and higher only where galaxies fill the cutout.
 """
 
 from __future__ import annotations
@@ -123,8 +123,20 @@ def read_cutout(
                 continue
             image[band] = picture.pixels
             flags += [*found.assumed, *picture.flags]
+        there = [band for band in INFRARED if image[band].any()]
+        if len(there) == 1:
+            # Training lost one near-infrared band or all three: with two lost, lenses are missed that are found with none.
+            image[there] = 0
+            flags.append(f"dropped:{EUCLID.bands[there[0]].fits_name}")
+        flags += [f"no_flux:{name}" for name in _without_flux(file)]
         name = file.primary.value("OBJECT") or path.name.removesuffix(".gz").removesuffix(".fits")
     return Cutout(path, name, image, tuple(flags), origin)
+
+
+def _without_flux(file: FitsFile) -> list[str]:
+    """Bands with an RMS or a PSF only, as a file has that ended too early."""
+    bands = dict.fromkeys(name[:-4] for name in file.planes if name.endswith(("_RMS", "_PSF")))
+    return [band for band in bands if f"{band}_FLUX" not in file.planes]
 
 
 def _vis_of(file: FitsFile) -> tuple[BandPlanes, Origin]:
