@@ -159,7 +159,63 @@ def test_zero_flux_with_a_tiny_rms_is_no_data(euclid):
         units["VIS_FLUX"].data[30:34, 30:34] = 0
         units["VIS_RMS"].data[30:34, 30:34] = 1e-4
 
-    assert read_cutout(edited(path, change), STAMP).flags == ("bad_pixels_VIS:0.01",)
+    assert read_cutout(edited(path, change), STAMP).flags == ("bad_pixels_VIS:0.01", "bad_core_VIS:16")
+
+
+def galaxy(side=60):
+    """Sky and a galaxy in its middle, (band, side, side) [microjansky a pixel]."""
+    radius = np.hypot(*(np.indices((side, side)) - (side - 1) / 2))
+    return noise(side) + 300 * np.exp(-((radius / 4) ** 2)) * np.array(EUCLID.sky_sigma)[:, None, None]
+
+
+@pytest.mark.parametrize(("half", "worst"), [(1, 0.02), (3, 0.1)])
+def test_bad_pixels_in_the_core_are_filled_in_and_flagged(tmp_path, half, worst):
+    image, middle = galaxy(), slice(30 - half, 30 + half)
+    write_cutout(tmp_path / "whole.fits", image, "a galaxy")
+
+    def change(units):
+        units["VIS_RMS"].data[middle, middle] = 1e16
+        units["VIS_FLUX"].data[middle, middle] = -7
+
+    cutout = read_cutout(edited(tmp_path / "whole.fits", change), STAMP)
+    n = (2 * half) ** 2
+    assert cutout.flags == (f"bad_pixels_VIS:{n / STAMP**2:.2g}", f"bad_core_VIS:{n}")
+    assert cutout.bad_core == n
+    inside = slice(20 - half, 20 + half)
+    np.testing.assert_allclose(cutout.image[Band.VIS, inside, inside], image[Band.VIS, middle, middle], rtol=worst)
+
+
+def test_what_lies_around_the_core_is_left_as_it_is(euclid):
+    path, _ = euclid
+
+    def change(units):
+        units["VIS_RMS"].data[25:35, 35:37] = 1e16  # 5.5 pixels from the middle
+        units["NIR_Y_RMS"].data[29, 29] = 1e16
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert cutout.bad_core == 0
+    assert cutout.flags == ("bad_pixels_VIS:0.012", "bad_pixels_NIR_Y:0.00062")
+    assert not cutout.image[Band.VIS, 15:25, 25:27].any()
+
+
+def test_a_core_without_good_pixels_around_is_left_empty(euclid):
+    path, _ = euclid
+
+    def change(units):
+        units["VIS_RMS"].data[20:40, 20:40] = 1e16
+        units["VIS_RMS"].data[20:40, 30] = 0.01  # one line alone does not tell what is beside it
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert cutout.flags[-1] == "bad_core_VIS:70"
+    assert (cutout.image[Band.VIS, 10:30, 10:30] != 0).sum() == 20
+
+
+def test_a_bad_quarter_of_a_core_pixel_is_flagged(tmp_path):
+    counts = np.ones((80, 80))
+    counts[40, 40] = np.nan
+    cutout = read_cutout(hubble(tmp_path / "hst.fits", counts), STAMP)
+    assert "bad_core_F814W:1" in cutout.flags
+    np.testing.assert_allclose(cutout.image[Band.VIS], 4 * microjansky(25.94), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("share", "refused"), [(0.29, False), (0.32, True)])

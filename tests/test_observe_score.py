@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astropy.io import fits
 
 from lensdream import tracking
 from lensdream.evaluate import operating_points
@@ -207,6 +208,18 @@ def test_without_operating_points(model, files, tmp_path, capsys):
     assert main_score([str(files[0])], tmp_path / "t.parquet", str(model)) == 0
     assert "warning" in capsys.readouterr().err
     assert pd.read_parquet(tmp_path / "t.parquet")["above_fpr_1e-3"].isna().all()
+
+
+def test_above_is_not_known_where_the_core_was_not_seen(model, files, tmp_path):
+    with fits.open(files[2], mode="update") as units:
+        units["VIS_RMS"].data[16, 16] = 1e16
+    operating_points.write(model, OperatingPoints({"fpr_1e-3": -99.0}))
+    assert main_score([str(files[0].parent)], tmp_path / "t.parquet", str(model)) == 0
+    table = pd.read_parquet(tmp_path / "t.parquet")
+    assert table["above_fpr_1e-3"].isna().tolist() == [False, False, True, False, False]
+    assert table["above_fpr_1e-3"].dropna().all()
+    assert table["flags"][2].endswith("bad_core_VIS:1")
+    assert table["logit"].notna().all()
 
 
 def test_above_a_threshold_is_strictly_above():

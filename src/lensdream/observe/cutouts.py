@@ -4,7 +4,8 @@ Euclid's layout has the extensions `VIS_FLUX`, `NIR_Y_FLUX`, `NIR_J_FLUX`, `NIR_
 each, in any order. Where VIS is missing, Hubble's `F814W_FLUX` or a band of Hyper Suprime-Cam takes its
 place. Other telescopes' bands are ignored.
 
-What is done, and shown in the flags: pixels without data become 0, the sky; a near-infrared band that is absent or has
+What is done, and shown in the flags: pixels without data become 0, the sky, but in the object's core in VIS, where they
+are filled in from those around (`core`), and no score is held against a threshold; a near-infrared band that is absent or has
 no data at all becomes zeros, as a band that training dropped, and so does one that is left alone; a stamp that reaches
 over the edge is filled up with zeros; a VIS image that has slid against the others is moved back (`alignment`). The sky
 is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
@@ -24,6 +25,7 @@ import numpy as np
 
 from lensdream.observe.alignment import displacement
 from lensdream.observe.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis
+from lensdream.observe.core import mended
 from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane, open_planes
 from lensdream.observe.resample import Window, read_square, sum_onto, window_around
 from lensdream.survey import EUCLID, N_BANDS, Band
@@ -71,6 +73,8 @@ class Cutout:
     flags: tuple[str, ...]
     """what was missing or mended, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`"""
     origin: Origin
+    bad_core: int
+    """bad VIS pixels in the object's core; with any, the score is not to be held against a threshold"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class _Picture:
     bad: float
     """share of pixels without data, those beyond the image's edge not counted"""
     flags: tuple[str, ...]
+    share: np.ndarray | None = None
+    """(stamp, stamp) of each pixel that has data; None where all have"""
 
     @property
     def empty(self) -> bool:
@@ -111,10 +117,13 @@ def read_cutout(
                 f"{picture.bad:.0%} of the stamp's {vis.label} pixels are bad, at most {MOST_BAD:.0%} may be"
             )
         image = np.zeros((N_BANDS, stamp, stamp), np.float32)
-        image[Band.VIS] = picture.pixels
+        image[Band.VIS], bad_core = picture.pixels, 0
+        if picture.share is not None:
+            image[Band.VIS], bad_core = mended(picture.pixels, picture.share, vis.sky)
         flags = [f"VIS_from:{vis.label}"] if stands_in else []
         flags += [f"moved_VIS:{moved[1]:+d},{moved[0]:+d}"] if any(moved) else []
         flags += [*vis.assumed, *picture.flags]
+        flags += [f"bad_core_{vis.label}:{bad_core}"] if bad_core else []
         for band in INFRARED:
             found = infrared.get(band)
             picture = None if found is None else _picture(found, offset, stamp, middle)
@@ -130,7 +139,7 @@ def read_cutout(
             flags.append(f"dropped:{EUCLID.bands[there[0]].fits_name}")
         flags += [f"no_flux:{name}" for name in _without_flux(file)]
         name = file.primary.value("OBJECT") or path.name.removesuffix(".gz").removesuffix(".fits")
-    return Cutout(path, name, image, tuple(flags), origin)
+    return Cutout(path, name, image, tuple(flags), origin, bad_core)
 
 
 def _without_flux(file: FitsFile) -> list[str]:
@@ -229,7 +238,7 @@ def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int, middle: 
     bad = 1.0 - float(share.mean(dtype=float)) - beyond
     if bad > 1e-6:
         flags.append(f"bad_pixels_{band.label}:{bad:.2g}")
-    return _Picture(pixels, bad, tuple(flags))
+    return _Picture(pixels, bad, tuple(flags), share)
 
 
 def _good(band: BandPlanes, flux: np.ndarray, rms: np.ndarray | None) -> np.ndarray:

@@ -90,7 +90,7 @@ def _panel(axes: Axes, score: Score, points: OperatingPoints) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set(color=ABOVE if points.above(score.logit, "fpr_1e-3") else BELOW, linewidth=3)
+        spine.set(color=ABOVE if score.above(points, "fpr_1e-3") else BELOW, linewidth=3)
     name = score.target.name or score.cutout.object
     title = f"{name if len(name) <= 26 else name[:25] + '…'}\np = {points.probability(score.logit):.4f}"
     # Names come from files: no mathematics in them.

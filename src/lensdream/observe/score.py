@@ -43,7 +43,7 @@ def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
         "object": score.target.name or score.cutout.object,
         "probability": float(points.probability(score.logit)),
         "logit": score.logit,
-        "above_fpr_1e-3": points.above(score.logit, "fpr_1e-3"),
+        "above_fpr_1e-3": score.above(points, "fpr_1e-3"),
         "flags": ";".join(score.cutout.flags),
     }
 
@@ -59,7 +59,8 @@ def score_files(
     """Score FITS cutouts: a row a file, with the columns `COLUMNS`.
 
     `on_skip` is called with the path and the reason of each file that cannot be scored; those have no row.
-    `above_fpr_1e-3` is null, with a warning, where `operating_points.json` is not beside the model. `model_name`: for
+    `above_fpr_1e-3` is null where VIS has bad pixels in the object's core (flag `bad_core_VIS`), and everywhere, with a
+    warning, where `operating_points.json` is not beside the model. `model_name`: for
     the column `model`, the folder if None.
 
     Raises `ModelError` where there is no model that this version can use.

@@ -89,7 +89,7 @@ def _row(score: Score, points: OperatingPoints) -> dict[str, object]:
         **row_of(score, points),
         "file": score.target.path.name,
         "kind": score.target.kind.value,
-        "above_fpr_1e-2": points.above(score.logit, "fpr_1e-2"),
+        "above_fpr_1e-2": score.above(points, "fpr_1e-2"),
     }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.observe.cutouts import Cutout, CutoutError, read_cutout
 from lensdream.observe.scorer import Scorer
 from lensdream.observe.targets import Target
@@ -35,6 +36,10 @@ class Score:
     target: Target
     cutout: Cutout
     logit: float
+
+    def above(self, points: OperatingPoints, rate: str) -> bool | None:
+        """Whether it lies above the threshold of a rate; None where that is not known, or where the core was not seen."""
+        return None if self.cutout.bad_core else points.above(self.logit, rate)
 
 
 @dataclass(frozen=True)
