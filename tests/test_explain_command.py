@@ -1,5 +1,7 @@
 """`lensdream explain FILE.fits`: maps of a user's own cutouts."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -148,6 +150,15 @@ def test_few_pixels_without_data_are_sky_and_flagged(model, tmp_path):
     assert "bad_pixels_VIS:0.0039" in str(header["HISTORY"])
     for name in ("OCCLUSION_SKY", "INTEGRATED_GRADIENTS", "VIS"):
         assert np.isfinite(fits.getdata(tmp_path / "in-maps.fits", name)).all()
+
+
+@pytest.mark.parametrize("name", ["gal\xe9.fits", os.fsdecode(b"bad\xff.fits")])
+def test_names_beyond_ascii(model, tmp_path, name, capsys):
+    write_cutout(tmp_path / name, picture(), "lens")
+    assert run(model, tmp_path / "out", tmp_path / name, window=8, stride=8) == 0
+    assert "logit" in capsys.readouterr().out
+    (maps,) = (tmp_path / "out").glob("*.fits")
+    assert fits.getheader(maps)["FILE"] in ("gal\\xe9.fits", "bad\\udcff.fits")
 
 
 @pytest.mark.parametrize(

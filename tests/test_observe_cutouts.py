@@ -548,6 +548,15 @@ def test_what_is_not_fits(tmp_path):
     assert "cannot be read" in reason(tmp_path)
 
 
+def test_a_damaged_card_of_a_compressed_plane_is_a_reason(euclid):
+    path, _ = euclid
+    packed = edited(
+        path, lambda units: [units[0], *(fits.CompImageHDU(u.data, u.header, name=u.name) for u in units[1:])]
+    )
+    packed.write_bytes(packed.read_bytes().replace(b"ZCMPTYPE", b"XCMPTYPE", 1))
+    assert "damaged, fetch the file again" in reason(packed)
+
+
 def test_damaged_headers_never_raise_anything_else(euclid):
     path, _ = euclid
     whole = bytearray(path.read_bytes())

@@ -116,6 +116,21 @@ def test_one_corrupt_file_among_two_hundred(model, tmp_path, capsys):
     assert "117.fits: truncated" in error
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_name_that_is_not_utf_8_is_written_with_escapes(model, files, tmp_path, suffix, capsys):
+    folder = files[0].parent
+    with fits.open(files[0]) as units:
+        del units[0].header["OBJECT"]
+        units.writeto(folder / os.fsdecode(b"bad\xff.fits"))
+    (folder / os.fsdecode(b"worse\xfe.fits")).write_text("no")
+    out = tmp_path / f"t{suffix}"
+    assert main_score([str(folder)], out, str(model)) == 3
+    table = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+    (row,) = table.to_dict("records")[5:]
+    assert (row["path"], row["object"]) == (f"{folder}/bad\\udcff.fits", "bad\\udcff")
+    assert "worse\\udcfe.fits: not a FITS file" in capsys.readouterr().err
+
+
 def test_only_bad_files_make_an_empty_table(model, tmp_path, capsys):
     (tmp_path / "bad.fits").write_text("no")
     assert main_score([str(tmp_path / "bad.fits")], tmp_path / "table.parquet", str(model)) == 3

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,16 @@ def test_a_core_that_was_not_seen_is_above_nothing(root, tracked, monkeypatch):
     assert row["flags"].endswith("bad_core_VIS:4")
     assert tracked.values["n_above_fpr_1e-3"] == 0
     assert pd.read_csv(Paths("tiny", root).observed / "scores.csv")["above_fpr_1e-3"].isna().all()
+
+
+def test_names_that_are_not_utf_8(root, tracked):
+    cutouts = Paths("tiny", root).cutouts
+    write(cutouts / "a.fits").rename(cutouts / os.fsdecode(b"bad\xff.fits"))
+    (cutouts / os.fsdecode(b"worse\xfe.fits")).write_text("no")
+    stage.run("tiny", root)
+    metrics = read_json(root)
+    assert [row["file"] for row in (*metrics["files"], *metrics["skipped"])] == ["bad\\udcff.fits", "worse\\udcfe.fits"]
+    assert "worse\\udcfe.fits" in (Paths("tiny", root).observed / "page.html").read_text()
 
 
 def test_a_threshold_that_nothing_reaches(root, tracked, monkeypatch):

@@ -13,7 +13,7 @@ from lensdream.explain.cutout_page import cutout_page
 from lensdream.explain.figures import png
 from lensdream.explain.occlusion import window_corners
 from lensdream.files import write_whole
-from lensdream.observe.cutouts import CutoutError, read_cutout
+from lensdream.observe.cutouts import CutoutError, read_cutout, text_of
 from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
 from lensdream.observe.scorer import ModelError, Scorer
 
@@ -51,7 +51,7 @@ def main_explain(
     for path, stem in zip(files, _stems(files), strict=True):
         try:
             logit = _explain(path, out / stem, scorer, f"{name}@{scorer.digest[:12]}", window, stride)
-            print(f"{path}: logit {logit:+.2f} -> {out / stem}{PICTURE}, {out / stem}{MAPS}", flush=True)
+            print(text_of(f"{path}: logit {logit:+.2f} -> {out / stem}{PICTURE}, {out / stem}{MAPS}"), flush=True)
         except CutoutError as error:
             skipped.add(path, str(error))
     return skipped.exit_code

@@ -59,8 +59,8 @@ def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, sc
     """
     first = fits.PrimaryHDU()
     cards = first.header
-    cards["OBJECT"] = cutout.object
-    cards["FILE"] = cutout.path.name
+    for keyword, text in (("OBJECT", cutout.object), ("FILE", cutout.path.name)):
+        cards[keyword] = text.encode("ascii", "backslashreplace").decode()
     cards["MODEL"] = (model, "name@sha256")
     cards["LOGIT"] = (maps.logit, "at first look, which the maps are of")
     cards["FINDER"] = (score[0], "logit of the finder")

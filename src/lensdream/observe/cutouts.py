@@ -30,7 +30,7 @@ from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane, open_pla
 from lensdream.observe.resample import Window, read_square, sum_onto, window_around
 from lensdream.survey import EUCLID, N_BANDS, Band
 
-__all__ = ["Cutout", "CutoutError", "Origin", "PixelPosition", "SkyPosition", "read_cutout"]
+__all__ = ["Cutout", "CutoutError", "Origin", "PixelPosition", "SkyPosition", "read_cutout", "text_of"]
 
 BAD_RMS = 1e8
 """an RMS from here on marks a bad pixel; Euclid writes 1e16, some Hubble products 1e8"""
@@ -43,6 +43,11 @@ MIDDLE = 64
 SIMULATED = "lensdream simulation"
 """ORIGIN of the files that `writing` makes"""
 INFRARED = (Band.Y, Band.J, Band.H)
+
+
+def text_of(path: Path | str) -> str:
+    """Write a path so that any file can hold it: bytes that are not UTF-8 become backslash escapes."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def read_cutout(
             image[there] = 0
             flags.append(f"dropped:{EUCLID.bands[there[0]].fits_name}")
         flags += [f"no_flux:{name}" for name in _without_flux(file)]
-        name = file.primary.value("OBJECT") or path.name.removesuffix(".gz").removesuffix(".fits")
+        name = file.primary.value("OBJECT") or text_of(path.name).removesuffix(".gz").removesuffix(".fits")
     return Cutout(path, name, image, tuple(flags), origin, bad_core)
 
 

@@ -94,7 +94,10 @@ class FitsFile:
 
 @contextmanager
 def open_planes(path: Path) -> Iterator[FitsFile]:
-    """Open a FITS file, gzipped or not. Raises `CutoutError` for one that is missing, truncated or not FITS."""
+    """Open a FITS file, gzipped or not.
+
+    Raises `CutoutError` for one that is missing, truncated or not FITS, and for whatever is raised while it is open.
+    """
     try:
         with path.open("rb", buffering=0) as raw:
             stream: BinaryIO = raw
@@ -114,6 +117,12 @@ def open_planes(path: Path) -> Iterator[FitsFile]:
         raise CutoutError(f"the gzip stream is damaged or truncated ({error}); fetch the file again") from None
     except OSError as error:
         raise CutoutError(f"cannot be read: {error.strerror or error}") from None
+    except CutoutError:
+        raise
+    except (
+        Exception
+    ) as error:  # one damaged file of thousands: astropy raises what it pleases on bytes that make no sense
+        raise CutoutError(f"cannot be read ({type(error).__name__}: {error}): damaged, fetch the file again") from error
 
 
 @dataclass(frozen=True)
@@ -249,12 +258,7 @@ def _with_astropy(path: Path, primary: Cards) -> FitsFile:
     with warnings.catch_warnings(), fits.open(path, memmap=False) as units:
         warnings.simplefilter("ignore")
         for unit in units:
-            try:
-                pixels = unit.data if unit.is_image and unit.name not in planes else None
-            except Exception as error:  # astropy's decoders raise what they please on damaged bytes
-                raise CutoutError(
-                    f"the compressed data of {unit.name} are damaged ({error}): fetch it again"
-                ) from error
+            pixels = unit.data if unit.is_image and unit.name not in planes else None
             if pixels is not None and unit.name:
                 values = np.asarray(pixels, np.float32)
                 text = unit.header.tostring(sep="", endcard=True, padding=False).encode("ascii", "replace")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lensdream.evaluate import operating_points
 from lensdream.networks.model_file import SETTINGS, WEIGHTS
+from lensdream.observe.cutouts import text_of
 from lensdream.observe.targets import SUFFIXES, find_files
 
 ALL_DONE, USAGE_ERROR, SOME_SKIPPED = 0, 2, 3
@@ -26,8 +27,8 @@ class Skipped:
 
     def add(self, what: Path | str, reason: str) -> None:
         """One more, and why."""
-        self.what.append(str(what))
-        print(f"skipped {what}: {reason}", file=sys.stderr)
+        self.what.append(text_of(what))
+        print(f"skipped {text_of(what)}: {reason}", file=sys.stderr)
 
     def __len__(self) -> int:
         """Count them."""

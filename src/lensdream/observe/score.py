@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lensdream.evaluate.operating_points import FILE, OperatingPoints
+from lensdream.observe.cutouts import text_of
 from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
 from lensdream.observe.scorer import ModelError, Scorer
 from lensdream.observe.stream import Score, Skip, score_targets
@@ -39,7 +40,7 @@ WRITERS: Mapping[str, TableWriter] = {".csv": _write_csv, ".parquet": _write_par
 def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
     """Row of the table of scores, without the model."""
     return {
-        "path": str(score.target.path),
+        "path": text_of(score.target.path),
         "object": score.target.name or score.cutout.object,
         "probability": float(points.probability(score.logit)),
         "logit": score.logit,

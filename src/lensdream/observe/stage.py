@@ -14,6 +14,7 @@ from lensdream import config, tracking
 from lensdream.config import ObserveConfig
 from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.files import write_json, write_whole
+from lensdream.observe.cutouts import text_of
 from lensdream.observe.page import credit_of, draw_sheets, page
 from lensdream.observe.score import row_of, save_table, typed
 from lensdream.observe.scorer import Scorer
@@ -80,14 +81,14 @@ def _targets(paths: Paths, environment: Mapping[str, str]) -> tuple[list[Target]
 
 def _skip(skipped: list[dict[str, str]], path: Path, reason: str) -> None:
     # The name only: metrics are in git and shall not know this machine's folders.
-    skipped.append({"file": path.name, "reason": reason})
-    print(f"skipped {path}: {reason}")
+    skipped.append({"file": text_of(path.name), "reason": reason})
+    print(f"skipped {text_of(path)}: {reason}")
 
 
 def _row(score: Score, points: OperatingPoints) -> dict[str, object]:
     return {
         **row_of(score, points),
-        "file": score.target.path.name,
+        "file": text_of(score.target.path.name),
         "kind": score.target.kind.value,
         "above_fpr_1e-2": score.above(points, "fpr_1e-2"),
     }
