@@ -307,6 +307,27 @@ def test_find_files(tmp_path, files):
     assert find_files([str(folder / "x*"), str(folder / "deep")])[1] == [str(folder / "x*")]
 
 
+def test_files_by_any_name_and_links_to_nothing(tmp_path, files, monkeypatch, model, capsys):
+    folder = files[0].parent
+    names = ("b.FIT", "c.fts", "d.fit.gz", "e.fits.fz")
+    for name in names:
+        shutil.copy(files[0], folder / name)
+    (folder / "f.fits.bz2").write_bytes(b"BZh91AY&SY")
+    (folder / "g.fits").symlink_to("gone.fits")
+    (folder / "h.fits").mkdir()
+    (folder / "i.fits.txt").write_text("")
+    found = find_files([str(folder)])[0]
+    assert found == sorted([*files, *(folder / name for name in (*names, "f.fits.bz2", "g.fits"))])
+    monkeypatch.chdir(tmp_path)
+    assert find_files(["cutouts/0.fits", f"{folder}/../cutouts/0.fits", "cutouts"])[0][0].parent.name == "cutouts"
+    assert len(find_files(["cutouts/0.fits", f"{folder}/../cutouts/0.fits", "cutouts"])[0]) == len(found)
+    assert main_score([str(folder)], tmp_path / "t.csv", str(model)) == 3
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 9
+    told = capsys.readouterr().err
+    assert "f.fits.bz2: not a FITS file" in told
+    assert "g.fits: a link to nothing" in told
+
+
 def test_scoring_stops_with_its_reader(model, files):
     threads = torch.get_num_threads()
     stream = score_targets([Target(path) for path in files * 100], Scorer.load(model), batch_size=2)

@@ -14,6 +14,7 @@ from lensdream.explain.figures import png
 from lensdream.explain.occlusion import window_corners
 from lensdream.files import write_whole
 from lensdream.observe.cutouts import CutoutError, read_cutout, text_of
+from lensdream.observe.fits_planes import NAMED_FITS
 from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
 from lensdream.observe.scorer import ModelError, Scorer
 
@@ -90,7 +91,7 @@ def _stems(files: Iterable[Path]) -> list[str]:
     """Names without suffix, each once: of files of one name in several folders, the later get a number."""
     stems: dict[str, None] = {}
     for file in files:
-        stem = file.name.removesuffix(".gz").removesuffix(".fits")
+        stem = NAMED_FITS.sub("", file.name)
         free, number = stem, 2
         while free in stems:
             free, number = f"{stem}-{number}", number + 1

@@ -26,7 +26,7 @@ import numpy as np
 from lensdream.observe.alignment import displacement
 from lensdream.observe.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis
 from lensdream.observe.core import mended
-from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane, open_planes
+from lensdream.observe.fits_planes import NAMED_FITS, CutoutError, FitsFile, Plane, open_planes
 from lensdream.observe.resample import Window, read_square, sum_onto, window_around
 from lensdream.survey import EUCLID, N_BANDS, Band
 
@@ -143,7 +143,7 @@ def read_cutout(
             image[there] = 0
             flags.append(f"dropped:{EUCLID.bands[there[0]].fits_name}")
         flags += [f"no_flux:{name}" for name in _without_flux(file)]
-        name = file.primary.value("OBJECT") or text_of(path.name).removesuffix(".gz").removesuffix(".fits")
+        name = file.primary.value("OBJECT") or text_of(NAMED_FITS.sub("", path.name))
     return Cutout(path, name, image, tuple(flags), origin, bad_core)
 
 

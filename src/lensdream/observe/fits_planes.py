@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+NAMED_FITS = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|bz2|xz|zst|zip|z))?$", re.IGNORECASE)
+"""what the names of FITS files end with; those packed in a way that is not read are refused by what they begin with"""
 BLOCK = 2880
 CARD = 80
 LONGEST_HEADER = 500 * BLOCK
@@ -112,7 +115,7 @@ def open_planes(path: Path) -> Iterator[FitsFile]:
             else:
                 yield FitsFile(primary, _planes(stream, units))
     except FileNotFoundError:
-        raise CutoutError("no such file") from None
+        raise CutoutError("a link to nothing" if path.is_symlink() else "no such file") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise CutoutError(f"the gzip stream is damaged or truncated ({error}); fetch the file again") from None
     except OSError as error:
@@ -162,7 +165,9 @@ def _units(stream: BinaryIO, size: int) -> Iterator[tuple[_Layout, int]]:
     stream.seek(0)
     first = stream.read(9)
     if first != b"SIMPLE  =":
-        raise CutoutError(f"not a FITS file: it begins with {first!r}, not with SIMPLE")
+        raise CutoutError(
+            f"not a FITS file: it begins with {first!r}, not with SIMPLE; of packed files .gz and .fz are read"
+        )
     at = 0
     while at < size:
         header = _header_at(stream, at, size)

@@ -10,7 +10,7 @@ from pathlib import Path
 from lensdream.evaluate import operating_points
 from lensdream.networks.model_file import SETTINGS, WEIGHTS
 from lensdream.observe.cutouts import text_of
-from lensdream.observe.targets import SUFFIXES, find_files
+from lensdream.observe.targets import find_files
 
 ALL_DONE, USAGE_ERROR, SOME_SKIPPED = 0, 2, 3
 
@@ -48,7 +48,7 @@ def named_files(patterns: Sequence[str], verb: str) -> tuple[list[Path], list[st
     files, unmatched = find_files(patterns)
     if not files:
         raise UsageError(
-            f"nothing to {verb}: no file and no folder with {' or '.join('*' + s for s in SUFFIXES)} matches "
+            f"nothing to {verb}: no file and no folder with *.fits, *.fit or *.fts, packed or not, matches "
             + " ".join(patterns)
         )
     return files, unmatched

@@ -6,13 +6,13 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from lensdream.observe.cutouts import PixelPosition, SkyPosition
-
-SUFFIXES = (".fits", ".fits.gz")
+from lensdream.observe.fits_planes import NAMED_FITS
 
 
 class Kind(Enum):
@@ -42,9 +42,11 @@ class Target:
 def find_files(patterns: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Files named by folders (searched to the bottom for FITS), globs (`**` too) and plain names.
 
-    Returns the files, each once, sorted within a pattern, and the patterns that match nothing.
+    Returns the files, each once, sorted within a pattern, and the patterns that match nothing. Links to nothing are there
+    too: who reads them tells.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
+    resolved = cache(Path.resolve)
     unmatched: list[str] = []
     for pattern in patterns:
         path = Path(pattern)
@@ -54,15 +56,17 @@ def find_files(patterns: Sequence[str]) -> tuple[list[Path], list[str]]:
         matched = False
         for candidate in candidates:
             files = list(_below(candidate)) if candidate.is_dir() else [candidate]
-            found.update(dict.fromkeys(files))
+            for file in files:
+                found.setdefault(resolved(file.parent) / file.name, file)
             matched = matched or bool(files)
         if len(found) == before and not matched:
             unmatched.append(pattern)
-    return list(found), unmatched
+    return list(found.values()), unmatched
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES) and path.is_file())
+    named = (path for path in folder.rglob("*") if NAMED_FITS.search(path.name))
+    yield from sorted(path for path in named if path.is_file() or not path.exists())
 
 
 def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Path, str]]]:
