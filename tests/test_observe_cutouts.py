@@ -323,6 +323,119 @@ def test_a_vis_image_that_slid_is_moved_back(tmp_path):
     np.testing.assert_array_equal(kept.image, right.image)
 
 
+def stars(path, side=100):
+    """A file with the same stars in all bands."""
+    y, x = np.mgrid[:side, :side]
+    image = noise(side)
+    for cy, cx in ((49.5, 49.5), (60, 42), (40, 57)):
+        image += 400 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 8) * np.array(EUCLID.sky_sigma)[:, None, None]
+    write_cutout(path, image, "stars", centre=(150.0, 60.0))
+    return path
+
+
+def infrared(units):
+    return [unit for unit in units if unit.name.startswith("NIR") and not unit.name.endswith("PSF")]
+
+
+def cut_elsewhere(units):
+    """The near infrared without its 12 lowest rows and 20 left columns, and coordinates that say so."""
+    for unit in infrared(units):
+        unit.data = unit.data[12:, 20:].copy()
+        if "CRPIX1" in unit.header:
+            unit.header["CRPIX1"] -= 20
+            unit.header["CRPIX2"] -= 12
+
+
+def test_a_near_infrared_band_cut_out_elsewhere_is_moved_by_its_coordinates(tmp_path):
+    path = stars(tmp_path / "true.fits")
+    whole, moved = read_cutout(path, STAMP), read_cutout(edited(path, cut_elsewhere), STAMP)
+    assert moved.flags == tuple(f"moved_{name}:+10,+6" for name in ("NIR_Y", "NIR_J", "NIR_H"))
+    np.testing.assert_array_equal(moved.image, whole.image)
+    place = PixelPosition(57, 41)
+    np.testing.assert_array_equal(
+        read_cutout(tmp_path / "edited.fits", 20, place).image, read_cutout(path, 20, place).image
+    )
+
+
+def wrong_place(units):
+    """Coordinates that say what is not so."""
+    for unit in infrared(units):
+        if "CRPIX1" in unit.header:
+            unit.header["CRPIX1"] -= 15
+
+
+def far_away(units):
+    units["NIR_Y_FLUX"].header["CRVAL1"] = 330.0
+    units["NIR_J_FLUX"].header["CRVAL2"] = "sixty"
+    units["NIR_H_FLUX"].header["CTYPE2"] = "DEC--XYZ"
+
+
+def no_coordinates(units):
+    for key in ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
+        del units["NIR_H_FLUX"].header[key]
+
+
+def trimmed(units):
+    """The same place in the middle of less."""
+    for unit in infrared(units):
+        unit.data = unit.data[10:-10, 10:-10].copy()
+        if "CRPIX1" in unit.header:
+            unit.header["CRPIX1"] -= 10
+            unit.header["CRPIX2"] -= 10
+
+
+@pytest.mark.parametrize("change", [wrong_place, far_away, no_coordinates, trimmed])
+def test_coordinates_do_not_move_what_agrees_with_vis(tmp_path, change):
+    path = stars(tmp_path / "true.fits")
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert not any(flag.startswith(("moved", "turned", "missing")) for flag in cutout.flags)
+    np.testing.assert_array_equal(cutout.image, read_cutout(path, STAMP).image)
+
+
+def quarter_turn(header):
+    step = header["CD2_2"]
+    header["CD1_1"], header["CD1_2"], header["CD2_1"], header["CD2_2"] = 0.0, step, step, 0.0
+
+
+def mirror(header):
+    header["CD1_1"] = -header["CD1_1"]
+
+
+@pytest.mark.parametrize("turn", [quarter_turn, mirror])
+def test_a_band_that_is_turned_against_vis_is_dropped(tmp_path, turn):
+    path = stars(tmp_path / "true.fits")
+    cutout = read_cutout(edited(path, lambda units: turn(units["NIR_J_FLUX"].header)), STAMP)
+    assert cutout.flags == ("turned:NIR_J",)
+    assert not cutout.image[Band.J].any()
+
+    def all_alike(units):
+        for unit in units:
+            if "CD1_1" in unit.header:
+                turn(unit.header)
+
+    assert read_cutout(edited(path, all_alike), STAMP).flags == ()
+
+
+def test_native_near_infrared_pixels_lie_where_their_coordinates_say(tmp_path):
+    path = stars(tmp_path / "true.fits", side=102)
+
+    def change(units):
+        for unit in infrared(units):
+            unit.data = unit.data.reshape(34, 3, 34, 3).sum((1, 3))[:, 5:].copy()
+            if "CRPIX1" in unit.header:
+                header = unit.header
+                header["CD1_1"], header["CD2_2"] = 3 * header["CD1_1"], 3 * header["CD2_2"]
+                header["CRPIX1"] = (header["CRPIX1"] - 0.5) / 3 + 0.5 - 5
+                header["CRPIX2"] = (header["CRPIX2"] - 0.5) / 3 + 0.5
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert cutout.flags[:2] == ("moved_NIR_Y:+2,+0", "pixel_scale_NIR_Y:0.3")
+    light = [np.clip(cutout.image[band] - 5 * EUCLID.sky_sigma[band], 0, None) for band in (Band.VIS, Band.Y)]
+    y, x = np.indices((STAMP, STAMP))
+    places = [(np.average(y, weights=weights), np.average(x, weights=weights)) for weights in light]
+    np.testing.assert_allclose(places[1], places[0], atol=0.2)
+
+
 def test_hyper_suprime_cam_takes_the_place_of_vis_its_best_band_first(tmp_path):
     counts = np.random.default_rng(2).normal(0, 0.01, (90, 90))
     files = fits.HDUList([fits.PrimaryHDU()])

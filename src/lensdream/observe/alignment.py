@@ -1,24 +1,38 @@
-"""VIS against the near infrared: whether a cutout's VIS image was filled up on the wrong side.
+"""VIS against the near infrared: whether both show the same place, by what is in the images and by their coordinates.
 
 Where a cutout reaches over the border of the VIS mosaic, the missing columns or rows are filled with zeros. Some public
 Euclid Q1 cutouts have them on the wrong side: the image has slid by as many pixels, and VIS and the near infrared show
 two different places (26 and 6 pixels in one of eight files looked at, 1 pixel in another). The strips of zeros say by
 how much; whether, is decided by which place agrees better with the near infrared.
+
+A near-infrared image may be cut out elsewhere than VIS: their world coordinates tell.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from lensdream.observe.bands import BandPlanes
+from lensdream.observe.bands import BandPlanes, world_coordinates
 
 SMOOTHING = 2.0
 """width that takes VIS to the sharpness of the near infrared [pixel of 0.1 arcsec]"""
 LEAST_LEFT = 0.5
 """share of the image that must be left for the rest to be compared"""
+COORDINATES = (
+    "CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2",
+    "CD1_1", "CD1_2", "CD2_1", "CD2_2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "CROTA2",
+)  # fmt: skip
+"""cards that place an image on the sky"""
+PROBE = 20.0
+"""distance over which a band's directions are compared with those of VIS [pixel of VIS]"""
+LARGEST_TURN = 0.03
+"""[radian] a pixel at the edge of what the network looks at"""
+FARTHEST = 20_000
+"""distance beyond which coordinates are mistakes: the side of a tile of Euclid's mosaics [pixel]"""
 LARGEST = 2000
 """side beyond which an image is a mosaic and not a cutout [pixel]"""
 
@@ -46,6 +60,40 @@ def displacement(vis: BandPlanes, others: Sequence[BandPlanes]) -> tuple[int, in
     smooth = ndimage.gaussian_filter(_compressed(picture), SMOOTHING)
     other = _compressed(alike[0].flux.window(*whole))
     return move if _agreement(smooth, other, move) > _agreement(smooth, other, (0, 0)) else (0, 0)
+
+
+def shift_to_vis(band: BandPlanes, vis: BandPlanes) -> tuple[float, float] | None:
+    """Pixels (y, x) by which the content of a band has to move so that VIS's middle lies in its own, by their coordinates.
+
+    (0, 0) for a pixel or less, and without coordinates in both that make sense; None for a band that is turned or mirrored
+    against VIS.
+    """
+    if vis.flux.shape == band.flux.shape and vis.flux.cards.raw(COORDINATES) == band.flux.cards.raw(COORDINATES):
+        return 0, 0  # nearly every file, and astropy takes milliseconds
+    middle, own = ((np.array(plane.shape[::-1]) - 1) / 2 for plane in (vis.flux, band.flux))
+    try:
+        of_vis, of_band = world_coordinates(vis.flux), world_coordinates(band.flux)
+        if of_vis is None or of_band is None:
+            return 0, 0
+        points = middle + PROBE * np.array([[0, 0], [1, 0], [0, 1]])
+        places = of_band.all_world2pix(of_vis.all_pix2world(points, 0), 0)
+    except Exception:  # astropy raises what it pleases on cards that make no sense
+        return 0, 0
+    if not np.abs(places - own).max() < FARTHEST:  # nor where they are NaN
+        return 0, 0
+    steps = places[1:] - places[0]
+    if not np.abs(steps / math.sqrt(abs(np.linalg.det(steps)) or 1.0) - np.eye(2)).max() < LARGEST_TURN:
+        return None
+    x, y = own - places[0]
+    # Rounded, as a rounding error below a whole number would cost a pixel.
+    return (round(y, 3), round(x, 3)) if max(abs(y), abs(x)) > 1 else (0, 0)
+
+
+def agreement(vis: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of the shapes of the light in stamps of VIS and of a near-infrared band; -1 where one is empty."""
+    smooth, light = ndimage.gaussian_filter(_compressed(vis), SMOOTHING), _compressed(other)
+    scatter = smooth.std() * light.std()
+    return float(((smooth - smooth.mean()) * (light - light.mean())).mean() / scatter) if scatter > 0 else -1.0
 
 
 def _one_sided(filled: np.ndarray) -> int:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane
 from lensdream.survey import EUCLID, Band, microjansky
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 COARSEST_SCALE = 1.0
 """[arcsec] a larger pixel cannot show a lens of galaxy scale"""
@@ -108,6 +113,17 @@ def _planes(file: FitsFile, name: str, band: Band, zero_point: float, scale: flo
             f"{flux.name} has pixels of {side:g} arcsec, expected more than 0 and at most {COARSEST_SCALE:g}"
         )
     return BandPlanes(name, flux, rms, microjansky(magnitude), side, EUCLID.sky_sigma[band], tuple(assumed))
+
+
+def world_coordinates(plane: Plane) -> WCS | None:
+    """The celestial axes of a header, None without any; raises what astropy does for cards that make no sense."""
+    from astropy.io.fits import Header  # most cutouts need neither, and both take long to import
+    from astropy.wcs import WCS
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wcs = WCS(Header.fromstring(plane.cards.text))
+    return wcs.celestial if wcs.has_celestial else None
 
 
 def pixel_scale(plane: Plane) -> float | None:

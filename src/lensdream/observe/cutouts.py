@@ -7,7 +7,8 @@ place. Other telescopes' bands are ignored.
 What is done, and shown in the flags: pixels without data become 0, the sky, but in the object's core in VIS, where they
 are filled in from those around (`core`), and no score is held against a threshold; a near-infrared band that is absent or has
 no data at all becomes zeros, as a band that training dropped, and so does one that is left alone; a stamp that reaches
-over the edge is filled up with zeros; a VIS image that has slid against the others is moved back (`alignment`). The sky
+over the edge is filled up with zeros; a VIS image that has slid against the others is moved back, a near-infrared image
+that was cut out elsewhere is moved, one that is turned against VIS becomes zeros (`alignment`). The sky
 is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
 and higher only where galaxies fill the cutout.
 """
@@ -15,16 +16,15 @@ and higher only where galaxies fill the cutout.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from lensdream.observe.alignment import displacement
-from lensdream.observe.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis
+from lensdream.observe.alignment import agreement, displacement, shift_to_vis
+from lensdream.observe.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis, world_coordinates
 from lensdream.observe.core import mended
 from lensdream.observe.fits_planes import NAMED_FITS, CutoutError, FitsFile, Plane, open_planes
 from lensdream.observe.resample import Window, read_square, sum_onto, window_around
@@ -112,7 +112,8 @@ def read_cutout(
         vis, origin = _vis_of(file)
         stands_in = origin in {band.origin for band in STAND_INS}
         infrared = {band: euclid_band(file, band) for band in INFRARED if not stands_in}
-        moved = displacement(vis, [found for found in infrared.values() if found is not None])
+        shifts = {band: shift_to_vis(found, vis) for band, found in infrared.items() if found is not None}
+        moved = displacement(vis, [infrared[band] for band, shift in shifts.items() if shift == (0, 0)])
         offset = (0.0, 0.0) if centre is None else _offset(vis, centre, moved)
         picture = _picture(vis, (offset[0] - moved[0] * vis.scale, offset[1] - moved[1] * vis.scale), stamp, middle)
         if picture.empty:
@@ -130,8 +131,11 @@ def read_cutout(
         flags += [*vis.assumed, *picture.flags]
         flags += [f"bad_core_{vis.label}:{bad_core}"] if bad_core else []
         for band in INFRARED:
-            found = infrared.get(band)
-            picture = None if found is None else _picture(found, offset, stamp, middle)
+            found, shift = infrared.get(band), shifts.get(band)
+            if found is not None and shift is None:
+                flags.append(f"turned:{found.label}")
+                continue
+            picture = None if found is None else _shifted(found, shift, image[Band.VIS], offset, middle)
             if found is None or picture is None or picture.empty:
                 flags.append(f"missing:{EUCLID.bands[band].fits_name}")
                 continue
@@ -180,16 +184,13 @@ def _offset(vis: BandPlanes, centre: PixelPosition | SkyPosition, moved: tuple[i
 
 
 def _to_pixel(plane: Plane, position: SkyPosition) -> PixelPosition:
-    from astropy.io.fits import Header
-    from astropy.wcs import WCS, NoConvergence
+    from astropy.wcs import NoConvergence
 
+    wcs = world_coordinates(plane)
+    if wcs is None:
+        raise CutoutError(f"{plane.name} has no world coordinate system: give the position in pixels")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            wcs = WCS(Header.fromstring(plane.cards.text))
-            if not wcs.has_celestial:
-                raise CutoutError(f"{plane.name} has no world coordinate system: give the position in pixels")
-            x, y = wcs.celestial.all_world2pix(position.ra, position.dec, 0)
+        x, y = wcs.all_world2pix(position.ra, position.dec, 0)
     except NoConvergence:
         raise CutoutError(f"ra = {position.ra:g}, dec = {position.dec:g} is nowhere near {plane.name}") from None
     return PixelPosition(float(x), float(y))
@@ -244,6 +245,29 @@ def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int, middle: 
     if bad > 1e-6:
         flags.append(f"bad_pixels_{band.label}:{bad:.2g}")
     return _Picture(pixels, bad, tuple(flags), share)
+
+
+def _shifted(
+    band: BandPlanes, shift: tuple[float, float], vis: np.ndarray, offset: tuple[float, float], middle: int
+) -> _Picture:
+    """Cut a band out where its world coordinates have VIS's middle; about its own, if what is there agrees better with VIS.
+
+    Coordinates may be wrong: a file cut without them is right as it is.
+    """
+    if shift == (0, 0):
+        return _picture(band, offset, len(vis), middle)
+    there = offset[0] - shift[0] * band.scale, offset[1] - shift[1] * band.scale
+    found: list[_Picture] = []
+    for place, flag in ((there, (f"moved_{band.label}:{round(shift[1]):+d},{round(shift[0]):+d}",)), (offset, ())):
+        try:
+            picture = _picture(band, place, len(vis), middle)
+        except CutoutError as error:
+            refused = error
+        else:
+            found.append(replace(picture, flags=(*flag, *picture.flags)))
+    if not found:
+        raise refused
+    return max(found, key=lambda picture: agreement(vis, picture.pixels))
 
 
 def _good(band: BandPlanes, flux: np.ndarray, rms: np.ndarray | None) -> np.ndarray:

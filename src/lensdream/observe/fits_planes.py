@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,6 +53,11 @@ class Cards:
             # A quote inside a string is written twice.
             return text[1:].replace("''", "\0").split("'")[0].replace("\0", "'").strip()
         return text.split("/")[0].strip()
+
+    def raw(self, keywords: Iterable[str]) -> list[bytes]:
+        """Whole cards with their comments, empty without one: to tell whether headers agree, ten times as fast as values."""
+        places = (self._places.get(b"%-8b" % keyword.encode(), len(self.text)) for keyword in keywords)
+        return [self.text[at : at + CARD] for at in places]
 
     def number(self, keyword: str) -> float | None:
         """Value of a numeric card, None without it; raises `CutoutError` where it is not a number."""
