@@ -255,6 +255,45 @@ def test_zero_point_of_the_header_counts(euclid):
     np.testing.assert_allclose(flux, image[Band.VIS, 10:50, 10:50] / 10, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("text", "factor"), [("Jy", 1e-6), ("mJy / pix", 1e-3), ("uJy", 1), ("nJy/pixel", 1e3), ("1e-9 Jy", 1e3)]
+)
+def test_janskys_of_the_header_count_without_a_zero_point(euclid, text, factor):
+    path, image = euclid
+
+    def change(units):
+        for unit, band in ((units["VIS_FLUX"], Band.VIS), (units["NIR_J_FLUX"], Band.J)):
+            unit.data = (image[band] * factor).astype(np.float32)
+            unit.header["BUNIT"] = text
+            del unit.header["MAGZERO"]
+
+    cutout = read_cutout(edited(path, change), STAMP)
+    assert cutout.flags == ()
+    np.testing.assert_allclose(cutout.image, image[:, 10:50, 10:50], rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["electron/s", "ELECTRONS/S", "adu", "MJy/sr", "JYX", "Jy Jy", "Jy^^(", "Jy/0", ""])
+def test_units_that_are_no_flux_of_a_pixel_change_nothing(euclid, text):
+    def change(units):
+        units["VIS_FLUX"].header["BUNIT"] = text
+
+    assert read_cutout(edited(euclid[0], change), STAMP).flags == ()
+
+
+def test_a_unit_that_gainsays_the_zero_point_is_refused(euclid):
+    path, image = euclid
+
+    def change(units, zero_point):
+        units["NIR_H_FLUX"].header.update({"BUNIT": "nJy", "MAGZERO": zero_point})
+
+    flux = read_cutout(edited(path, lambda units: change(units, 31.4)), STAMP).image[Band.H]
+    unit = microjansky(EUCLID.bands[Band.H].mosaic_zero_point)
+    np.testing.assert_allclose(flux, image[Band.H, 10:50, 10:50] * 1e-3 / unit, rtol=1e-6)
+    message = reason(edited(path, lambda units: change(units, 31.38)))
+    assert "NIR_H_FLUX is 0.001019 microjansky by MAGZERO = 31.38 and 0.001 by BUNIT = nJy" in message
+    assert "at most 1% apart is allowed: remove the card that is wrong" in message
+
+
 def test_padding_of_a_small_image_and_near_an_edge(tmp_path):
     image = noise(side=30)
     write_cutout(tmp_path / "small.fits", image, "small")

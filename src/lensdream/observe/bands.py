@@ -6,6 +6,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lensdream.observe.fits_planes import CutoutError, FitsFile, Plane
@@ -18,6 +19,10 @@ COARSEST_SCALE = 1.0
 """[arcsec] a larger pixel cannot show a lens of galaxy scale"""
 BRIGHTEST, FAINTEST = 0.0, 60.0
 """zero points beyond these are mistakes [AB mag]"""
+
+
+UNIT_TOLERANCE = 0.01
+"""by which BUNIT and MAGZERO may differ; zero points are written with two digits"""
 
 
 class Origin(Enum):
@@ -96,14 +101,12 @@ def _planes(file: FitsFile, name: str, band: Band, zero_point: float, scale: flo
     if rms is not None and rms.shape != flux.shape:
         raise CutoutError(f"{rms.name} has the shape {rms.shape}, {flux.name} {flux.shape}: they must be equal")
     assumed = [f"no_rms:{name}"] if rms is None else []
-    magnitude = flux.cards.number("MAGZERO")
-    if magnitude is None:
+    magnitude, unit = flux.cards.number("MAGZERO"), flux_unit(flux.cards.value("BUNIT") or "")
+    if magnitude is None and unit is None:
         assumed.append(f"assumed_zero_point:{name}")
         magnitude = zero_point
-    if not BRIGHTEST < magnitude < FAINTEST:
-        raise CutoutError(
-            f"MAGZERO of {flux.name} is {magnitude:g}, expected an AB magnitude between {BRIGHTEST:g} and {FAINTEST:g}"
-        )
+    if magnitude is not None:
+        unit = _by_zero_point(flux, magnitude, unit)
     side = pixel_scale(flux)
     if side is None:
         assumed.append(f"assumed_pixel_scale:{name}")
@@ -112,7 +115,34 @@ def _planes(file: FitsFile, name: str, band: Band, zero_point: float, scale: flo
         raise CutoutError(
             f"{flux.name} has pixels of {side:g} arcsec, expected more than 0 and at most {COARSEST_SCALE:g}"
         )
-    return BandPlanes(name, flux, rms, microjansky(magnitude), side, EUCLID.sky_sigma[band], tuple(assumed))
+    return BandPlanes(name, flux, rms, unit, side, EUCLID.sky_sigma[band], tuple(assumed))
+
+
+def _by_zero_point(flux: Plane, magnitude: float, by_header: float | None) -> float:
+    """Microjansky of one count of an AB zero point; raises `CutoutError` where it makes no sense or BUNIT gainsays it."""
+    if not BRIGHTEST < magnitude < FAINTEST:
+        raise CutoutError(
+            f"MAGZERO of {flux.name} is {magnitude:g}, expected an AB magnitude between {BRIGHTEST:g} and {FAINTEST:g}"
+        )
+    unit = microjansky(magnitude)
+    if by_header is not None and abs(by_header / unit - 1) > UNIT_TOLERANCE:
+        raise CutoutError(
+            f"a count of {flux.name} is {unit:.4g} microjansky by MAGZERO = {magnitude:g} and {by_header:.4g} by BUNIT = "
+            f"{flux.cards.value('BUNIT')}, at most {UNIT_TOLERANCE:.0%} apart is allowed: remove the card that is wrong"
+        )
+    return unit
+
+
+@lru_cache(maxsize=64)
+def flux_unit(text: str) -> float | None:
+    """Microjansky of a unit such as Jy or nJy/pix; None for counts and all that is no flux of a pixel."""
+    if "Jy" not in text:
+        return None
+    from astropy import units
+
+    unit = units.Unit(text, parse_strict="silent")
+    flux = [wanted for wanted in (units.uJy, units.uJy / units.pix) if unit.is_equivalent(wanted)]
+    return unit.to(flux[0]) if flux else None
 
 
 def world_coordinates(plane: Plane) -> WCS | None:
