@@ -315,21 +315,21 @@ def test_image_of_what_the_network_looks_at_is_enough(tmp_path, side):
 
 
 def test_image_below_what_the_network_looks_at_is_refused_with_the_sizes(tmp_path):
-    write_cutout(tmp_path / "small.fits", noise(side=63), "small")
+    write_cutout(tmp_path / "small.fits", noise(side=54), "small")
     message = reason(tmp_path / "small.fits", 80)
-    assert "VIS_FLUX of 63 x 63 pixels holds 63 x 63 of the 64 x 64 pixels" in message
+    assert "VIS_FLUX of 54 x 54 pixels holds 54 x 54 of the 64 x 64 pixels" in message
     assert "cut out 64 pixels or more with the object in the middle" in message
-    counts = np.random.default_rng(1).normal(0, 0.01, (140, 126))
+    counts = np.random.default_rng(1).normal(0, 0.01, (140, 108))
     message = reason(hubble(tmp_path / "hst.fits", counts), 80)
-    assert "F814W_FLUX of 126 x 140 pixels holds 63 x 64 of the 64 x 64 pixels" in message
+    assert "F814W_FLUX of 108 x 140 pixels holds 54 x 64 of the 64 x 64 pixels" in message
     assert "cut out 128 pixels or more" in message
 
 
 def test_a_position_needs_what_the_network_looks_at_around_it(tmp_path):
     write_cutout(tmp_path / "wide.fits", noise(side=100), "wide")
     assert read_cutout(tmp_path / "wide.fits", 80, PixelPosition(31.5, 67.5)).flags[0].startswith("padded_VIS")
-    assert "holds 63 x 64 of" in reason(tmp_path / "wide.fits", 80, PixelPosition(30.5, 67.5))
-    assert "holds 64 x 60 of" in reason(tmp_path / "wide.fits", 80, PixelPosition(50, 71))
+    assert "holds 54 x 64 of" in reason(tmp_path / "wide.fits", 80, PixelPosition(21.5, 67.5))
+    assert "holds 64 x 51 of" in reason(tmp_path / "wide.fits", 80, PixelPosition(50, 80))
 
 
 def test_a_vis_image_that_slid_is_moved_back(tmp_path):

@@ -79,7 +79,7 @@ def test_what_the_networks_look_at_must_lie_in_the_file(model, tmp_path):
         save_model(model / part, LensNet(config), STAMP)
         operating_points.write(model, POINTS)
         assert Scorer.load(model).middle == side
-        assert len(score_files([write(tmp_path / "30.fits", side=30)], model)) == (side <= 30)
+        assert len(score_files([write(tmp_path / "20.fits", side=20)], model)) == (side <= 20)
 
 
 def test_any_batch_size_gives_the_same(model, files):
@@ -227,13 +227,16 @@ def test_without_operating_points(model, files, tmp_path, capsys):
 
 def test_above_is_not_known_where_the_core_was_not_seen(model, files, tmp_path):
     with fits.open(files[2], mode="update") as units:
+        units["VIS_RMS"].data[14:20, 14:20] = 1e16
+    with fits.open(files[3], mode="update") as units:
         units["VIS_RMS"].data[16, 16] = 1e16
     operating_points.write(model, OperatingPoints({"fpr_1e-3": -99.0}))
     assert main_score([str(files[0].parent)], tmp_path / "t.parquet", str(model)) == 0
     table = pd.read_parquet(tmp_path / "t.parquet")
     assert table["above_fpr_1e-3"].isna().tolist() == [False, False, True, False, False]
     assert table["above_fpr_1e-3"].dropna().all()
-    assert table["flags"][2].endswith("bad_core_VIS:1")
+    assert table["flags"][2].endswith("bad_core_VIS:36")
+    assert table["flags"][3].endswith("bad_core_VIS:1")
     assert table["logit"].notna().all()
 
 

@@ -149,13 +149,13 @@ def test_without_thresholds_and_fewer_sheets_than_before(root, tracked):
 def test_a_core_that_was_not_seen_is_above_nothing(root, tracked, monkeypatch):
     path = write(Paths("tiny", root).cutouts / "a.fits")
     with fits.open(path, mode="update") as units:
-        units["VIS_FLUX"].data[19:21, 19:21] = np.nan
+        units["VIS_FLUX"].data[17:23, 17:23] = np.nan
     points = OperatingPoints({"fpr_1e-2": -99.0, "fpr_1e-3": -99.0})
     monkeypatch.setattr(operating_points, "read_best", lambda folder: points)
     stage.run("tiny", root)
     (row,) = read_json(root)["files"]
     assert (row["above_fpr_1e-2"], row["above_fpr_1e-3"]) == (None, None)
-    assert row["flags"].endswith("bad_core_VIS:4")
+    assert row["flags"].endswith("bad_core_VIS:36")
     assert tracked.values["n_above_fpr_1e-3"] == 0
     assert pd.read_csv(Paths("tiny", root).observed / "scores.csv")["above_fpr_1e-3"].isna().all()
 

@@ -10,6 +10,8 @@ from lensdream.survey import EUCLID
 
 RADIUS = 0.5
 """[arcsec]; holes farther out do no harm"""
+MENDABLE = 25
+"""bad pixels, 5 x 5, up to which a mended core has been seen to make no lens of a galaxy, and none of a lens"""
 RIM = 2
 """width of the good pixels around a hole that tell what was in it [pixel]"""
 
