@@ -7,9 +7,9 @@ place. Other telescopes' bands are ignored.
 What is done, and shown in the flags: pixels without data become 0, the sky, but in the object's core in VIS, where they
 are filled in from those around (`core`), and with many no score is held against a threshold; a near-infrared band that is
 absent or has no data at all becomes zeros, as a band that training dropped, and so does one that is left alone; a stamp
-that reaches over the edge is filled up with zeros; a VIS image that has slid against the others is moved back, a near-infrared image
-that was cut out elsewhere is moved, one that is turned against VIS becomes zeros (`alignment`). The sky
-is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
+that reaches over the edge is filled up with zeros; a VIS image that has slid against the others is moved back, a
+near-infrared image that was cut out elsewhere is moved, one that is turned against VIS becomes zeros (`alignment`). The
+sky is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
 and higher only where galaxies fill the cutout.
 """
 
