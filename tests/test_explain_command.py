@@ -9,13 +9,20 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from lensdream import cli
+from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import OperatingPoints
+from lensdream.explain import command
 from lensdream.explain.command import main_explain
 from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_fits import sky_of_stamp
+from lensdream.explain.cutout_page import cutout_page
+from lensdream.explain.deciding import OneLook
 from lensdream.networks import LensNet, LensNetConfig, load_finder, load_model, save_model
 from lensdream.observe.cutouts import read_cutout
+from lensdream.observe.scorer import Scorer
 from lensdream.observe.writing import write_cutout
 from lensdream.survey import EUCLID, N_BANDS, Band
+from test_kinds import IN_SURVEY, save_told
 
 STAMP = 32
 CENTRE = (150.0, 2.0)
@@ -70,6 +77,38 @@ def test_each_cutout_gives_a_picture_and_a_file_of_maps(model, cutout, tmp_path,
     with torch.no_grad():
         assert maps.logit == pytest.approx(network(torch.from_numpy(image)[None]).item(), abs=1e-5)
     assert "logit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("hopeless", [False, True])
+def test_maps_are_of_the_network_that_decided_and_say_so(cutout, tmp_path, monkeypatch, hopeless):
+    two_networks = tmp_path / "two"
+    save_told(two_networks, STAMP)
+    if hopeless:
+        first = load_model(two_networks)
+        torch.nn.init.constant_(first.head.bias, -20.0)
+        save_model(two_networks, first, STAMP)
+    points = OperatingPoints(temperature=2.0, shares=IN_SURVEY)
+    operating_points.write(two_networks, points, operating_points.SURVEY_FILE)
+    drawn = []
+    monkeypatch.setattr(command, "cutout_page", lambda *page: drawn.append(cutout_page(*page)) or drawn[-1])
+    assert run(two_networks, tmp_path, cutout, window=8, stride=8) == 0
+    scorer, image = Scorer.load(two_networks), read_cutout(cutout, STAMP).image
+    finder = float(scorer.logits(image[None])[0])
+    with torch.no_grad():
+        look = OneLook(scorer.network.network if hopeless else scorer.network.second, "")
+        logit = look(torch.from_numpy(image)[None]).item()
+    assert (finder == pytest.approx(logit, abs=1e-5)) == hopeless  # the mean of eight looks is no single one
+    name = "its first look" if hopeless else "one look of its second network"
+    header = fits.getheader(tmp_path / "lens-maps.fits")
+    assert (header["LOGIT"], header["FINDER"]) == (pytest.approx(logit, abs=1e-4), pytest.approx(finder, abs=1e-4))
+    assert (header["PROB"], header["LOOK"]) == (pytest.approx(1 / (1 + np.exp(-finder / 2)), abs=1e-4), name)
+    title = drawn[0].get_suptitle().splitlines()[1]
+    assert (
+        title
+        == f"finder: logit {finder:+.2f}, probability of a lens {header['PROB']:.3f}; maps of {name}, logit {logit:+.2f}"
+    )
+    maps = explain_image(look, image, window=8, stride=8)
+    np.testing.assert_allclose(fits.getdata(tmp_path / "lens-maps.fits", "OCCLUSION_SKY"), maps.sky, atol=1e-4)
 
 
 def sky_at(path, extension, x, y):

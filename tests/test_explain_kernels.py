@@ -46,7 +46,7 @@ def images():
 
 
 def test_answers_say_how_much_and_where(network, images):
-    found = answers(chain_of(network).split(1), images, batch=2)
+    found = answers(chain_of(network).split(2), images, batch=2)
     assert found.mean.shape == found.peak.shape == (3, N_BANDS)
     assert found.peak[1].tolist() == [0, 0, 5, 0]
     assert found.mean[1, Band.J] == pytest.approx(5.0 / 80)
@@ -55,16 +55,16 @@ def test_answers_say_how_much_and_where(network, images):
 
 
 def test_answers_of_the_middle_have_their_places_in_the_image(network, images):
-    seen = answers(chain_of(network).split(1), images)
+    seen = answers(chain_of(network).split(2), images)
     around = torch.nn.functional.pad(images, (4, 3, 6, 6), value=9.0)
-    found = answers(dataclasses.replace(chain_of(network), cut=lambda x: x[..., 6:22, 4:24]).split(1), around)
+    found = answers(dataclasses.replace(chain_of(network), cut=lambda x: x[..., 6:22, 4:24]).split(2), around)
     torch.testing.assert_close(found.peak, seen.peak)
     torch.testing.assert_close(found.places, seen.places + torch.tensor([6.0, 4.0]))
 
 
 def test_effect_is_what_the_logit_loses_without_the_channel(network, images):
     images[0] = 2.0
-    lost = effects(chain_of(network).split(1), images, batch=2)
+    lost = effects(chain_of(network).split(2), images, batch=2)
     torch.testing.assert_close(lost[0], 2.0 * torch.arange(1.0, N_BANDS + 1))
     torch.testing.assert_close(lost[1], torch.tensor([0, 0, 3 * 5.0 / 80, 0]))
     torch.testing.assert_close(lost.sum(1), network(images).detach())

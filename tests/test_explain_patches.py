@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from lensdream.explain.chain import chain_of, plain
+from lensdream.explain.deciding import OneLook
 from lensdream.explain.occlusion import occlude, window_corners
 from lensdream.explain.patches import plan
-from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig
+from lensdream.networks import OU66, DeepLensNet, InShares, Kinds, LensNet, LensNetConfig, OUConfig
 from lensdream.survey import EUCLID, N_BANDS
 
 SKY = torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1)
@@ -92,7 +93,7 @@ def test_lensnet_scores_the_same_in_part(lensnet, size, window, stride):
         size = tuple(n // 2 for n in size)
     images, fill = sky(*size).split(1)
     assert_equals_plain(lensnet, images, window=window, stride=stride, fill=fill)
-    assert layers_used(lensnet, images, window, stride) == 5
+    assert layers_used(lensnet, images, window, stride) == 7
 
 
 @pytest.mark.parametrize(("window", "stride"), [(4, 2), (5, 3), (7, 7), (30, 25)])
@@ -105,7 +106,7 @@ def test_squares_on_and_behind_the_border_of_what_lensnet_sees(window, stride):
     behind = found.corners_x >= 9 + 26
     assert behind.any() == (window < 10)
     assert not found.logit_change[:, :, behind].any()
-    assert layers_used(network, images, window, stride) == 5
+    assert layers_used(network, images, window, stride) == 7
 
 
 def test_a_window_as_wide_as_the_image(lensnet):
@@ -134,7 +135,7 @@ def test_any_network_scores_the_same(network):
 
 def test_layers_that_cannot_be_evaluated_in_part_are_scored_whole():
     images = sky(24, 30) / SKY
-    assert layers_used(Behind(nn.Identity()).eval(), images) == 3
+    assert layers_used(Behind(nn.Identity()).eval(), images) == 5
     assert layers_used(Behind(Tilt()).eval(), images) == 0
     assert layers_used(Behind(Forgiving()).eval(), images) == 0
 
@@ -157,11 +158,26 @@ def test_networks_that_begin_with_something_else_have_no_layers():
     )
 
 
+@pytest.mark.parametrize("in_shares", [False, True])
+def test_a_look_of_the_second_network_scores_the_same_in_part(in_shares):
+    torch.manual_seed(0)
+    images, fill = sky(40, 45).split(1)
+    deep = DeepLensNet(LensNetConfig(width=8, middle_pixels=26))
+    deep.train()(sky(40, 45, 16))
+    torch.nn.init.normal_(deep.head.weight)
+    kinds = Kinds(torch.randn(2, 64), torch.randn(2), {"star": 1.0, "disc": 2.0})
+    network = InShares(deep, kinds, {"star": 2.0, "disc": 1.0}) if in_shares else deep
+    look = OneLook(network, "second").eval()
+    assert look(images) == (network(images)[:, 1] if in_shares else network(images))
+    assert_equals_plain(look, images, fill=fill)
+    assert layers_used(look, images) == 10  # the transform, a convolution with what follows, six blocks
+
+
 def test_chain_is_the_network_and_leaves_it_alone(lensnet):
     images = sky(40, 40)
     before = {name: value.clone() for name, value in lensnet.state_dict().items()}
     chain = chain_of(lensnet)
-    assert chain.layers[1] is lensnet.stem
+    assert chain.layers[1] is lensnet.stem[0]
     for n in range(len(chain.layers) + 1):
         assert torch.equal(chain.split(n)(images), lensnet(images))
     assert_equals_plain(lensnet, images)

@@ -8,8 +8,11 @@ import yaml
 
 from conftest import join, random_scene
 from lensdream.config import SimulateConfig
+from lensdream.evaluate import operating_points
+from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.explain.figures import maps_page
 from lensdream.networks import LensNet, LensNetConfig, save_model
+from lensdream.observe.scorer import Scorer
 from lensdream.observe.writing import write_cutout
 from lensdream.paths import Paths
 from lensdream.report import real
@@ -55,12 +58,23 @@ def paths(tmp_path):
 
 
 def test_cutouts_are_drawn_into_the_report_beside_simulated_lenses(paths, monkeypatch):
+    operating_points.write(paths.model, OperatingPoints(temperature=3.0))
     drawn = []
     monkeypatch.setattr(real, "maps_page", lambda *page: drawn.append(page) or maps_page(*page))
     real.write(paths)
     ((_, rows, _, note),) = drawn
     assert [row.label.splitlines()[0] for row in rows[:2]] == ["$high$", "$low$"]  # the highest first
     assert all(row.label.startswith("simulated ") for row in rows[2:])
+    scorer = Scorer.load(paths.model)
+    images = np.stack([row.image for row in rows])
+    with torch.no_grad():
+        first = scorer.first_look(torch.from_numpy(images))
+    for row, finder, look in zip(rows, scorer.logits(images), first, strict=True):
+        probability = 1 / (1 + np.exp(-finder / 3))
+        assert row.label.splitlines()[1:] == [
+            f"finder {finder:+.2f}, p {probability:.2f}",
+            f"its first look {look:+.2f}",
+        ]
     assert len(rows) == 4
     assert not rows[0].arcs[0].any()
     assert any(row.arcs[0].any() for row in rows[2:])

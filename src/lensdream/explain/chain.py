@@ -48,8 +48,8 @@ def plain(score_fn: ScoreFn) -> Chain:
 def chain_of(network: nn.Module) -> Chain:
     """Part a network into its first submodules, as long as each takes only what the one before it gave, and the rest.
 
-    The submodules are the network's own; a network that cannot be traced, or that begins with something else, is a
-    chain without layers. What it cuts out of its images (`cut_of`) is no layer.
+    The submodules are the network's own, and those of an `nn.Sequential`; a network that cannot be traced, or that begins
+    with something else, is a chain without layers. What it cuts out of its images (`cut_of`) is no layer.
     """
     try:
         graph = _Outline().trace(network)
@@ -76,10 +76,10 @@ def chain_of(network: nn.Module) -> Chain:
 
 
 class _Outline(fx.Tracer):
-    """Traces the network's own forward and leaves every submodule whole."""
+    """Traces the network's own forward and leaves every submodule whole but an `nn.Sequential`."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return True
+        return not isinstance(m, nn.Sequential)
 
 
 def _only_module_after(node: fx.Node) -> fx.Node | None:

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import torch
+
 from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_fits import maps_file, sky_of_stamp
 from lensdream.explain.cutout_page import cutout_page
+from lensdream.explain.deciding import Verdict, deciding_look
 from lensdream.explain.figures import png
 from lensdream.explain.occlusion import window_corners
 from lensdream.files import write_whole
@@ -64,11 +67,12 @@ def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, st
     logit = float(scorer.logits(cutout.image[None])[0])
     if not math.isfinite(logit):
         raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
-    maps = explain_image(scorer.first_look, cutout.image, window=window, stride=stride)
-    score = logit, float(scorer.points.probability(logit))
+    look = deciding_look(scorer.network, torch.from_numpy(cutout.image).to(scorer.device))
+    maps = explain_image(look, cutout.image, window=window, stride=stride)
+    verdict = Verdict(logit, float(scorer.points.probability(logit)), look.name)
     remark = "; ".join(part for part in (", ".join(cutout.flags), cutout.origin.value) if part)
-    page = cutout_page(cutout.object, cutout.image, maps, score, remark)
-    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, score))
+    page = cutout_page(cutout.object, cutout.image, maps, verdict, remark)
+    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, verdict))
     write_whole(stem.with_name(stem.name + PICTURE), png(page))
     return logit
 

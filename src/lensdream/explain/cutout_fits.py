@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from lensdream.explain.cutout import CutoutMaps
+from lensdream.explain.deciding import Verdict
 from lensdream.observe.bands import euclid_band, stand_in_for_vis
 from lensdream.observe.cutouts import Cutout
 from lensdream.observe.fits_planes import open_planes
@@ -52,19 +53,17 @@ def sky_of_stamp(path: Path, stamp: int) -> fits.Header:
             return wcs.to_header(relax=True)
 
 
-def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, score: tuple[float, float]) -> bytes:
-    """All maps of a cutout, each an extension with its world coordinates; and the image that the network was shown.
-
-    score: the finder's logit and probability, which the mean over several looks may be; the maps are of the first.
-    """
+def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, verdict: Verdict) -> bytes:
+    """All maps of a cutout, each an extension with its world coordinates; and the image that the network was shown."""
     first = fits.PrimaryHDU()
     cards = first.header
     for keyword, text in (("OBJECT", cutout.object), ("FILE", cutout.path.name)):
         cards[keyword] = text.encode("ascii", "backslashreplace").decode()
     cards["MODEL"] = (model, "name@sha256")
-    cards["LOGIT"] = (maps.logit, "at first look, which the maps are of")
-    cards["FINDER"] = (score[0], "logit of the finder")
-    cards["PROB"] = (score[1], "of a lens, by the finder")
+    cards["LOGIT"] = (maps.logit, "of the look that the maps are of")
+    cards["LOOK"] = (verdict.look, "of the finder")
+    cards["FINDER"] = (verdict.logit, "logit of the finder, mean of its looks")
+    cards["PROB"] = (verdict.probability, "of a lens, by the finder")
     cards["WINDOW"] = (maps.window, "[pixel] side of the occluding square")
     cards["STRIDE"] = (maps.stride, "[pixel] its step")
     cards["COMMENT"] = "Maps are positive where they support 'lens', negative where 'non-lens'."

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from lensdream import picture
 from lensdream.explain import figures
 from lensdream.explain.cutout import CutoutMaps
+from lensdream.explain.deciding import Verdict
 from lensdream.survey import EUCLID, Band
 
 LONGEST = 110
@@ -17,14 +18,14 @@ TOP, BETWEEN = 0.8, 0.3
 """space above the first row, for a title of two lines, and between the rows, for headings [inch]"""
 
 
-def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, score: tuple[float, float], remark: str = "") -> Figure:
+def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, verdict: Verdict, remark: str = "") -> Figure:
     """Draw a cutout's image (band, y, x) [microjansky a pixel] and all its maps in the unit of occlusion.
 
-    name, score (logit and probability), remark: printed above and below. Two rows: the colours, VIS and the maps over all
-    bands; VIS less its blur and the occlusion of each band alone.
+    name, verdict, remark: printed above and below. Two rows: the colours, VIS and the maps over all bands; VIS less its
+    blur and the occlusion of each band alone.
     """
-    logit, probability = score
-    title = f"{_shortened(name)}\nlogit {logit:+.2f}, probability of a lens {probability:.3f}"
+    said = f"finder: logit {verdict.logit:+.2f}, probability of a lens {verdict.probability:.3f}"
+    title = f"{_shortened(name)}\n{said}; maps of {verdict.look}, logit {maps.logit:+.2f}"
     window = f"{maps.window}x{maps.window}"
     headings = ("VIS, Y J, H" if image[Band.Y :].any() else "VIS, bright end", "VIS", f"{window} occlusion, sky")
     headings = (*headings, f"{window} occlusion, black", f"Integrated Gradients in {window}")

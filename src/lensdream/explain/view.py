@@ -20,8 +20,11 @@ def whole(images: Tensor) -> Tensor:
 
 
 def cut_of(network: nn.Module) -> Cut:
-    """What a network cuts out of its images before it looks at them: its first submodule, where that is a `Middle`."""
-    first = next(network.children(), None)
+    """What a network cuts out of its images before it looks at them: its first layer, where that is a `Middle`.
+
+    A network may wrap another (`networks.kinds.InShares`).
+    """
+    first = next((module for module in network.modules() if not any(module.children())), None)
     return first if isinstance(first, Middle) else whole
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lensdream import config, networks
+from lensdream import config
 from lensdream.dataset import ARC_1, ARC_2, ImageStore
 from lensdream.explain.explained import all_maps, choose_scenes
 from lensdream.explain.figures import MapsRow, maps_page, png
@@ -14,6 +14,7 @@ from lensdream.files import write_whole
 from lensdream.networks.model_file import is_model, stamp_of
 from lensdream.observe.cutouts import Cutout, CutoutError, read_cutout
 from lensdream.observe.page import credit_of
+from lensdream.observe.scorer import Scorer
 from lensdream.observe.targets import Kind
 from lensdream.paths import Paths
 
@@ -35,23 +36,26 @@ def write(paths: Paths) -> None:
         picture.unlink(missing_ok=True)
         return
     settings = config.load("explain", config.ExplainConfig, paths.scale, paths.root / "params.yaml")
-    model, store = networks.load_model(paths.model), ImageStore.open(paths.images)
+    scorer, store = Scorer.load(paths.model), ImageStore.open(paths.images)
     simulated = choose_scenes(store.truth, SIMULATED, settings.seed, ("lens",))
     images = np.concatenate([np.stack([c.image for c in cutouts]), store.images(simulated).astype(np.float32)])
     masks = np.concatenate([np.zeros((len(cutouts), *images.shape[-2:]), np.uint8), store.masks(simulated)])
     names = [cutout.object[:LONGEST] for cutout in cutouts]
     names += [f"simulated {index}" for index in store.truth["index"].iloc[simulated]]
-    zero, _, maps = all_maps(model, torch.from_numpy(images), settings)
+    zero, _, maps = all_maps(scorer.first_look, torch.from_numpy(images).to(scorer.device), settings)
+    logits = scorer.logits(images)
     rows = [
         MapsRow(
-            label=f"{name}\nlogit {float(logit):+.2f}, p {float(logit.sigmoid()):.2f}",
+            label=f"{name}\nfinder {logit:+.2f}, p {p:.2f}\nits first look {first:+.2f}",
             image=image,
             arcs=((mask & ARC_1) > 0, (mask & ARC_2) > 0),
             occlusion_zero=maps["occlusion_zero"][k],
             occlusion_sky=maps["occlusion_sky"][k],
             guided_grad_cam=maps["guided_grad_cam"][k],
         )
-        for k, (name, image, mask, logit) in enumerate(zip(names, images, masks, zero.original, strict=True))
+        for k, (name, image, mask, logit, p, first) in enumerate(
+            zip(names, images, masks, logits, scorer.points.probability(logits), zero.original, strict=True)
+        )
     ]
     credit = credit_of(cutout.origin for cutout in cutouts)
     note = f"Pixels: {credit}" if credit else ""

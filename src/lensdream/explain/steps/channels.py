@@ -92,8 +92,10 @@ def _test_images(store: dataset.ImageStore, settings: config.ExplainConfig) -> n
 
 
 def _up_to(model: nn.Module, name: str) -> Chain:
-    chain = chain_of(model)
-    return chain.split(chain.layers.index(model.get_submodule(name)) + 1)
+    chain, last = chain_of(model), model.get_submodule(name)
+    if isinstance(last, nn.Sequential):  # which a chain takes apart
+        last = last[-1]
+    return chain.split(chain.layers.index(last) + 1)
 
 
 def _maximising(model: nn.Module, layer: _Layer, highest: Tensor, settings: config.ExplainConfig) -> np.ndarray:
