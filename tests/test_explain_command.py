@@ -160,6 +160,49 @@ def test_file_without_coordinates_has_maps_without(model, cutout, tmp_path):
     assert "CTYPE1" not in fits.getheader(tmp_path / "bare-maps.fits", "OCCLUSION_SKY")
 
 
+def patched(path, old, new):
+    """The same file with other bytes of the same number."""
+    path.write_bytes(path.read_bytes().replace(old, new.ljust(len(old))))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"'RA---TAN'", b"'RA---XXX'", "Unrecognized projection code (XXX in CTYPE1)."),
+        (b"'DEC--TAN'", b"'DEC--SIN'", "Inconsistent projection types (expected DEC--TAN, got DEC--SIN in CTYPE2)."),
+        (b"'deg     '", b"'d\xe9g     '", "printable ASCII"),
+    ],
+)
+def test_without_usable_coordinates_there_are_maps_without(model, cutout, tmp_path, capsys, old, new, reason):
+    patched(cutout, old, new)
+    assert run(model, tmp_path, cutout, window=8, stride=8) == 0
+    told = capsys.readouterr().err
+    assert f"{cutout}: maps without world coordinates: " in told
+    assert reason in told
+    with fits.open(tmp_path / "lens-maps.fits") as units:
+        assert reason[:20] in "".join(units[0].header["HISTORY"])
+        assert "CTYPE1" not in units["OCCLUSION_SKY"].header
+
+
+def test_an_object_of_any_letters(model, cutout, tmp_path):
+    patched(cutout, b"OBJECT  = 'a lens  '", "OBJECT  = 'Löwe\t'".encode("latin-1"))
+    assert run(model, tmp_path, cutout, window=8, stride=8) == 0
+    assert fits.getheader(tmp_path / "lens-maps.fits")["OBJECT"] == r"L\ufffdwe"
+
+
+def test_whatever_one_file_brings_about_the_others_are_explained(model, cutout, tmp_path, monkeypatch, capsys):
+    def failing(path, stamp):
+        return sky_of_stamp(path, stamp) if path == cutout else {}["what nobody foresaw"]
+
+    monkeypatch.setattr(command, "sky_of_stamp", failing)
+    other = tmp_path / "a.fits"
+    write_cutout(other, picture(), "another")
+    assert run(model, tmp_path / "out", other, cutout, window=8, stride=8) == 3
+    assert "a.fits: KeyError: 'what nobody foresaw'" in capsys.readouterr().err
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"lens-why.png", "lens-maps.fits"}
+
+
 def test_bad_files_are_named_and_skipped(model, cutout, tmp_path, capsys):
     broken = tmp_path / "broken.fits"
     broken.write_bytes(cutout.read_bytes()[:8000])

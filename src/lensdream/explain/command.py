@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from astropy.io import fits
 
 from lensdream.explain.cutout import explain_image
-from lensdream.explain.cutout_fits import maps_file, sky_of_stamp
+from lensdream.explain.cutout_fits import SkyError, maps_file, sky_of_stamp
 from lensdream.explain.cutout_page import cutout_page
 from lensdream.explain.deciding import Verdict, deciding_look
 from lensdream.explain.figures import png
@@ -55,15 +57,23 @@ def main_explain(
     for path, stem in zip(files, _stems(files), strict=True):
         try:
             logit = _explain(path, out / stem, scorer, f"{name}@{scorer.digest[:12]}", window, stride)
-            print(text_of(f"{path}: logit {logit:+.2f} -> {out / stem}{PICTURE}, {out / stem}{MAPS}"), flush=True)
         except CutoutError as error:
             skipped.add(path, str(error))
+        except Exception as error:  # whatever one file brings about, the others are explained
+            skipped.add(path, f"{type(error).__name__}: {error}")
+        else:
+            print(text_of(f"{path}: logit {logit:+.2f} -> {out / stem}{PICTURE}, {out / stem}{MAPS}"), flush=True)
     return skipped.exit_code
 
 
 def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, stride: int) -> float:
     """Write both files of one cutout; returns its logit. Raises `CutoutError` for one that cannot be explained."""
-    cutout, sky = read_cutout(path, scorer.stamp, middle=scorer.middle), sky_of_stamp(path, scorer.stamp)
+    cutout = read_cutout(path, scorer.stamp, middle=scorer.middle)
+    try:
+        sky = sky_of_stamp(path, scorer.stamp)
+    except SkyError as error:
+        print(f"{path}: maps without world coordinates: {error}", file=sys.stderr)
+        sky, cutout = fits.Header(), replace(cutout, flags=(*cutout.flags, f"no_sky:{error}"))
     logit = float(scorer.logits(cutout.image[None])[0])
     if not math.isfinite(logit):
         raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
