@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from lensdream import tracking
 from lensdream.evaluate import operating_points
@@ -163,6 +164,28 @@ def test_usage_errors(model, files, tmp_path, capsys, patterns, out, words):
     assert main_score(names, tmp_path / out, str(model)) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / out).is_file()
+
+
+def test_places_in_files(model, files, tmp_path, capsys):
+    """Those on the sky and those in pixels are the same; a bad row costs a row."""
+    table, out = files[0].parent / "places.csv", tmp_path / "t.csv"
+    with fits.open(files[0]) as units:
+        sky = WCS(units["VIS_FLUX"].header).pixel_to_world(17.5, 15.5)
+    table.write_text(
+        "id,file,x_pix,y_pix,ra_deg,dec_deg\n"
+        f"pixel,0.fits,17.5,15.5,,\nsky,0.fits,,,{sky.ra.deg:.12f},{sky.dec.deg:.12f}\nE,0.fits,,20,,\nF,0.fits,,,99,2\n"
+    )
+    assert main_score([], out, str(model), positions=table) == 3
+    rows = pd.read_csv(out)
+    assert list(rows["object"]) == ["position pixel", "position sky"]
+    assert rows["logit"][0] == pytest.approx(rows["logit"][1], abs=1e-3)
+    told = capsys.readouterr().err
+    assert f"{table}: id E: file = '0.fits', x_pix = '', y_pix = '20'" in told
+    assert "0.fits: position F: the position x = " in told
+    assert main_score([str(files[0])], out, str(model), positions=table) == 3
+    assert list(pd.read_csv(out)["object"]) == ["object 0", "position pixel", "position sky"]
+    assert main_score([], out, str(model), positions=tmp_path / "gone.csv") == 2
+    assert "--positions" in capsys.readouterr().err
 
 
 def test_model_by_default(model, files, tmp_path, capsys, monkeypatch):

@@ -18,8 +18,9 @@ from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.observe import stage
 from lensdream.observe.bands import Origin
+from lensdream.observe.cutouts import PixelPosition, SkyPosition
 from lensdream.observe.page import credit_of
-from lensdream.observe.targets import Kind, tabled_targets
+from lensdream.observe.targets import Kind, Target, tabled, tabled_targets
 from lensdream.observe.writing import write_cutout
 from lensdream.paths import Paths
 from lensdream.survey import EUCLID
@@ -187,10 +188,28 @@ def test_tables_of_positions(tmp_path):
     assert [(t.path, t.name, t.kind) for t in targets] == [(tmp_path / "sub" / "x.fits", "position A", Kind.POSITION)]
     assert refused == []
     (tmp_path / "positions.csv").write_text("id,file,x_pix\nA,x.fits,1\n")
-    (tmp_path / "field_objects.csv").write_text("id,file,x_pix,y_pix\nB,x.fits,one,2\n")
-    reasons = dict(tabled_targets([tmp_path])[1])
-    assert "lacks the column y_pix" in reasons[tmp_path / "positions.csv"]
-    assert "id B is not a number" in reasons[tmp_path / "field_objects.csv"]
+    (tmp_path / "field_objects.csv").write_text("id,file,x_pix,y_pix\nB,x.fits,one,2\n07,x.fits,1,2\nC,x.fits\n")
+    targets, refused = tabled_targets([tmp_path])
+    assert {target.name for target in targets} == {"field 07", "position A"}
+    assert refused == [
+        (tmp_path / "field_objects.csv", f"id {row}: a place is a file and two numbers")
+        for row in ("B: file = 'x.fits', x_pix = 'one', y_pix = '2'", "C: file = 'x.fits', x_pix = '', y_pix = ''")
+    ] + [
+        (
+            tmp_path / "positions.csv",
+            "the columns are id, file, x_pix: a table of positions has id, file and x_pix, y_pix or ra_deg, dec_deg",
+        )
+    ]
+
+
+def test_places_on_the_sky(tmp_path):
+    table = tmp_path / "p.csv"
+    table.write_text("id,file,ra_deg,dec_deg\nA,x.fits,150.1,-2\nB,,1,2\nC,x.fits,inf,2\n")
+    targets, reasons = tabled(table)
+    assert targets == [Target(tmp_path / "x.fits", SkyPosition(150.1, -2.0), "position A", Kind.POSITION)]
+    assert [reason[:5] for reason in reasons] == ["id B:", "id C:"]
+    table.write_text("id,file,x_pix,y_pix,ra_deg,dec_deg\nA,x.fits,3,4,150,2\nB,x.fits,,4,150,2\n")
+    assert [target.centre for target in tabled(table)[0]] == [PixelPosition(3, 4), SkyPosition(150, 2)]
 
 
 def test_credits():

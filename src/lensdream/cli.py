@@ -146,7 +146,8 @@ STAGES: dict[str, tuple[Callable[..., int | None], str]] = {
 def _score(arguments: argparse.Namespace) -> int:
     from lensdream.observe.score import main_score
 
-    return main_score(arguments.paths, Path(arguments.out), arguments.model)
+    positions = arguments.positions and Path(arguments.positions)
+    return main_score(arguments.paths, Path(arguments.out), arguments.model, positions=positions)
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -224,8 +225,13 @@ def _parser() -> argparse.ArgumentParser:
         ARGUMENTS.get(name, _add_scale)(command)
         command.set_defaults(run=lambda arguments, function=function: function(**_values(arguments)))
 
-    score = commands.add_parser("score", help="score FITS cutouts: one row a file")
-    score.add_argument("paths", nargs="+", help="folders, globs and files")
+    score = commands.add_parser("score", help="score FITS cutouts: one row a file or place in one")
+    score.add_argument("paths", nargs="*", help="folders, globs and files")
+    score.add_argument(
+        "--positions",
+        metavar="TABLE",
+        help="CSV of places in files: id, file (relative to the table) and x_pix, y_pix or ra_deg, dec_deg",
+    )
     score.add_argument("--out", required=True, help="table to write, .parquet or .csv")
     score.add_argument(
         "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the best)"

@@ -14,7 +14,7 @@ from lensdream.observe.cutouts import text_of
 from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
 from lensdream.observe.scorer import ModelError, Scorer
 from lensdream.observe.stream import Score, Skip, score_targets
-from lensdream.observe.targets import Target
+from lensdream.observe.targets import Target, tabled
 
 COLUMNS = ("path", "object", "probability", "logit", "above_fpr_1e-3", "flags", "model")
 """of the table"""
@@ -70,11 +70,10 @@ def score_files(
     if "fpr_1e-3" not in scorer.points.thresholds:
         warnings.warn(f"{model_folder}: {NO_THRESHOLD}", stacklevel=2)
     name = str(model_folder) if model_name is None else model_name
-    return _table(paths, scorer, name, batch_size, on_skip)
+    return _table([*map(Target, paths)], scorer, name, batch_size, on_skip)
 
 
-def _table(paths: Sequence[Path], scorer: Scorer, name: str, batch_size: int, on_skip: Skip | None) -> pd.DataFrame:
-    targets = [Target(path) for path in paths]
+def _table(targets: Sequence[Target], scorer: Scorer, name: str, batch_size: int, on_skip: Skip | None) -> pd.DataFrame:
     scores = score_targets(targets, scorer, batch_size=batch_size, on_skip=on_skip)
     table = pd.DataFrame([row_of(score, scorer.points) for score in scores], columns=COLUMNS)
     table["model"] = f"{name}@{scorer.digest[:12]}"
@@ -91,18 +90,26 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def main_score(
-    paths: Sequence[str], out: Path, model: str | None = None, *, batch_size: int = 64, root: Path = Path()
+    paths: Sequence[str],
+    out: Path,
+    model: str | None = None,
+    *,
+    positions: Path | None = None,
+    batch_size: int = 64,
+    root: Path = Path(),
 ) -> int:
     """Score the FITS files that `paths` name (folders, globs, files) into the table `out` (.csv or .parquet).
 
-    `model`: as `observe.inputs.find_model` takes it. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with
-    the reason), 2 usage error (told on stderr, nothing written).
+    `positions`: a table of places in files to score, too, or alone without `paths`; see `targets.tabled`. `model`: as
+    `observe.inputs.find_model` takes it. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with the
+    reason), 2 usage error (told on stderr, nothing written).
     """
     try:
         write = _writer(out)
         if batch_size < 1:
             raise UsageError(f"a batch of {batch_size}: score at least 1 image at once")
-        files, unmatched = named_files(paths, "score")
+        places, reasons = _places(positions)
+        files, unmatched = named_files(paths, "score") if paths or positions is None else ([], [])
         folder, name = find_model(model, root)
         scorer = Scorer.load(folder)
     except (UsageError, ModelError) as error:
@@ -112,10 +119,19 @@ def main_score(
         print(f"warning: {folder}: {NO_THRESHOLD}", file=sys.stderr)
     skipped = Skipped()
     tell_unmatched(unmatched, skipped)
-    table = _table(files, scorer, name, batch_size, skipped.add)
+    for reason in reasons:
+        skipped.add(positions, reason)
+    table = _table([*map(Target, files), *places], scorer, name, batch_size, skipped.add)
     save_table(table, out, write)
     print(f"{len(table)} scored, {len(skipped)} skipped -> {out}")
     return skipped.exit_code
+
+
+def _places(positions: Path | None) -> tuple[list[Target], list[str]]:
+    try:
+        return ([], []) if positions is None else tabled(positions)
+    except (ValueError, OSError) as error:
+        raise UsageError(f"--positions {positions}: {error}") from None
 
 
 def _writer(out: Path) -> TableWriter:

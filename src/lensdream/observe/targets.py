@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -24,7 +25,9 @@ class Kind(Enum):
 
 
 TABLES = {"field_objects.csv": Kind.FIELD, "positions.csv": Kind.POSITION}
-"""tables of places in files, looked for beside them: columns id, file (relative to the table), x_pix, y_pix"""
+"""tables of places in files, looked for beside them; see `tabled`"""
+CENTRES = {("x_pix", "y_pix"): PixelPosition, ("ra_deg", "dec_deg"): SkyPosition}
+"""columns that say where; those before come before those after"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def _below(folder: Path) -> Iterator[Path]:
 def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Path, str]]]:
     """Places that the tables `positions.csv` and `field_objects.csv` anywhere below the folders name.
 
-    Returns them and, for each table that cannot be used, the reason.
+    Returns them and, for each table and each row that cannot be used, the table and the reason.
     """
     targets: dict[Target, None] = {}
     refused: list[tuple[Path, str]] = []
@@ -80,22 +83,49 @@ def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Pa
         for name, kind in TABLES.items():
             for table in sorted(folder.rglob(name)):
                 try:
-                    targets.update(dict.fromkeys(_rows(table, kind)))
+                    places, reasons = tabled(table, kind)
                 except (ValueError, OSError) as error:
                     refused.append((table, str(error)))
+                    continue
+                targets.update(dict.fromkeys(places))
+                refused += [(table, reason) for reason in reasons]
     return list(targets), refused
 
 
-def _rows(table: Path, kind: Kind) -> list[Target]:
-    rows = pd.read_csv(table)
-    missing = [column for column in ("id", "file", "x_pix", "y_pix") if column not in rows]
-    if missing:
-        raise ValueError(f"lacks the column {', '.join(missing)}: a table of positions has id, file, x_pix, y_pix")
-    places = rows[["x_pix", "y_pix"]].apply(pd.to_numeric, errors="coerce")
-    wrong = rows.loc[places.isna().any(axis=1), "id"]
-    if len(wrong):
-        raise ValueError(f"x_pix or y_pix of id {', '.join(map(str, wrong[:5]))} is not a number")
-    return [
-        Target(table.parent / str(file), PixelPosition(float(x), float(y)), f"{kind.value} {identity}", kind)
-        for identity, file, x, y in zip(rows["id"], rows["file"], places["x_pix"], places["y_pix"], strict=True)
-    ]
+def tabled(table: Path, kind: Kind = Kind.POSITION) -> tuple[list[Target], list[str]]:
+    """Places that the rows of a CSV table name, and the reasons of the rows that name none.
+
+    Columns: id, file (relative to the table) and x_pix, y_pix, as a `PixelPosition` has them, or ra_deg, dec_deg, as a
+    `SkyPosition` has; where a row has both, its pixels count. Raises `ValueError` without them, or `OSError`.
+    """
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False, skipinitialspace=True).fillna("")
+    there = [column for columns in CENTRES if set(columns) <= set(rows) for column in columns]
+    if not there or not {"id", "file"} <= set(rows):
+        raise ValueError(
+            f"the columns are {', '.join(rows)}: a table of positions has id, file and x_pix, y_pix or ra_deg, dec_deg"
+        )
+    targets, reasons = [], []
+    for row in rows.to_dict("records"):
+        centre = _centre(row)
+        if row["file"] and centre is not None:
+            targets.append(Target(table.parent / row["file"], centre, f"{kind.value} {row['id']}", kind))
+        else:
+            given = ", ".join(f"{column} = {row[column]!r}" for column in ("file", *there))
+            reasons.append(f"id {row['id']}: {given}: a place is a file and two numbers")
+    return targets, reasons
+
+
+def _centre(row: Mapping[str, str]) -> PixelPosition | SkyPosition | None:
+    for columns, position in CENTRES.items():
+        numbers = [_number(row.get(column, "")) for column in columns]
+        if all(map(math.isfinite, numbers)):
+            return position(*numbers)
+    return None
+
+
+def _number(text: str) -> float:
+    """NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
