@@ -3,6 +3,8 @@
 import math
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,9 @@ from lensdream.evaluate import operating_points
 from lensdream.evaluate.operating_points import OperatingPoints, PointsError
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_finder, save_model
 from lensdream.networks.model_file import digest_of
+from lensdream.observe import stream
 from lensdream.observe.cutouts import read_cutout
-from lensdream.observe.score import COLUMNS, main_score, score_files
+from lensdream.observe.score import COLUMNS, main_score
 from lensdream.observe.scorer import ModelError, Scorer
 from lensdream.observe.stream import score_targets
 from lensdream.observe.targets import Target, find_files
@@ -52,8 +55,14 @@ def files(tmp_path):
     return [write(tmp_path / "cutouts" / f"{seed}.fits", seed) for seed in range(5)]
 
 
+def scored(files, model, **settings):
+    """Table of the command."""
+    main_score([str(path) for path in files], model.parent / "scored.parquet", str(model), **settings)
+    return pd.read_parquet(model.parent / "scored.parquet")
+
+
 def test_scores_are_the_networks(model, files):
-    table = score_files(files, model, batch_size=2)
+    table = scored(files, model, batch_size=2)
     assert tuple(table) == COLUMNS
     images = np.stack([read_cutout(path, STAMP).image for path in files])
     with torch.inference_mode():
@@ -70,9 +79,7 @@ def test_a_peer_scores_too(files, tmp_path):
     images = np.stack([read_cutout(path, STAMP).image for path in files])
     with torch.inference_mode():
         logits = load_finder(tmp_path / "peer")(torch.from_numpy(images)).numpy()
-    np.testing.assert_allclose(
-        score_files(files, tmp_path / "peer", batch_size=2)["logit"], logits, rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(scored(files, tmp_path / "peer", batch_size=2)["logit"], logits, rtol=1e-4, atol=1e-4)
 
 
 def test_what_the_networks_look_at_must_lie_in_the_file(model, tmp_path):
@@ -80,11 +87,11 @@ def test_what_the_networks_look_at_must_lie_in_the_file(model, tmp_path):
         save_model(model / part, LensNet(config), STAMP)
         operating_points.write(model, POINTS)
         assert Scorer.load(model).middle == side
-        assert len(score_files([write(tmp_path / "20.fits", side=20)], model)) == (side <= 20)
+        assert len(scored([write(tmp_path / "20.fits", side=20)], model)) == (side <= 20)
 
 
 def test_any_batch_size_gives_the_same(model, files):
-    tables = [score_files(files, model, batch_size=size) for size in (1, 3, 64)]
+    tables = [scored(files, model, batch_size=size) for size in (1, 3, 64)]
     for table in tables[1:]:
         np.testing.assert_allclose(table["logit"], tables[0]["logit"], rtol=1e-5, atol=1e-5)
 
@@ -226,7 +233,7 @@ def test_damaged_models_are_usage_errors(model, files, tmp_path, capsys):
     assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
     assert "cannot be used" in capsys.readouterr().err
     with pytest.raises(ModelError, match="run the train stage"):
-        score_files(files, tmp_path / "gone")
+        Scorer.load(tmp_path / "gone")
 
 
 def test_thresholds_of_a_survey_come_before_those_of_the_test_mix(model, files):
@@ -234,18 +241,15 @@ def test_thresholds_of_a_survey_come_before_those_of_the_test_mix(model, files):
     survey = OperatingPoints({"fpr_1e-3": -99.0}, 1.5, {"field": 1.0})
     operating_points.write(model, survey, operating_points.SURVEY_FILE)
     assert operating_points.read_best(model) == survey
-    assert score_files(files, model)["above_fpr_1e-3"].all()
+    assert scored(files, model)["above_fpr_1e-3"].all()
 
 
-def test_without_operating_points(model, files, tmp_path, capsys):
+def test_without_operating_points(model, files, capsys):
     (model / "operating_points.json").unlink()
-    with pytest.warns(UserWarning, match="run the evaluate stage"):
-        table = score_files(files, model)
+    table = scored(files, model)
+    assert "run the evaluate stage" in capsys.readouterr().err
     assert table["above_fpr_1e-3"].isna().all()
     np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-table["logit"])), rtol=1e-12)
-    assert main_score([str(files[0])], tmp_path / "t.parquet", str(model)) == 0
-    assert "warning" in capsys.readouterr().err
-    assert pd.read_parquet(tmp_path / "t.parquet")["above_fpr_1e-3"].isna().all()
 
 
 def test_above_is_not_known_where_the_core_was_not_seen(model, files, tmp_path):
@@ -294,17 +298,14 @@ def test_images_of_another_shape_are_refused(model):
             scorer.logits(np.zeros(shape, np.float32))
 
 
-def test_a_network_that_gives_no_number_skips(model, files, tmp_path):
+def test_a_network_that_gives_no_number_skips(model, files, tmp_path, capsys):
     network = load_finder(model).network
     with torch.no_grad():
         network.head.bias.fill_(torch.nan)
     save_model(tmp_path / "broken", network, STAMP)
     operating_points.write(tmp_path / "broken", POINTS)
-    skipped = []
-    table = score_files(files, tmp_path / "broken", on_skip=lambda path, reason: skipped.append(reason))
-    assert len(table) == 0
-    assert len(skipped) == 5
-    assert "logit is nan" in skipped[0]
+    assert len(scored(files, tmp_path / "broken")) == 0
+    assert capsys.readouterr().err.count("logit is nan") == 5
 
 
 def test_logits_are_the_networks_own_at_any_flux(model):
@@ -354,9 +355,14 @@ def test_files_by_any_name_and_links_to_nothing(tmp_path, files, monkeypatch, mo
     assert "g.fits: a link to nothing" in told
 
 
-def test_scoring_stops_with_its_reader(model, files):
-    threads = torch.get_num_threads()
-    stream = score_targets([Target(path) for path in files * 100], Scorer.load(model), batch_size=2)
-    next(stream)
-    stream.close()
-    assert torch.get_num_threads() == threads
+def test_scoring_stops_with_its_reader(model, files, monkeypatch):
+    read = []
+    monkeypatch.setattr(stream, "read_cutout", lambda *target: read.append(target) or read_cutout(*target))
+    torch.set_num_threads(3)
+    scores = score_targets([Target(path) for path in files * 100], Scorer.load(model), batch_size=2)
+    next(scores)
+    scores.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cutouts")]
+    assert len(read) <= 2 * 9  # four threads have two batches each in store, one was taken
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 3

@@ -187,19 +187,15 @@ def _check(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from lensdream.dataset import ImageStore, contact_sheet, show
     from lensdream.files import write_whole
+    from lensdream.observe.inputs import Skipped
 
-    store, skipped = ImageStore.open(Path(arguments.folder)), []
-
-    def on_skip(path: Path, reason: str) -> None:
-        skipped.append(path)
-        print(f"skipped {path}: {reason}", file=sys.stderr)
-
+    store, skipped = ImageStore.open(Path(arguments.folder)), Skipped()
     rows = show.rows_of_store(store, arguments.per_family, arguments.seed, arguments.family)
     if arguments.beside:
-        rows += show.rows_of_cutouts(arguments.beside, store.stamp, arguments.per_family, arguments.seed, on_skip)
+        rows += show.rows_of_cutouts(arguments.beside, store.stamp, arguments.per_family, arguments.seed, skipped.add)
     write_whole(Path(arguments.out), contact_sheet.draw(rows))
     print(f"{sum(len(row.images) for row in rows)} images in {arguments.out}")
-    return 3 if skipped else 0
+    return skipped.exit_code
 
 
 def _readme(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Explanations by gradients, from captum: Grad-CAM, Guided Grad-CAM, Integrated Gradients.
+"""Explanations by gradients, from captum: Guided Grad-CAM, Integrated Gradients.
 
 captum's guided backpropagation hooks `nn.ReLU` modules and nothing else: with `F.relu` or another activation it returns
 the plain gradient and says nothing. `check_guidable` refuses such a network.
@@ -93,18 +93,6 @@ def guided_grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tenso
     if maps.shape != seen.shape:  # captum only warns when it cannot bring the CAM to the image's size
         raise RuntimeError(f"captum returned a map of shape {tuple(maps.shape)} for images {tuple(seen.shape)}")
     return view.put_back(maps, images.shape[-2:])
-
-
-def grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
-    """Grad-CAM of the lens logit at `layer`: (B, band, y, x) -> (B, y, x), not below 0, brought to size bilinearly.
-
-    Selvaraju et al. 2017 (arXiv:1610.02391). Raises `ValueError` for pixels that are not finite.
-    """
-    check_images(images)
-    view = View.of(cut_of(model), images.shape[-2:])
-    maps = captum.attr.LayerGradCam(model, layer).attribute(_leaf(images), relu_attributions=True).detach()
-    brought = F.interpolate(maps, (view.height, view.width), mode="bilinear", align_corners=False)
-    return view.put_back(brought[:, 0], images.shape[-2:])
 
 
 def integrated_gradients(score_fn: ScoreFn, images: Tensor, *, steps: int = 32, chunk: int = 32) -> Tensor:

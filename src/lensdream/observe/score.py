@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -47,30 +46,6 @@ def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
         "above_fpr_1e-3": score.above(points, "fpr_1e-3"),
         "flags": ";".join(score.cutout.flags),
     }
-
-
-def score_files(
-    paths: Sequence[Path],
-    model_folder: Path,
-    *,
-    batch_size: int = 64,
-    on_skip: Skip | None = None,
-    model_name: str | None = None,
-) -> pd.DataFrame:
-    """Score FITS cutouts: a row a file, with the columns `COLUMNS`.
-
-    `on_skip` is called with the path and the reason of each file that cannot be scored; those have no row.
-    `above_fpr_1e-3` is null where VIS has bad pixels in the object's core (flag `bad_core_VIS`), and everywhere, with a
-    warning, where `operating_points.json` is not beside the model. `model_name`: for
-    the column `model`, the folder if None.
-
-    Raises `ModelError` where there is no model that this version can use.
-    """
-    scorer = Scorer.load(model_folder)
-    if "fpr_1e-3" not in scorer.points.thresholds:
-        warnings.warn(f"{model_folder}: {NO_THRESHOLD}", stacklevel=2)
-    name = str(model_folder) if model_name is None else model_name
-    return _table([*map(Target, paths)], scorer, name, batch_size, on_skip)
 
 
 def _table(targets: Sequence[Target], scorer: Scorer, name: str, batch_size: int, on_skip: Skip | None) -> pd.DataFrame:

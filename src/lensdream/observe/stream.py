@@ -44,7 +44,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class Unscored:
     """A target that cannot be scored."""
 
     target: Target
@@ -64,7 +64,7 @@ def score_targets(
     workers = cores + 1 if on_cpu else READERS_FOR_A_GPU
     size = min(batch_size, LARGEST_CPU_BATCH) if on_cpu else batch_size
     pool = ThreadPoolExecutor(workers, "cutouts", initializer=_use_one_core if on_cpu else None)
-    waiting: deque[Future[list[Score | Skipped]]] = deque()
+    waiting: deque[Future[list[Score | Unscored]]] = deque()
     try:
         for start in range(0, len(targets), size):
             waiting.append(pool.submit(_score_batch, targets[start : start + size], scorer))
@@ -74,14 +74,14 @@ def score_targets(
             yield from _scored(waiting.popleft().result(), on_skip)
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(cores)
+        torch.set_num_threads(cores)  # threads that start later take the number that was set last
 
 
 def _use_one_core() -> None:
     torch.set_num_threads(1)
 
 
-def _score_batch(targets: Sequence[Target], scorer: Scorer) -> list[Score | Skipped]:
+def _score_batch(targets: Sequence[Target], scorer: Scorer) -> list[Score | Unscored]:
     results = [_read(target, scorer) for target in targets]
     images = [result.image for result in results if isinstance(result, Cutout)]
     logits = iter(scorer.logits(np.stack(images)) if images else ())
@@ -95,17 +95,17 @@ def _read(target: Target, scorer: Scorer) -> Cutout | CutoutError:
         return error
 
 
-def _result(target: Target, result: Cutout | CutoutError, logits: Iterator[float]) -> Score | Skipped:
+def _result(target: Target, result: Cutout | CutoutError, logits: Iterator[float]) -> Score | Unscored:
     """Pair a cutout with the next logit."""
     if isinstance(result, CutoutError):
-        return Skipped(target, str(result))
+        return Unscored(target, str(result))
     logit = float(next(logits))
     if not np.isfinite(logit):
-        return Skipped(target, f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
+        return Unscored(target, f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
     return Score(target, result, logit)
 
 
-def _scored(results: Sequence[Score | Skipped], on_skip: Skip | None) -> Iterator[Score]:
+def _scored(results: Sequence[Score | Unscored], on_skip: Skip | None) -> Iterator[Score]:
     for result in results:
         if isinstance(result, Score):
             yield result

@@ -43,11 +43,6 @@ class RegisteredVersion:
     run_id: str | None
     """the training run that stored these weights, where MLflow knows it"""
 
-    @property
-    def is_champion(self) -> bool:
-        """Whether it is what users pull by default."""
-        return CHAMPION in self.aliases
-
 
 def register(scale: str, *, root: Path = Path(), promote: bool) -> RegisteredVersion:
     """Make `models/<scale>/` a version of the registered model, once for the same weights.
