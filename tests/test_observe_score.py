@@ -13,12 +13,12 @@ import torch
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from lensdream import tracking
+from lensdream import cli, tracking
 from lensdream.evaluate import operating_points
 from lensdream.evaluate.operating_points import OperatingPoints, PointsError
 from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_finder, save_model
 from lensdream.networks.model_file import digest_of
-from lensdream.observe import stream
+from lensdream.observe import score, stream
 from lensdream.observe.cutouts import read_cutout
 from lensdream.observe.score import COLUMNS, main_score
 from lensdream.observe.scorer import ModelError, Scorer
@@ -162,6 +162,8 @@ def test_an_argument_that_matches_nothing_is_skipped_beside_others(model, files,
         (["{root}/cutouts"], "t.txt", "the suffix is .txt, it must be .csv or .parquet"),
         (["{root}/cutouts"], "table", "the suffix is missing"),
         (["{root}/cutouts"], "folder.csv", "is a folder"),
+        (["{root}/cutouts"], "/proc/t.csv", "--out /proc/t.csv: cannot be written ("),
+        (["{root}/cutouts"], "cutouts/0.fits/t.csv", "cannot be written (File exists): name another place"),
     ],
 )
 def test_usage_errors(model, files, tmp_path, capsys, patterns, out, words):
@@ -193,6 +195,21 @@ def test_places_in_files(model, files, tmp_path, capsys):
     assert list(pd.read_csv(out)["object"]) == ["object 0", "position pixel", "position sky"]
     assert main_score([], out, str(model), positions=tmp_path / "gone.csv") == 2
     assert "--positions" in capsys.readouterr().err
+
+
+def test_an_interrupt_leaves_what_is_done_and_says_so(model, files, tmp_path, monkeypatch, capsys):
+    def interrupted(targets, *scorer, **settings):
+        yield from score_targets(targets[:3], *scorer, **settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(score, "score_targets", interrupted)
+    out = tmp_path / "t.parquet"
+    assert cli.main(["score", *map(str, files), "--out", str(out), "--model", str(model)]) == 130
+    told = capsys.readouterr().err
+    assert f"interrupted: {out}.partial.csv has the rows of 3 of 5 targets, {out} is not written" in told
+    assert "go on" not in told
+    assert len(pd.read_csv(f"{out}.partial.csv")) == 3
+    assert not out.exists()
 
 
 def test_model_by_default(model, files, tmp_path, capsys, monkeypatch):

@@ -25,8 +25,9 @@ def main(argv: list[str] | None = None) -> int:
     keep_freed_memory()
     try:
         return arguments.run(arguments) or 0
-    except KeyboardInterrupt:
-        print("\ninterrupted: what was whole is kept, run the same command to go on", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        words = str(interrupt) or "what was whole is kept, run the same command to go on"
+        print(f"\ninterrupted: {words}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, LookupError, OSError) as error:
         print(f"lensdream: {error}", file=sys.stderr)

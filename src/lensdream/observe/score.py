@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 from lensdream.evaluate.operating_points import FILE, OperatingPoints
 from lensdream.observe.cutouts import text_of
 from lensdream.observe.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
 from lensdream.observe.scorer import ModelError, Scorer
-from lensdream.observe.stream import Score, Skip, score_targets
+from lensdream.observe.stream import Score, score_targets
 from lensdream.observe.targets import Target, tabled
 
 COLUMNS = ("path", "object", "probability", "logit", "above_fpr_1e-3", "flags", "model")
@@ -48,10 +49,9 @@ def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
     }
 
 
-def _table(targets: Sequence[Target], scorer: Scorer, name: str, batch_size: int, on_skip: Skip | None) -> pd.DataFrame:
-    scores = score_targets(targets, scorer, batch_size=batch_size, on_skip=on_skip)
-    table = pd.DataFrame([row_of(score, scorer.points) for score in scores], columns=COLUMNS)
-    table["model"] = f"{name}@{scorer.digest[:12]}"
+def _table(rows: Sequence[Mapping[str, object]], model: str) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table["model"] = model
     return typed(table)
 
 
@@ -77,7 +77,8 @@ def main_score(
 
     `positions`: a table of places in files to score, too, or alone without `paths`; see `targets.tabled`. `model`: as
     `observe.inputs.find_model` takes it. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with the
-    reason), 2 usage error (told on stderr, nothing written).
+    reason), 2 usage error (told on stderr, nothing written). A `KeyboardInterrupt` leaves what is done in
+    `<out>.partial.csv`, and says so.
     """
     try:
         write = _writer(out)
@@ -96,9 +97,20 @@ def main_score(
     tell_unmatched(unmatched, skipped)
     for reason in reasons:
         skipped.add(positions, reason)
-    table = _table([*map(Target, files), *places], scorer, name, batch_size, skipped.add)
-    save_table(table, out, write)
-    print(f"{len(table)} scored, {len(skipped)} skipped -> {out}")
+    targets, rows = [*map(Target, files), *places], []
+    scores = score_targets(targets, scorer, batch_size=batch_size, on_skip=skipped.add)
+    name = f"{name}@{scorer.digest[:12]}"
+    try:
+        # A bar on terminals only.
+        for score in tqdm(scores, total=len(targets), unit=" cutouts", leave=False, disable=None):
+            rows.append(row_of(score, scorer.points))  # noqa: PERF401, an interrupt leaves those that are done
+    except KeyboardInterrupt:
+        partial = out.with_name(f"{out.name}.partial.csv")
+        save_table(_table(rows, name), partial)
+        words = f"{partial} has the rows of {len(rows)} of {len(targets)} targets, {out} is not written"
+        raise KeyboardInterrupt(words) from None
+    save_table(_table(rows, name), out, write)
+    print(f"{len(rows)} scored, {len(skipped)} skipped -> {out}")
     return skipped.exit_code
 
 
@@ -116,14 +128,21 @@ def _writer(out: Path) -> TableWriter:
         raise UsageError(f"--out {out} is a folder: name a file")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        part = _part_of(out)
+        part.touch()
+        part.unlink()
     except OSError as error:
-        raise UsageError(f"--out {out}: cannot make its folder ({error.strerror}): name another place") from None
+        raise UsageError(f"--out {out}: cannot be written ({error.strerror}): name another place") from None
     return WRITERS[out.suffix]
 
 
 def save_table(table: pd.DataFrame, out: Path, write: TableWriter = _write_csv) -> None:
     """Write a table; the file appears whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f"{out.name}.part")
+    part = _part_of(out)
     write(table, part)
     part.replace(out)
+
+
+def _part_of(out: Path) -> Path:
+    return out.with_name(f"{out.name}.part")
