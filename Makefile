@@ -4,7 +4,8 @@
 #              network, which a GPU trains in minutes
 # make peers   the networks of Wilde et al. 2022 and a LensNet of twice the width, at the full scale, after `make poster`; minutes
 #              on a GPU, days on 2 cores
-# make observe CUTOUTS=/your/folder [SCALE=poster]   score real FITS cutouts with the trained model, and show them in the report
+# make observe CUTOUTS=/your/folder [SCALE=poster]   score real FITS cutouts with the trained model; after `make run` or `make poster`
+#              show them in the report, too
 # make ui      MLflow on 127.0.0.1:5000
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONWARNINGS := ignore
 
-.PHONY: run test poster peers observe ui
+.PHONY: run test poster peers observe folders ui
 run: SCALE := quick
 poster peers: SCALE := poster
 
@@ -50,9 +51,16 @@ peers: $(READY)
 	dvc repro report@$(SCALE)
 	@echo "report: $(abspath reports/$(SCALE)/index.html)"
 
-observe: $(READY)
+# Nothing but these two stages: of what they need, only the images are not in git, and they are for the report.
+observe: folders $(READY)
+	test -d data/cutouts || dvc pull --quiet data.dvc
 	dvc repro --force --single-item observe@$(SCALE)
-	$(call pipeline,)
+	test ! -d artifacts/$(SCALE)/images || dvc repro --single-item report@$(SCALE)
+	@echo "page: $(abspath artifacts/$(SCALE)/observed/page.html)"
+
+folders:
+	@IFS=:; for folder in $$LENSDREAM_CUTOUTS; do \
+		test -d "$$folder" || { echo "CUTOUTS: $$folder is no folder, name one with FITS cutouts" >&2; exit 2; }; done
 
 ui: $(READY)
 	lensdream ui --port 5000

@@ -157,6 +157,18 @@ def test_the_readmes_commands_exist():
         assert stopped.value.code == 0
 
 
+def test_make_observe_runs_two_stages_and_refuses_what_is_no_folder(tmp_path):
+    def make(*arguments):
+        return subprocess.run(["make", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
+
+    told = make("-n", "observe", f"CUTOUTS={tmp_path}", "SCALE=poster")
+    assert re.findall(r"\w+@poster", told.stdout) == ["observe@poster", "report@poster"]
+    assert make("folders", f"CUTOUTS={tmp_path}:{tmp_path}").returncode == 0
+    told = make("folders", f"CUTOUTS={tmp_path}:{tmp_path}/gone")
+    assert told.returncode == 2
+    assert f"CUTOUTS: {tmp_path}/gone is no folder" in told.stderr
+
+
 def evaluated(root, scale, gate, seed):
     import torch
 
