@@ -38,7 +38,7 @@ class Scorer:
 
     @property
     def first_look(self) -> nn.Module:
-        """The trained network itself, which explanations are of."""
+        """The network of the first look, which the report's maps of real lenses are of."""
         return self.network.network
 
     @cached_property
