@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from conftest import heed_interrupts
-from lensdream import registration
+from lensdream import registration, tracking
 from lensdream.cli import STAGES, main
 from lensdream.dataset.store import SCHEMA_VERSION
 from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints
+from lensdream.evaluate.operating_points import OperatingPoints, PointsError
 from lensdream.networks import LensNet, LensNetConfig, save_model
 from lensdream.trainees import TRAINEES
 
@@ -206,6 +206,17 @@ def test_all_evaluated_models_are_registered_and_the_best_is_champion(repository
     poster, quick = capsys.readouterr().out.splitlines()
     assert poster.startswith("poster: lensdream version 1, aliases candidate, candidate-poster, champion; ")
     assert quick.startswith("quick: lensdream version 2, aliases candidate, candidate-quick; ")
+    # points of other weights keep no other model out, and those of an older version's champion neither
+    save_model(repository / "models" / "poster", LensNet(LensNetConfig(8, 0.1)), 80)
+    points = tracking.pull(root=repository) / "operating_points.json"
+    points.write_text('{"tpr_at_fpr_1e-2": 0.97}')
+    registration.run(root=repository)
+    poster, quick = capsys.readouterr().out.splitlines()
+    assert poster.startswith("poster is not registered: ")
+    assert "is of other weights" in poster
+    assert "champion" in quick
+    with pytest.raises(PointsError, match="is of other weights"):
+        registration.run("poster", repository)
 
 
 @pytest.mark.parametrize("scale", ["quick", "poster"])

@@ -396,6 +396,29 @@ def test_a_near_infrared_band_cut_out_elsewhere_is_moved_by_its_coordinates(tmp_
     )
 
 
+def beyond_the_edge(units):
+    """The near infrared without its 48 left columns: what VIS has in its middle lies at the very edge."""
+    for unit in infrared(units):
+        unit.data = unit.data[:, 48:].copy()
+        if "CRPIX1" in unit.header:
+            unit.header["CRPIX1"] -= 48
+
+
+def one_small(units):
+    for unit in infrared(units):
+        if unit.name.startswith("NIR_H"):
+            unit.data = unit.data[35:-35, 35:-35].copy()
+
+
+@pytest.mark.parametrize(("change", "lost"), [(beyond_the_edge, (Band.Y, Band.J, Band.H)), (one_small, (Band.H,))])
+def test_a_near_infrared_band_with_too_little_costs_that_band_alone(tmp_path, change, lost):
+    path = stars(tmp_path / "true.fits")
+    whole, cutout = read_cutout(path, STAMP), read_cutout(edited(path, change), STAMP)
+    assert cutout.flags == tuple(f"small:{EUCLID.bands[band].fits_name}" for band in lost)
+    for band in Band:
+        np.testing.assert_array_equal(cutout.image[band], 0 if band in lost else whole.image[band])
+
+
 def wrong_place(units):
     """Coordinates that say what is not so."""
     for unit in infrared(units):

@@ -181,6 +181,14 @@ def test_a_threshold_that_nothing_reaches(root, tracked, monkeypatch):
     assert metrics["files"][0]["above_fpr_1e-3"] is False
 
 
+def test_a_row_of_other_length_costs_no_other_row(tmp_path):
+    (tmp_path / "positions.csv").write_text("id,file,x_pix,y_pix\nA,x.fits,1,2,\nB,x.fits\nC,x.fits,3,4,5,6\n")
+    targets, refused = tabled_targets([tmp_path])
+    assert [target.name for target in targets] == ["position A", "position C"]
+    assert len(refused) == 1
+    assert "id B" in refused[0][1]
+
+
 def test_tables_of_positions(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "positions.csv").write_text("id,file,x_pix,y_pix\nA,x.fits,1,2\nA,x.fits,1,2\n")

@@ -18,15 +18,18 @@ def run(scale: str | None = None, root: Path = Path()) -> None:
     repository may be better than the one just trained.
 
     Better is a higher completeness at a false-positive rate of 1e-2, on a test set of the same population: the lowest
-    rate that a small test set resolves. Raises `FileNotFoundError` or `PointsError` with the remedy where the model was
-    not evaluated.
+    rate that a small test set resolves. Raises `FileNotFoundError` or `PointsError` with the remedy where the model of the
+    scale was not evaluated; without a scale, such models are told and left out.
     """
     for name in [scale] if scale else evaluated(root):
-        own = _gate(Paths(name, root).model)
-        promote = True
-        if tracking.has_champion(root):
-            promote = own >= _gate(tracking.pull(root=root))
-        version = tracking.register(name, root=root, promote=promote)
+        try:
+            own = _gate(Paths(name, root).model)
+        except PointsError as error:
+            if scale:
+                raise
+            print(f"{name} is not registered: {error}")
+            continue
+        version = tracking.register(name, root=root, promote=_beats_the_champion(own, root))
         print(f"{name}: lensdream version {version.version}, aliases {', '.join(version.aliases)}; {GATE} {own:.4f}")
 
 
@@ -37,6 +40,13 @@ def evaluated(root: Path) -> list[str]:
     if not found:
         raise FileNotFoundError(f"no model in {root / 'models'} was evaluated: run `dvc repro evaluate@quick` first")
     return [path.parent.name for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+
+
+def _beats_the_champion(gate: float, root: Path) -> bool:
+    try:
+        return not tracking.has_champion(root) or gate >= _gate(tracking.pull(root=root))
+    except (FileNotFoundError, PointsError):
+        return True  # one of an older version, which could not score either
 
 
 def _gate(folder: Path) -> float:

@@ -59,14 +59,14 @@ def displacement(vis: BandPlanes, others: Sequence[BandPlanes]) -> tuple[int, in
         return 0, 0
     smooth = ndimage.gaussian_filter(_compressed(picture), SMOOTHING)
     other = _compressed(alike[0].flux.window(*whole))
-    return move if _agreement(smooth, other, move) > _agreement(smooth, other, (0, 0)) else (0, 0)
+    return move if _overlap(smooth, other, move) > _overlap(smooth, other, (0, 0)) else (0, 0)
 
 
 def shift_to_vis(band: BandPlanes, vis: BandPlanes) -> tuple[float, float] | None:
     """Pixels (y, x) by which the content of a band has to move so that VIS's middle lies in its own, by their coordinates.
 
     (0, 0) for a pixel or less, and without coordinates in both that make sense; None for a band that is turned or mirrored
-    against VIS.
+    against VIS, which no place would mend.
     """
     if vis.flux.shape == band.flux.shape and vis.flux.cards.raw(COORDINATES) == band.flux.cards.raw(COORDINATES):
         return 0, 0  # nearly every file, and astropy takes milliseconds
@@ -115,7 +115,7 @@ def _compressed(picture: np.ndarray) -> np.ndarray:
     return np.where(light != 0, np.arcsinh((light - sky) / (5 * scatter)), 0.0)
 
 
-def _agreement(picture: np.ndarray, other: np.ndarray, move: tuple[int, int]) -> float:
+def _overlap(picture: np.ndarray, other: np.ndarray, move: tuple[int, int]) -> float:
     """Sum of products of `other` and `picture` after it moved."""
     into = tuple(slice(max(m, 0), n + min(m, 0)) for m, n in zip(move, picture.shape, strict=True))
     out_of = tuple(slice(max(-m, 0), n + min(-m, 0)) for m, n in zip(move, picture.shape, strict=True))

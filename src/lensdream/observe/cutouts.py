@@ -42,6 +42,8 @@ MIDDLE = 64
 """side of the middle of a stamp that a network looks at, where its settings are not at hand [pixel]"""
 LEAST_COVERED = 0.85
 """of it that an image has to hold on each axis: a plain lens loses four in the logit at 0.9 and is none at 0.8"""
+LEAST_AGREEMENT = 0.5
+"""correlation with VIS of a band that lies as VIS does: real ones have 0.9 and more, at other places -0.04"""
 SIMULATED = "lensdream simulation"
 """ORIGIN of the files that `writing` makes"""
 INFRARED = (Band.Y, Band.J, Band.H)
@@ -137,8 +139,12 @@ def read_cutout(
             if found is not None and shift is None:
                 flags.append(f"turned:{found.label}")
                 continue
-            picture = None if found is None else _shifted(found, shift, image[Band.VIS], offset, middle)
-            if found is None or picture is None or picture.empty:
+            try:
+                picture = None if found is None else _shifted(found, shift, image[Band.VIS], offset, middle)
+            except _TooLittle:  # what VIS lacks skips a file, what another band lacks costs that band
+                flags.append(f"small:{found.label}")
+                continue
+            if picture is None or picture.empty:
                 flags.append(f"missing:{EUCLID.bands[band].fits_name}")
                 continue
             image[band] = picture.pixels
@@ -208,12 +214,16 @@ def _blaming(plane: Plane) -> Iterator[None]:
         raise CutoutError(f"{plane.name} holds values beyond the range of float32") from None
 
 
+class _TooLittle(CutoutError):
+    """An image with too little of what the network looks at."""
+
+
 def _check_middle(flux: Plane, middle: Window) -> None:
     """Refuse an image with too little of what the network looks at: where training had sky, zeros make a lens none."""
     height, width = flux.shape
     covered = [share * middle.side for share in middle.covered(flux.shape)]
     if min(covered) < LEAST_COVERED * middle.side:
-        raise CutoutError(
+        raise _TooLittle(
             f"{flux.name} of {width} x {height} pixels holds {covered[1]:.4g} x {covered[0]:.4g} of the "
             f"{middle.side} x {middle.side} pixels of {EUCLID.pixel_scale:g} arcsec around the object that the network "
             f"looks at: cut out {math.ceil(middle.side * middle.ratio)} pixels or more with the object in the middle"
@@ -254,7 +264,7 @@ def _shifted(
 ) -> _Picture:
     """Cut a band out where its world coordinates have VIS's middle; about its own, if what is there agrees better with VIS.
 
-    Coordinates may be wrong: a file cut without them is right as it is.
+    Coordinates may be wrong: a file cut without them is right as it is. Where they lead beyond the image, it has to agree.
     """
     if shift == (0, 0):
         return _picture(band, offset, len(vis), middle)
@@ -263,13 +273,14 @@ def _shifted(
     for place, flag in ((there, (f"moved_{band.label}:{round(shift[1]):+d},{round(shift[0]):+d}",)), (offset, ())):
         try:
             picture = _picture(band, place, len(vis), middle)
-        except CutoutError as error:
+        except _TooLittle as error:
             refused = error
         else:
             found.append(replace(picture, flags=(*flag, *picture.flags)))
-    if not found:
+    best = max(found, key=lambda picture: agreement(vis, picture.pixels), default=None)
+    if best is None or (len(found) == 1 and agreement(vis, best.pixels) < LEAST_AGREEMENT):
         raise refused
-    return max(found, key=lambda picture: agreement(vis, picture.pixels))
+    return best
 
 
 def _good(band: BandPlanes, flux: np.ndarray, rms: np.ndarray | None) -> np.ndarray:

@@ -125,12 +125,14 @@ def open_planes(path: Path) -> Iterator[FitsFile]:
         raise CutoutError(f"the gzip stream is damaged or truncated ({error}); fetch the file again") from None
     except OSError as error:
         raise CutoutError(f"cannot be read: {error.strerror or error}") from None
-    except CutoutError:
+    except (CutoutError, MemoryError):
         raise
-    except (
-        Exception
-    ) as error:  # one damaged file of thousands: astropy raises what it pleases on bytes that make no sense
-        raise CutoutError(f"cannot be read ({type(error).__name__}: {error}): damaged, fetch the file again") from error
+    # one damaged file of thousands: astropy raises what it pleases on bytes that make no sense
+    except Exception as error:
+        what = f"cannot be read ({type(error).__name__}: {error})"
+        raise CutoutError(
+            f"{what}: damaged, fetch the file again, or else report it as an error of lensdream"
+        ) from error
 
 
 @dataclass(frozen=True)

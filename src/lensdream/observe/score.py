@@ -100,16 +100,17 @@ def main_score(
     targets, rows = [*map(Target, files), *places], []
     scores = score_targets(targets, scorer, batch_size=batch_size, on_skip=skipped.add)
     name = f"{name}@{scorer.digest[:12]}"
+    partial = out.with_name(f"{out.name}.partial.csv")
     try:
         # A bar on terminals only.
         for score in tqdm(scores, total=len(targets), unit=" cutouts", leave=False, disable=None):
             rows.append(row_of(score, scorer.points))  # noqa: PERF401, an interrupt leaves those that are done
     except KeyboardInterrupt:
-        partial = out.with_name(f"{out.name}.partial.csv")
         save_table(_table(rows, name), partial)
         words = f"{partial} has the rows of {len(rows)} of {len(targets)} targets, {out} is not written"
         raise KeyboardInterrupt(words) from None
     save_table(_table(rows, name), out, write)
+    partial.unlink(missing_ok=True)
     print(f"{len(rows)} scored, {len(skipped)} skipped -> {out}")
     return skipped.exit_code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,8 +10,6 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-
-import pandas as pd
 
 from lensdream.observe.cutouts import PixelPosition, SkyPosition
 from lensdream.observe.fits_planes import NAMED_FITS
@@ -98,14 +97,16 @@ def tabled(table: Path, kind: Kind = Kind.POSITION) -> tuple[list[Target], list[
     Columns: id, file (relative to the table) and x_pix, y_pix, as a `PixelPosition` has them, or ra_deg, dec_deg, as a
     `SkyPosition` has; where a row has both, its pixels count. Raises `ValueError` without them, or `OSError`.
     """
-    rows = pd.read_csv(table, dtype=str, keep_default_na=False, skipinitialspace=True).fillna("")
-    there = [column for columns in CENTRES if set(columns) <= set(rows) for column in columns]
-    if not there or not {"id", "file"} <= set(rows):
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, restval="", skipinitialspace=True)
+        rows, names = list(reader), reader.fieldnames or []
+    there = [column for columns in CENTRES if set(columns) <= set(names) for column in columns]
+    if not there or not {"id", "file"} <= set(names):
         raise ValueError(
-            f"the columns are {', '.join(rows)}: a table of positions has id, file and x_pix, y_pix or ra_deg, dec_deg"
+            f"the columns are {', '.join(names)}: a table of positions has id, file and x_pix, y_pix or ra_deg, dec_deg"
         )
     targets, reasons = [], []
-    for row in rows.to_dict("records"):
+    for row in rows:
         centre = _centre(row)
         if row["file"] and centre is not None:
             targets.append(Target(table.parent / row["file"], centre, f"{kind.value} {row['id']}", kind))

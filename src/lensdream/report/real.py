@@ -11,7 +11,7 @@ from lensdream.dataset import ARC_1, ARC_2, ImageStore
 from lensdream.explain.explained import all_maps, choose_scenes
 from lensdream.explain.figures import MapsRow, maps_page, png
 from lensdream.files import write_whole
-from lensdream.networks.model_file import is_model, stamp_of
+from lensdream.networks.model_file import is_model
 from lensdream.observe.cutouts import Cutout, CutoutError, read_cutout
 from lensdream.observe.page import credit_of
 from lensdream.observe.scorer import Scorer
@@ -31,12 +31,13 @@ def write(paths: Paths) -> None:
     Without any, or without a model of ours, an old picture is taken away.
     """
     picture = paths.report / REAL_LENSES
-    cutouts = _best(paths) if is_model(paths.model) else []
+    scorer = Scorer.load(paths.model) if is_model(paths.model) else None
+    cutouts = _best(paths, scorer) if scorer else []
     if not cutouts:
         picture.unlink(missing_ok=True)
         return
     settings = config.load("explain", config.ExplainConfig, paths.scale, paths.root / "params.yaml")
-    scorer, store = Scorer.load(paths.model), ImageStore.open(paths.images)
+    store = ImageStore.open(paths.images)
     simulated = choose_scenes(store.truth, SIMULATED, settings.seed, ("lens",))
     images = np.concatenate([np.stack([c.image for c in cutouts]), store.images(simulated).astype(np.float32)])
     masks = np.concatenate([np.zeros((len(cutouts), *images.shape[-2:]), np.uint8), store.masks(simulated)])
@@ -65,7 +66,7 @@ def write(paths: Paths) -> None:
     )
 
 
-def _best(paths: Paths) -> list[Cutout]:
+def _best(paths: Paths, scorer: Scorer) -> list[Cutout]:
     table = paths.observed / "scores.csv"
     if not table.is_file():
         return []
@@ -74,7 +75,7 @@ def _best(paths: Paths) -> list[Cutout]:
     found: list[Cutout] = []
     for path in rows["path"]:
         try:
-            found.append(read_cutout(path, stamp_of(paths.model)))
+            found.append(read_cutout(path, scorer.stamp, middle=scorer.middle))
         except CutoutError:
             continue  # it was there when the observe stage ran, which names every file that cannot be read
         if len(found) == REAL:

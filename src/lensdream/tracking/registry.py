@@ -133,7 +133,7 @@ def pull(name_or_alias: str = CHAMPION, *, root: Path = Path()) -> Path:
     """
     name = name_or_alias.removeprefix(f"models:/{MODEL}@").removeprefix(f"models:/{MODEL}/")
     if not database_of(root).is_file():
-        raise LookupError(f"no model {name_or_alias!r}: nothing is registered; run `lensdream register --scale SCALE`")
+        raise LookupError(f"no model {name_or_alias!r}: nothing is registered; run `lensdream register`")
     store = open_store(root)
     aliases = _aliases(store)
     known = {str(entry.version): entry for entry in store.client.search_model_versions(f"name = '{MODEL}'")}
@@ -141,7 +141,7 @@ def pull(name_or_alias: str = CHAMPION, *, root: Path = Path()) -> Path:
     if entry is None:
         have = ", ".join([*sorted(aliases), *sorted(known, key=int)]) or "none"
         raise LookupError(
-            f"no model {name_or_alias!r} in the registry, it has: {have}; run `lensdream register --scale SCALE`"
+            f"no model {name_or_alias!r} in the registry, it has: {have}; run `lensdream register`"
             + (" (only a model that passes the gate becomes champion)" if name == CHAMPION else "")
         )
     location = store.client.get_model_version_download_uri(MODEL, entry.version)
