@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from lensdream.explain.cutout import CutoutMaps
 from lensdream.explain.deciding import Verdict
-from lensdream.observe.bands import euclid_band, stand_in_for_vis
+from lensdream.observe.bands import euclid_band, stand_in_for_vis, world_coordinates
 from lensdream.observe.cutouts import Cutout
-from lensdream.observe.fits_planes import open_planes
+from lensdream.observe.fits_planes import Plane, open_planes
 from lensdream.observe.resample import Window, window_around
 from lensdream.survey import EUCLID, Band
 
@@ -39,30 +38,30 @@ def sky_of_stamp(path: Path, stamp: int) -> fits.Header:
     height, width = vis.flux.shape
     window = window_around((height - 1) / 2, (width - 1) / 2, EUCLID.pixel_scale / vis.scale, stamp)
     try:
-        return _cut_out(vis.flux.cards.text, window, stamp)
+        return _cut_out(vis.flux, window, stamp)
     except Exception as error:  # astropy and wcslib raise what they please on cards that make no sense
         *_, reason = str(error).strip().splitlines() or [type(error).__name__]  # wcslib's lines lead to it
         raise SkyError(reason) from error
 
 
-def _cut_out(cards: bytes, window: Window, stamp: int) -> fits.Header:
+def _cut_out(plane: Plane, window: Window, stamp: int) -> fits.Header:
     """World coordinates of a window of a plane, on `stamp` pixels a side; an empty header without any."""
+    found = world_coordinates(plane)
+    if found is None:
+        return fits.Header()
+    wcs = found.deepcopy()
+    # FITS counts pixel centres from 1, so pixel p lies at p - 0.5 from the picture's edge.
+    edge = np.array([window.low_x, window.low_y])
+    wcs.wcs.crpix = (wcs.wcs.crpix - 0.5 - edge) / window.ratio + 0.5
+    if wcs.wcs.has_cd():
+        wcs.wcs.cd = wcs.wcs.cd * window.ratio
+    else:
+        wcs.wcs.cdelt = wcs.wcs.cdelt * window.ratio
+    if window.ratio != 1:
+        wcs.sip = None  # its coefficients hold for the pixels as they were
+    wcs.pixel_shape = (stamp, stamp)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy's on keywords that it mends
-        wcs = WCS(fits.Header.fromstring(cards))
-        if not wcs.has_celestial:
-            return fits.Header()
-        wcs = wcs.celestial.deepcopy()
-        # FITS counts pixel centres from 1, so pixel p lies at p - 0.5 from the picture's edge.
-        edge = np.array([window.low_x, window.low_y])
-        wcs.wcs.crpix = (wcs.wcs.crpix - 0.5 - edge) / window.ratio + 0.5
-        if wcs.wcs.has_cd():
-            wcs.wcs.cd = wcs.wcs.cd * window.ratio
-        else:
-            wcs.wcs.cdelt = wcs.wcs.cdelt * window.ratio
-        if window.ratio != 1:
-            wcs.sip = None  # its coefficients hold for the pixels as they were
-        wcs.pixel_shape = (stamp, stamp)
         return wcs.to_header(relax=True)
 
 

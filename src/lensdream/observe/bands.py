@@ -19,8 +19,6 @@ COARSEST_SCALE = 1.0
 """[arcsec] a larger pixel cannot show a lens of galaxy scale"""
 BRIGHTEST, FAINTEST = 0.0, 60.0
 """zero points beyond these are mistakes [AB mag]"""
-
-
 UNIT_TOLERANCE = 0.01
 """by which BUNIT and MAGZERO may differ; zero points are written with two digits"""
 

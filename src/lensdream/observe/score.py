@@ -49,14 +49,9 @@ def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
     }
 
 
-def _table(rows: Sequence[Mapping[str, object]], model: str) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    table["model"] = model
-    return typed(table)
-
-
-def typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the columns their types, so that a table without rows or thresholds is read back the same."""
+def table_of(rows: Sequence[Mapping[str, object]], model: str, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """Rows of `row_of`, and the model, with types by which a table without rows or thresholds is read back the same."""
+    table = pd.DataFrame(rows, columns=columns).assign(model=model)
     booleans = [column for column in table if column.startswith("above_")]
     strings = ["path", "object", "flags", "model"]
     return table.astype(
@@ -106,10 +101,10 @@ def main_score(
         for score in tqdm(scores, total=len(targets), unit=" cutouts", leave=False, disable=None):
             rows.append(row_of(score, scorer.points))  # noqa: PERF401, an interrupt leaves those that are done
     except KeyboardInterrupt:
-        save_table(_table(rows, name), partial)
+        save_table(table_of(rows, name), partial)
         words = f"{partial} has the rows of {len(rows)} of {len(targets)} targets, {out} is not written"
         raise KeyboardInterrupt(words) from None
-    save_table(_table(rows, name), out, write)
+    save_table(table_of(rows, name), out, write)
     partial.unlink(missing_ok=True)
     print(f"{len(rows)} scored, {len(skipped)} skipped -> {out}")
     return skipped.exit_code

@@ -8,15 +8,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from lensdream import config, tracking
 from lensdream.config import ObserveConfig
 from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.files import write_json, write_whole
 from lensdream.observe.cutouts import text_of
 from lensdream.observe.page import credit_of, draw_sheets, page
-from lensdream.observe.score import row_of, save_table, typed
+from lensdream.observe.score import row_of, save_table, table_of
 from lensdream.observe.scorer import Scorer
 from lensdream.observe.stream import Score, score_targets
 from lensdream.observe.targets import Target, find_files, tabled_targets
@@ -53,7 +51,8 @@ def run(scale: str, root: Path = Path()) -> None:
             heapq.heappush(best, (score.logit, -len(rows), score))
             if len(best) > settings.pictures:
                 heapq.heappop(best)
-        _write_table(paths, rows, f"models/{scale}@{scorer.digest[:12]}")
+        table = table_of(rows, f"models/{scale}@{scorer.digest[:12]}", COLUMNS)
+        save_table(table, paths.observed / "scores.csv")
         shown = [score for *_, score in sorted(best, key=lambda entry: entry[:2], reverse=True)]
         for sheet in _write_page(paths, rows, shown, skipped, scorer.points):
             tracked.figure(sheet)
@@ -92,12 +91,6 @@ def _row(score: Score, points: OperatingPoints) -> dict[str, object]:
         "kind": score.target.kind.value,
         "above_fpr_1e-2": score.above(points, "fpr_1e-2"),
     }
-
-
-def _write_table(paths: Paths, rows: list[dict[str, object]], model: str) -> None:
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    table["model"] = model
-    save_table(typed(table), paths.observed / "scores.csv")
 
 
 def _write_page(
