@@ -144,8 +144,9 @@ def test_the_test_table_has_all_that_the_brief_names():
     assert sum(row["n"] for row in result["families"].values()) == result["n_nonlens"]
     false = sum(row["n"] * row["fpr_at_0.5"] for row in result["families"].values())
     assert false == pytest.approx(((LOGITS > 0) & (LABELS == 0)).sum())
-    for rate in ("1e-3", "1e-4"):  # some 250 non-lenses cannot tell
-        assert all(np.isnan(value) for value in result[f"tpr_at_fpr_{rate}"].values())
+    for name in ("tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4", "purity_at_prevalence_1e-3"):  # some 250 non-lenses cannot tell
+        assert all(np.isnan(value) for value in result[name].values())
+    assert {row["fpr_at_threshold_1e-3"] for row in result["families"].values()} == {None}
     assert "spiral" in stage.report(result)
 
 
@@ -252,18 +253,20 @@ def test_missed_lenses_are_compared_at_each_network_s_own_threshold():
 
 
 def scored(strength, images):
-    noise = np.random.default_rng(8).normal(size=500)  # the same for all: only the strength differs
-    return peers.Scored(noise + strength * LABELS, 7, images)
+    noise = np.random.default_rng(8).normal(size=5000)  # the same for all: only the strength differs
+    return peers.Scored(noise + strength * np.tile(LABELS, 10), 7, images)
 
 
 def test_every_peer_is_compared_with_ours():
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=1e-3, batch_size=8)
     rivals = {"ou66": scored(1.5, 6000), "ou200": scored(1.0, 500), "lensnet-wide": scored(2.0, 500)}
-    found = peers.compared(rivals, scored(3.0, 6000), np.ones(500, bool), LABELS, settings)
+    found = peers.compared(rivals, scored(3.0, 6000), np.ones(5000, bool), np.tile(LABELS, 10), settings)
     assert all(set(block) == {"missed_at_fpr_1e-3_ratio"} for block in found.values())
     ratios = [found[name]["missed_at_fpr_1e-3_ratio"]["value"] for name in ("lensnet-wide", "ou66", "ou200")]
     assert 1 < ratios[0] < ratios[1] < ratios[2]
     assert set(found["ou66"]["missed_at_fpr_1e-3_ratio"]) == {"value", "low", "high"}
+    few = peers.compared(rivals, scored(3.0, 6000), np.arange(5000) < 500, LABELS, settings)  # some 250 cannot tell
+    assert all(np.isnan(block["missed_at_fpr_1e-3_ratio"]["value"]) for block in few.values())
 
 
 def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
@@ -287,7 +290,8 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     table = pd.read_parquet(paths.scores / "test.parquet")
     undetectable = table[table["family"] == "undetectable"]["logit"]
     assert alone["undetectable"]["n"] == len(undetectable)
-    assert alone["undetectable"]["found_at_threshold_1e-3"] == (undetectable > alone["threshold_fpr_1e-3"]).mean()
+    assert alone["undetectable"]["found_at_0.5"] == (undetectable > 0).mean()
+    assert alone["undetectable"]["found_at_threshold_1e-3"] is None  # too few non-lenses for that threshold
     of_ours_only = {"undetectable", "selection_function", "one_look", "looks_an_image", "looked_at_again"}
     of_others = set(alone) - of_ours_only | {"missed_at_fpr_1e-3_ratio"}
     assert set(alone["one_look"]) == of_others

@@ -45,6 +45,19 @@ def killed_at(number, fatal):
     return number
 
 
+class Unsendable(Exception):
+    def __init__(self, what, more):
+        super().__init__(f"{what} and {more}")
+
+
+def wrong_with_an_error_that_cannot_be_pickled(number):
+    raise Unsendable(number, "more")
+
+
+def leaves(number):
+    os._exit(3)
+
+
 def wrong_at(number, fatal):
     if number == fatal:
         raise ValueError(f"no {number}")
@@ -62,7 +75,7 @@ def test_a_killed_worker_is_told_with_the_remedy_where_its_result_is_read():
     with worker_map(2, be_told, ("told",)) as ordered:
         results = ordered(partial(killed_at, fatal=3), range(8))
         assert [next(results) for _ in range(3)] == [0, 1, 2]
-        with pytest.raises(WorkerDied, match="exit code -9; .* for want of memory: set simulate.workers lower"):
+        with pytest.raises(WorkerDied, match="exit code -9: .* for want of memory; set simulate.workers lower"):
             next(results)
         with pytest.raises(WorkerDied):  # the other worker alone would be slow without a word
             list(ordered(pid_after, [0.2] * 4))
@@ -86,6 +99,20 @@ def test_what_a_task_raises_is_raised_where_its_result_is_read_and_the_worker_go
             next(results)
         assert "in wrong_at" in error.value.__notes__[0]
         assert next(results) == 2
+
+
+def test_an_error_that_cannot_be_pickled_is_told_by_its_name():
+    with worker_map(1, be_told, ("told",)) as ordered:
+        with pytest.raises(RuntimeError, match="Unsendable: 1 and more") as error:
+            list(ordered(wrong_with_an_error_that_cannot_be_pickled, [1]))
+        assert "in wrong_with_an_error" in error.value.__notes__[0]
+        assert list(ordered(word_and, [2])) == [("told", 2)]
+
+
+def test_a_worker_that_ended_otherwise_is_not_called_killed():
+    with worker_map(1, be_told, ("told",)) as ordered, pytest.raises(WorkerDied, match="exit code 3;") as error:
+        list(ordered(leaves, [1]))
+    assert "memory" not in str(error.value)
 
 
 def test_a_reader_that_stops_early_ends_the_workers():

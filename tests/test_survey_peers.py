@@ -53,4 +53,7 @@ def test_the_whole_stage(few_pools, tmp_path, capsys):
     scores = pd.read_parquet(paths.scores / "survey-peers.parquet")
     assert scores["family"].value_counts()["field"] == 38
     assert not np.allclose(scores["logit_lensnet"], scores["logit_ou66"])
+    assert found["lensnet"]["tpr_at_fpr_1e-2"]["value"] is not None
+    assert found["lensnet"]["tpr_at_fpr_1e-3"]["value"] is None  # a tenth of a non-lens stands for it
+    assert found["ou66"]["missed_at_fpr_1e-3_ratio"]["value"] is None
     assert "missed_at_fpr_1e-3_ratio" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterator
@@ -76,9 +77,14 @@ def _result(idle: SimpleQueue[_Worker], function: Callable, task: object) -> obj
         result, error = connection.recv()
     except (EOFError, OSError) as lost:
         process.join()
+        killed = process.exitcode == -signal.SIGKILL
         raise WorkerDied(
-            f"a worker process died with exit code {process.exitcode}; -{signal.SIGKILL:d} says that it was killed, "
-            "most likely for want of memory: set simulate.workers lower and run again"
+            f"a worker process died with exit code {process.exitcode}"
+            + (
+                ": it was killed, most likely for want of memory; set simulate.workers lower and run again"
+                if killed
+                else "; what it said of that stands above. simulate.workers: 1 computes without workers"
+            )
         ) from lost
     finally:
         idle.put(worker)
@@ -98,8 +104,20 @@ def _work(connection: Connection, start: Callable[..., None], arguments: tuple) 
                 answer = function(task), None
             except Exception as error:  # to be raised where the result is read
                 error.add_note(f"in a worker process:\n{traceback.format_exc()}")
-                answer = None, error
+                answer = None, _sendable(error)
             connection.send(answer)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one that tells it where it cannot be pickled, as one whose constructor takes other arguments."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its pickling raises
+        told = RuntimeError(f"{type(error).__name__}: {error}")
+        for note in error.__notes__:
+            told.add_note(note)
+        return told
+    return error
 
 
 def _end_with_parent() -> None:

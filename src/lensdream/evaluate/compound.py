@@ -20,7 +20,7 @@ from lensdream.dataset import ImageStore, contact_sheet
 from lensdream.evaluate import compound_figures, compound_head, figures, metrics, operating_points, selection
 from lensdream.evaluate.compound_head import CONTROL, FINDER_AT
 from lensdream.files import write_json, write_whole
-from lensdream.networks import InBothShares, SecondLooks, load_finder, predict
+from lensdream.networks import BothLogits, SecondLooks, load_finder, predict
 from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_LENS
 
@@ -40,10 +40,7 @@ def run(scale: str, root: Path = Path()) -> None:
     finder, store = load_finder(paths.model, shares=shares), ImageStore.open(paths.images)
     head = SecondLooks(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
     non_lenses = scored_non_lenses(paths)
-    thresholds = {"0.5": 0.0} | {
-        f"fpr_{name}": metrics.threshold_at_fpr(non_lenses["logit"], rate)
-        for name, rate in operating_points.RATES.items()
-    }
+    thresholds = {"0.5": 0.0} | operating_points.at_rates(non_lenses["logit"])
     with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
         table = scored(store, finder, head, settings.batch_size)
         compound = table[table["split"] == "compound"]
@@ -108,7 +105,7 @@ def scored(store: ImageStore, finder: SecondLooks, head: SecondLooks, batch_size
     single = (truth["split"] == "test") & truth["family"].isin(FAMILIES_LENS) & (truth["label"] == 1)
     chosen = np.flatnonzero((truth["split"] == "compound") | single)
     images = torch.from_numpy(store.images(chosen))
-    found = predict(InBothShares(finder), images, batch_size).numpy()
+    found = predict(BothLogits(finder), images, batch_size).numpy()
     logits = dict(zip(MIXES, found.T, strict=True)) | {"compound_logit": predict(head, images, batch_size).numpy()}
     return truth.iloc[chosen].assign(position=chosen, **logits).reset_index(drop=True)
 
@@ -124,9 +121,8 @@ def measure(table: pd.DataFrame, non_lenses: Mapping[str, np.ndarray], settings:
     for column, before in MIXES.items():
         rates = operating_points.measurable(len(non_lenses[column]))
         drawn = metrics.resampled_thresholds(non_lenses[column], rates, settings.bootstrap, rng)
-        for name, rate in rates.items():
-            threshold = metrics.threshold_at_fpr(non_lenses[column], rate)
-            at[f"{before}fpr_{name}"] = (column, threshold, drawn[name])
+        thresholds = operating_points.at_rates(non_lenses[column], rates)
+        at |= {f"{before}fpr_{name}": (column, thresholds[f"fpr_{name}"], drawn[name]) for name in rates}
     family_of = table.set_index("index")["family"]
     partner = table["partner"].map(family_of)
     single = table["family"] == "matched_single"

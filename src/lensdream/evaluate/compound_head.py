@@ -14,7 +14,7 @@ import pandas as pd
 
 from lensdream.compound_head.images import COMPOUND
 from lensdream.config import CompoundConfig
-from lensdream.evaluate import metrics, selection
+from lensdream.evaluate import metrics, operating_points, selection
 from lensdream.evaluate.metrics import Interval
 from lensdream.scene import FAMILIES_LENS
 
@@ -64,7 +64,7 @@ def measured(seen: Mapping[str, np.ndarray], settings: CompoundConfig, rng: np.r
     """Numbers of one threshold of the finder: of the groups' scores, minus infinity for lenses that it misses."""
     found = {name: scores[np.isfinite(scores)] for name, scores in seen.items()}
     single = found[SINGLE]
-    measurable = {name: rate for name, rate in RATES.items() if len(single) * rate >= 1}
+    measurable = operating_points.measurable(len(single), RATES)
     points = {name: metrics.threshold_at_fpr(single, rate) for name, rate in measurable.items()}
     block: dict[str, object] = {"n_single": len(single)}
     block |= {f"threshold_fpr_{name}": points.get(name, float("nan")) for name in RATES}
@@ -121,7 +121,7 @@ def is_measurable(name: str, groups: Mapping[str, np.ndarray]) -> bool:
     """Whether a number of `told` is of a rate at which at least one of the single lenses found may be taken."""
     reference = groups[MATCHED if "_matched_fpr_" in name else SINGLE]
     _, fixed, rate = name.rpartition("fpr_")
-    return not fixed or RATES[rate] * int(np.isfinite(reference).sum()) >= 1
+    return not fixed or rate in operating_points.measurable(int(np.isfinite(reference).sum()), RATES)
 
 
 def share_above(scores: np.ndarray, threshold: float) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lensdream.evaluate.metrics import probability
+from lensdream.evaluate.metrics import probability, threshold_at_fpr
 from lensdream.files import write_json
 from lensdream.networks.model_file import digest_of
 
@@ -53,9 +53,14 @@ class OperatingPoints:
         return probability(logits, self.temperature)
 
 
-def measurable(n_non_lenses: int) -> dict[str, float]:
+def measurable(n_non_lenses: int, rates: Mapping[str, float] = RATES) -> dict[str, float]:
     """The rates that at least one of so many non-lenses stands for, by name."""
-    return {name: rate for name, rate in RATES.items() if rate * n_non_lenses >= 1 - 1e-9}
+    return {name: rate for name, rate in rates.items() if rate * n_non_lenses >= 1 - 1e-9}
+
+
+def at_rates(non_lens_logits: np.ndarray, rates: Mapping[str, float] = RATES) -> dict[str, float]:
+    """Thresholds by `fpr_<rate>` from logits (N,); at a rate that is not measurable, the highest of them."""
+    return {f"fpr_{name}": threshold_at_fpr(non_lens_logits, rate) for name, rate in rates.items()}
 
 
 def write(folder: Path, points: OperatingPoints, file: str = FILE) -> None:

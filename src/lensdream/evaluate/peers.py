@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lensdream.config import EvaluateConfig
-from lensdream.evaluate import metrics
+from lensdream.evaluate import metrics, operating_points
 from lensdream.networks import load_finder, load_model, predict
 from lensdream.networks.model_file import images_trained_on, is_model
 from lensdream.paths import Paths
@@ -81,8 +81,11 @@ def compared(
 ) -> dict[str, dict[str, metrics.Interval]]:
     """How many times the lenses that the finder misses each peer misses, at a false-positive rate of 1e-3.
 
-    `test` are the rows of the test set in the logits, `labels` theirs (0, 1).
+    `test` are the rows of the test set in the logits, `labels` theirs (0, 1). NaN where less than one non-lens stands for
+    that rate.
     """
+    if "1e-3" not in operating_points.measurable(int((labels == 0).sum())):
+        return {name: {MISSED: metrics.UNKNOWN} for name in peers}
     return {
         name: {
             MISSED: metrics.bootstrap(

@@ -14,7 +14,7 @@ from lensdream.dataset import ImageStore, targets
 from lensdream.evaluate import figures, metrics, operating_points, peers, selection
 from lensdream.evaluate.operating_points import OperatingPoints
 from lensdream.files import write_json
-from lensdream.networks import InBothShares, load_finder, predict
+from lensdream.networks import BothLogits, load_finder, predict
 from lensdream.networks.model_file import images_trained_on
 from lensdream.networks.second_looks import LOOKS
 from lensdream.paths import Paths
@@ -39,7 +39,7 @@ def run(scale: str, root: Path = Path()) -> None:
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
         chosen = np.flatnonzero(truth["split"].isin(["validation", "test"]))
         images = torch.from_numpy(store.images(chosen))
-        in_both = predict(InBothShares(finder), images, settings.batch_size).numpy()
+        in_both = predict(BothLogits(finder), images, settings.batch_size).numpy()
         ours = peers.Scored(in_both[:, 0], peers.parameters(finder), images_trained_on(paths.model))
         others = {name: rival.score(images, settings.batch_size) for name, rival in rivals.items()}
         columns = {f"logit_{name}": other.logits for name, other in others.items()}
@@ -63,7 +63,9 @@ def run(scale: str, root: Path = Path()) -> None:
         result[FAMILY_UNDETECTABLE] = {
             "n": len(undetectable),
             "found_at_0.5": _share(undetectable > 0),
-            "found_at_threshold_1e-3": _share(undetectable > result["threshold_fpr_1e-3"]),
+            "found_at_threshold_1e-3": (
+                _share(undetectable > thresholds["fpr_1e-3"]) if "fpr_1e-3" in thresholds else None
+            ),
         }
         lenses = test[test["label"] == 1]
         at = {"0.5": 0.0} | {name: thresholds[name] for name in ("fpr_1e-2", "fpr_1e-3") if name in thresholds}
@@ -99,8 +101,8 @@ def measured(table: pd.DataFrame, scored: peers.Scored, settings: EvaluateConfig
 def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) -> dict[str, object]:
     """The numbers of a test table with columns family, label (0, 1), logit.
 
-    Completeness at a false-positive rate that less than one of its non-lenses stands for is not known, NaN; the threshold is
-    the highest of them then.
+    Nothing is known at a false-positive rate that less than one of its non-lenses stands for, neither completeness nor purity
+    (NaN), nor the families' shares (None); the threshold is the highest of them then.
     """
     logits, labels = test["logit"].to_numpy(float), test["label"].to_numpy()
     rng = np.random.default_rng(settings.seed)
@@ -121,9 +123,10 @@ def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) ->
         result[f"tpr_at_fpr_{name}"] = found if name in rates else metrics.UNKNOWN
     result["tpr0"] = with_interval(lambda s, y: metrics.tpr_before_false_positives(s, y, 0))
     result["tpr10"] = with_interval(lambda s, y: metrics.tpr_before_false_positives(s, y, 9))
-    result["purity_at_prevalence_1e-3"] = with_interval(
+    purity = with_interval(
         lambda s, y: metrics.purity_at_prevalence(metrics.tpr_at_fpr(s, y, 1e-3), 1e-3, settings.prevalence)
     )
+    result["purity_at_prevalence_1e-3"] = purity if "1e-3" in rates else metrics.UNKNOWN
     for name, divisor in (("ece", temperature), ("ece_before_calibration", 1.0)):
         result[name] = with_interval(
             lambda s, y, divisor=divisor: metrics.expected_calibration_error(metrics.probability(s, divisor), y),
@@ -139,7 +142,9 @@ def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) ->
         name: {
             "n": int((family == name).sum()),
             "fpr_at_0.5": _share(logits[family == name] > 0),
-            "fpr_at_threshold_1e-3": _share(logits[family == name] > result["threshold_fpr_1e-3"]),
+            "fpr_at_threshold_1e-3": (
+                _share(logits[family == name] > result["threshold_fpr_1e-3"]) if "1e-3" in rates else None
+            ),
         }
         for name in FAMILIES_NON_LENS
     }

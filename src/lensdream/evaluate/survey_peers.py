@@ -17,7 +17,7 @@ from tqdm import tqdm
 from lensdream import config, tracking
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import fresh, targets
-from lensdream.evaluate import metrics, stream
+from lensdream.evaluate import metrics, operating_points, stream
 from lensdream.evaluate.peers import MISSED
 from lensdream.evaluate.survey_test import scored_lenses
 from lensdream.files import write_json
@@ -90,8 +90,9 @@ def compared(non_lenses: pd.DataFrame, lenses: pd.DataFrame, settings: SurveyCon
     """For each network what share of the lenses it finds, and how many times ours it misses at 1e-3.
 
     Both tables have `logit_<network>` of each. Every network has its own threshold; intervals are of lenses and non-lenses
-    resampled, the same for both where two are compared.
+    resampled, the same for both where two are compared. NaN at a rate that less than one non-lens stands for.
     """
+    rates = operating_points.measurable(len(non_lenses), RATES)
     labels = np.repeat([0, 1], [len(non_lenses), len(lenses)])
     logits = {
         name: np.concatenate([part[f"logit_{name}"].to_numpy(float) for part in (non_lenses, lenses)])
@@ -103,14 +104,19 @@ def compared(non_lenses: pd.DataFrame, lenses: pd.DataFrame, settings: SurveyCon
 
     found = {
         name: {
-            f"tpr_at_fpr_{rate}": with_interval(lambda s, y, fpr=fpr: metrics.tpr_at_fpr(s, y, fpr), values)
+            f"tpr_at_fpr_{rate}": (
+                with_interval(lambda s, y, fpr=fpr: metrics.tpr_at_fpr(s, y, fpr), values)
+                if rate in rates
+                else metrics.UNKNOWN
+            )
             for rate, fpr in RATES.items()
         }
         for name, values in logits.items()
     }
     for name in found.keys() - {OURS}:
         both = np.stack([logits[name], logits[OURS]], 1)
-        found[name][MISSED] = with_interval(lambda s, y: metrics.missed_ratio(s, y, 1e-3), both)
+        ratio = with_interval(lambda s, y: metrics.missed_ratio(s, y, 1e-3), both)
+        found[name][MISSED] = ratio if "1e-3" in rates else metrics.UNKNOWN
     return found
 
 

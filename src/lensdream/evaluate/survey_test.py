@@ -23,7 +23,7 @@ from lensdream.paths import Paths
 from lensdream.scene import FAMILIES_NON_LENS, SOURCES, Scenes
 from lensdream.simulate.shards import in_chunks, renderer_of, stored
 
-TABLED = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+TABLED = {f"{rate:g}": rate for rate in (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)}
 """false-positive rates whose thresholds are rows of the table of purity"""
 
 
@@ -52,10 +52,7 @@ def run(scale: str, root: Path = Path()) -> None:
         logits = survey.table["logit"].to_numpy(float)
         result |= calibration(logits, others["logit"].to_numpy(float), lenses["logit"].to_numpy(float), settings)
         points = OperatingPoints(
-            {
-                f"fpr_{rate}": result[f"threshold_fpr_{rate}"]["value"]
-                for rate in operating_points.measurable(settings.n)
-            },
+            operating_points.at_rates(logits, operating_points.measurable(settings.n)),
             result["temperature"],
             shares if isinstance(model.second, InShares) else None,
         )
@@ -67,7 +64,7 @@ def run(scale: str, root: Path = Path()) -> None:
         survey.table.to_parquet(paths.survey / "scores.parquet", index=False)
         survey.highest.rows.to_parquet(paths.survey / "atlas.parquet", index=False)
         np.save(paths.survey / "atlas.npy", survey.highest.images)
-        at = {"0.5": 0.0} | {f"fpr_{name}": result[f"threshold_fpr_{name}"]["value"] for name in RATES}
+        at = {"0.5": 0.0} | dict(points.thresholds)
         about = store.truth.set_index("index").loc[lenses["index"]]
         logits = lenses["logit"].to_numpy(float)
         result["selection_function"] = selection.completeness(about, logits, at)
@@ -112,7 +109,8 @@ def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) ->
     """The numbers of streamed non-lenses (family, logit) and of the test set's lenses' logits (N,).
 
     False-positive rates have Wilson's interval, completeness one from resampling lenses and non-lenses apart, so that it
-    holds the threshold's scatter too; at a rate that less than one of the non-lenses stands for it is not known, NaN.
+    holds the threshold's scatter too; at a rate that less than one of the non-lenses stands for it is not known, NaN, and
+    neither are the families' shares, None.
     """
     logits, family = survey["logit"].to_numpy(float), survey["family"].to_numpy()
     everything = np.concatenate([logits, lenses])
@@ -129,12 +127,12 @@ def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) ->
         result[f"tpr_at_fpr_{name}"] = found if name in rates else metrics.UNKNOWN
     result["prevalence"] = settings.prevalence
     result["purity"] = purity_table(logits, lenses, settings.prevalence)
-    at = {"0.5": 0.0} | {f"threshold_{name}": result[f"threshold_fpr_{name}"]["value"] for name in ("1e-3", "1e-4")}
+    at = {"0.5": 0.0} | {f"threshold_{name}": result[f"threshold_fpr_{name}"]["value"] for name in rates}
     result["families"] = {
         name: {"n": int(inside.sum())}
         | {
-            f"fpr_at_{key}": float((logits[inside] > threshold).mean()) if inside.any() else None
-            for key, threshold in at.items()
+            f"fpr_at_{key}": float((logits[inside] > at[key]).mean()) if inside.any() and key in at else None
+            for key in ("0.5", "threshold_1e-3", "threshold_1e-4")
         }
         for name, inside in ((name, family == name) for name in FAMILIES_NON_LENS)
     }
@@ -172,9 +170,9 @@ def purity_table(non_lenses: np.ndarray, lenses: np.ndarray, prevalence: float) 
 
     Purity's bounds are those of the false-positive rate (Wilson); rates that fewer than one non-lens stands for are left out.
     """
-    measurable = [rate for rate in TABLED if rate * len(non_lenses) >= 1]
+    measurable = operating_points.measurable(len(non_lenses), TABLED)
     rows = []
-    for threshold in (0.0, *(metrics.threshold_at_fpr(non_lenses, rate) for rate in measurable)):
+    for threshold in (0.0, *operating_points.at_rates(non_lenses, measurable).values()):
         fpr, tpr = metrics.rare_share(non_lenses > threshold), float((lenses > threshold).mean())
         purity = {
             key: metrics.purity_at_prevalence(tpr, fpr[bound], prevalence)

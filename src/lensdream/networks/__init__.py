@@ -6,13 +6,13 @@ from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OU200, OUConfig
 from lensdream.networks.predict import predict
-from lensdream.networks.second_looks import InBothShares, SecondLooks, load_finder
+from lensdream.networks.second_looks import BothLogits, SecondLooks, load_finder
 
 __all__ = [
     "OU66",
     "OU200",
+    "BothLogits",
     "DeepLensNet",
-    "InBothShares",
     "InShares",
     "Kinds",
     "LensNet",

@@ -52,7 +52,7 @@ class SecondLooks(nn.Module):
         return _twice(first).index_copy(0, again, _twice(torch.stack(said).mean(0)))
 
 
-class InBothShares(nn.Module):
+class BothLogits(nn.Module):
     """A finder that gives both of its logits."""
 
     def __init__(self, finder: SecondLooks) -> None:
