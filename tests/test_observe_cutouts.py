@@ -168,21 +168,22 @@ def galaxy(side=60):
     return noise(side) + 300 * np.exp(-((radius / 4) ** 2)) * np.array(EUCLID.sky_sigma)[:, None, None]
 
 
+@pytest.mark.parametrize("band", Band)
 @pytest.mark.parametrize(("half", "worst"), [(1, 0.02), (3, 0.1)])
-def test_bad_pixels_in_the_core_are_filled_in_and_flagged(tmp_path, half, worst):
-    image, middle = galaxy(), slice(30 - half, 30 + half)
+def test_bad_pixels_in_the_core_are_filled_in_and_flagged(tmp_path, half, worst, band):
+    image, middle, name = galaxy(), slice(30 - half, 30 + half), EUCLID.bands[band].fits_name
     write_cutout(tmp_path / "whole.fits", image, "a galaxy")
 
     def change(units):
-        units["VIS_RMS"].data[middle, middle] = 1e16
-        units["VIS_FLUX"].data[middle, middle] = -7
+        units[f"{name}_RMS"].data[middle, middle] = 1e16
+        units[f"{name}_FLUX"].data[middle, middle] = -7
 
     cutout = read_cutout(edited(tmp_path / "whole.fits", change), STAMP)
     n = (2 * half) ** 2
-    assert cutout.flags == (f"bad_pixels_VIS:{n / STAMP**2:.2g}", f"bad_core_VIS:{n}")
-    assert cutout.bad_core == n
+    assert cutout.flags == (f"bad_pixels_{name}:{n / STAMP**2:.2g}", f"bad_core_{name}:{n}")
+    assert cutout.bad_core == (n if band == Band.VIS else 0)
     inside = slice(20 - half, 20 + half)
-    np.testing.assert_allclose(cutout.image[Band.VIS, inside, inside], image[Band.VIS, middle, middle], rtol=worst)
+    np.testing.assert_allclose(cutout.image[band, inside, inside], image[band, middle, middle], rtol=worst)
 
 
 def test_what_lies_around_the_core_is_left_as_it_is(euclid):
@@ -194,7 +195,7 @@ def test_what_lies_around_the_core_is_left_as_it_is(euclid):
 
     cutout = read_cutout(edited(path, change), STAMP)
     assert cutout.bad_core == 0
-    assert cutout.flags == ("bad_pixels_VIS:0.012", "bad_pixels_NIR_Y:0.00062")
+    assert cutout.flags == ("bad_pixels_VIS:0.012", "bad_pixels_NIR_Y:0.00062", "bad_core_NIR_Y:1")
     assert not cutout.image[Band.VIS, 15:25, 25:27].any()
 
 

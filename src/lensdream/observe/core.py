@@ -11,7 +11,8 @@ from lensdream.survey import EUCLID
 RADIUS = 0.5
 """[arcsec]; holes farther out do no harm"""
 MENDABLE = 25
-"""bad pixels, 5 x 5, up to which a mended core has been seen to make no lens of a galaxy, and none of a lens"""
+"""bad VIS pixels, 5 x 5, up to which a mended core has been seen to make no lens of a galaxy, and none of a lens; in the
+near infrared all of a mended core, 80, has been seen to do neither"""
 RIM = 2
 """width of the good pixels around a hole that tell what was in it [pixel]"""
 

@@ -4,8 +4,8 @@ Euclid's layout has the extensions `VIS_FLUX`, `NIR_Y_FLUX`, `NIR_J_FLUX`, `NIR_
 each, in any order. Where VIS is missing, Hubble's `F814W_FLUX` or a band of Hyper Suprime-Cam takes its
 place. Other telescopes' bands are ignored.
 
-What is done, and shown in the flags: pixels without data become 0, the sky, but in the object's core in VIS, where they
-are filled in from those around (`core`), and with many no score is held against a threshold; a near-infrared band that is
+What is done, and shown in the flags: pixels without data become 0, the sky, but in the object's core, where they are
+filled in from those around (`core`), and with many in VIS no score is held against a threshold; a near-infrared band that is
 absent or has no data at all becomes zeros, as a band that training dropped, and so does one that is left alone; a stamp
 that reaches over the edge is filled up with zeros; a VIS image that has slid against the others is moved back, a
 near-infrared image that was cut out elsewhere is moved, one that is turned against VIS becomes zeros (`alignment`). The
@@ -127,13 +127,11 @@ def read_cutout(
                 f"{picture.bad:.0%} of the stamp's {vis.label} pixels are bad, at most {MOST_BAD:.0%} may be"
             )
         image = np.zeros((N_BANDS, stamp, stamp), np.float32)
-        image[Band.VIS], bad_core = picture.pixels, 0
-        if picture.share is not None:
-            image[Band.VIS], bad_core = mended(picture.pixels, picture.share, vis.sky)
+        image[Band.VIS], bad_core = _mended(picture, vis)
         flags = [f"VIS_from:{vis.label}"] if stands_in else []
         flags += [f"moved_VIS:{moved[1]:+d},{moved[0]:+d}"] if any(moved) else []
         flags += [*vis.assumed, *picture.flags]
-        flags += [f"bad_core_{vis.label}:{bad_core}"] if bad_core else []
+        flags += _bad_core(vis, bad_core)
         for band in INFRARED:
             found, shift = infrared.get(band), shifts.get(band)
             if found is not None and shift is None:
@@ -147,8 +145,8 @@ def read_cutout(
             if picture is None or picture.empty:
                 flags.append(f"missing:{EUCLID.bands[band].fits_name}")
                 continue
-            image[band] = picture.pixels
-            flags += [*found.assumed, *picture.flags]
+            image[band], n_bad = _mended(picture, found)
+            flags += [*found.assumed, *picture.flags, *_bad_core(found, n_bad)]
         there = [band for band in INFRARED if image[band].any()]
         if len(there) == 1:
             # Training lost one near-infrared band or all three: with two lost, lenses are missed that are found with none.
@@ -157,6 +155,15 @@ def read_cutout(
         flags += [f"no_flux:{name}" for name in _without_flux(file)]
         name = file.primary.value("OBJECT") or text_of(NAMED_FITS.sub("", path.name))
     return Cutout(path, name, image, tuple(flags), origin, bad_core)
+
+
+def _mended(picture: _Picture, band: BandPlanes) -> tuple[np.ndarray, int]:
+    """Fill in the object's core; returns the pixels and how many of the core's were bad."""
+    return (picture.pixels, 0) if picture.share is None else mended(picture.pixels, picture.share, band.sky)
+
+
+def _bad_core(band: BandPlanes, n_bad: int) -> list[str]:
+    return [f"bad_core_{band.label}:{n_bad}"] if n_bad else []
 
 
 def _without_flux(file: FitsFile) -> list[str]:
