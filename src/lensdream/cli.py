@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt as interrupt:
-        words = str(interrupt) or "what was whole is kept, run the same command to go on"
+        words = str(interrupt) or "what was whole is kept; run the same command again for the rest"
         print(f"\ninterrupted: {words}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, LookupError, OSError) as error:
