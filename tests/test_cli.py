@@ -120,7 +120,7 @@ def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(timeout=60) == 130
     told = (repository / "errors").read_text()
-    assert "interrupted: what was whole is kept, run the same command again for the rest" in told
+    assert "interrupted: what was whole is kept; run the same command again for the rest" in told
     assert "Traceback" not in told
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive

@@ -1,0 +1,73 @@
+"""What the gate of the second looks costs: lenses that it keeps from them, and what a lower one would bring and take.
+
+Of images of each kind prints the share that stays below the gate, and for lower gates the share more that would then lie above
+the survey's threshold of 1e-3, and the share of images that would be looked at again.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lensdream.dataset import ImageStore
+from lensdream.evaluate import operating_points
+from lensdream.networks import load_finder, predict
+from lensdream.networks.second_looks import HOPELESS
+from lensdream.paths import Paths
+
+GATES = -4.0, -5.0, -7.0
+BATCH = 500
+
+
+def main() -> None:
+    """Score and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", default="poster")
+    parser.add_argument("--images", type=int, default=5000, help="of each kind, at most")
+    arguments = parser.parse_args()
+    paths = Paths(arguments.scale)
+    points = operating_points.read(paths.model, operating_points.SURVEY_FILE)
+    finder = load_finder(paths.model, shares=points.shares).to(memory_format=torch.channels_last)
+    finder.hopeless = -np.inf  # whatever is asked is looked at again
+    store = ImageStore.open(paths.images)
+    rng = np.random.default_rng(0)
+    rows = {}
+    for name, of_kind in kinds(store.truth).items():
+        chosen = np.sort(rng.permutation(np.flatnonzero(of_kind))[: arguments.images])
+        first = scores(finder.network, store, chosen)
+        low = (first <= HOPELESS) & (first > min(GATES))
+        found = np.zeros(len(chosen), bool)
+        found[low] = scores(finder, store, chosen[low]) > points.thresholds["fpr_1e-3"]
+        rows[name] = {"images": len(chosen), "below the gate": (first <= HOPELESS).mean()}
+        for gate in GATES:
+            more = low & (first > gate)
+            rows[name] |= {
+                f"found more at {gate:g}": (found & more).mean(),
+                f"looked at again at {gate:g}": (first > gate).mean(),
+            }
+    print(pd.DataFrame.from_dict(rows, orient="index").to_string(float_format="{:.4f}".format))
+
+
+def kinds(truth: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Rows (N,) of each kind."""
+    test = truth["split"] == "test"
+    partner = truth["partner"].map(truth.set_index("index")["family"])
+    found = {name: truth["family"] == name for name in ("double_ring", "compound_arc")}
+    found["matched to double rings"] = (truth["family"] == "matched_single") & (partner == "double_ring")
+    found |= {"test lenses": test & (truth["label"] == 1), "test non-lenses": test & (truth["label"] == 0)}
+    return {name: inside.to_numpy() for name, inside in found.items()}
+
+
+def scores(network: torch.nn.Module, store: ImageStore, chosen: np.ndarray) -> np.ndarray:
+    """Logits (N,) of images of a store."""
+    parts = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
+    return np.concatenate(
+        [np.zeros(0), *(predict(network, torch.from_numpy(store.images(part))).numpy() for part in parts)]
+    )
+
+
+if __name__ == "__main__":
+    main()
