@@ -19,7 +19,6 @@ from lensdream.networks.second_looks import HOPELESS
 from lensdream.paths import Paths
 
 GATES = -4.0, -5.0, -7.0
-BATCH = 500
 
 
 def main() -> None:
@@ -63,10 +62,7 @@ def kinds(truth: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def scores(network: torch.nn.Module, store: ImageStore, chosen: np.ndarray) -> np.ndarray:
     """Logits (N,) of images of a store."""
-    parts = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
-    return np.concatenate(
-        [np.zeros(0), *(predict(network, torch.from_numpy(store.images(part))).numpy() for part in parts)]
-    )
+    return predict(network, torch.from_numpy(store.images(chosen))).numpy()
 
 
 if __name__ == "__main__":

@@ -99,24 +99,19 @@ def compared(non_lenses: pd.DataFrame, lenses: pd.DataFrame, settings: SurveyCon
         for name in networks(non_lenses)
     }
 
-    def with_interval(measure: object, values: np.ndarray) -> metrics.Interval:
-        return metrics.bootstrap(measure, values, labels, settings.bootstrap, np.random.default_rng(settings.seed))
+    def with_interval(measure: object, rate: str, values: np.ndarray) -> metrics.Interval:
+        if rate not in rates:
+            return metrics.UNKNOWN
+        rng = np.random.default_rng(settings.seed)
+        return metrics.bootstrap(lambda s, y: measure(s, y, RATES[rate]), values, labels, settings.bootstrap, rng)
 
     found = {
-        name: {
-            f"tpr_at_fpr_{rate}": (
-                with_interval(lambda s, y, fpr=fpr: metrics.tpr_at_fpr(s, y, fpr), values)
-                if rate in rates
-                else metrics.UNKNOWN
-            )
-            for rate, fpr in RATES.items()
-        }
+        name: {f"tpr_at_fpr_{rate}": with_interval(metrics.tpr_at_fpr, rate, values) for rate in RATES}
         for name, values in logits.items()
     }
     for name in found.keys() - {OURS}:
         both = np.stack([logits[name], logits[OURS]], 1)
-        ratio = with_interval(lambda s, y: metrics.missed_ratio(s, y, 1e-3), both)
-        found[name][MISSED] = ratio if "1e-3" in rates else metrics.UNKNOWN
+        found[name][MISSED] = with_interval(metrics.missed_ratio, "1e-3", both)
     return found
 
 
