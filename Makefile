@@ -1,9 +1,7 @@
 # make run     set up, then the quick scale from population to report, in well under 20 minutes on 2 cores
 # make test    set up, then the tests
-# make poster  the full scale: 130,000 training images, 20,000 compound lenses; a night on 2 cores, most of it for the second
-#              network, which a GPU trains in minutes
-# make peers   the networks of Wilde et al. 2022 and a LensNet of twice the width, at the full scale, after `make poster`; minutes
-#              on a GPU, days on 2 cores
+# make poster  the full scale: 130,000 training images, 20,000 compound lenses are drawn and measured; its trainings are frozen,
+#              so the networks are those in git (docs/pipeline.md)
 # make observe CUTOUTS=/your/folder [SCALE=poster]   score real FITS cutouts with the trained model; after `make run` or `make poster`
 #              show them in the report, too
 # make ui      MLflow on 127.0.0.1:5000
@@ -21,9 +19,9 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONWARNINGS := ignore
 
-.PHONY: run test poster peers observe folders ui
+.PHONY: run test poster observe folders ui
 run: SCALE := quick
-poster peers: SCALE := poster
+poster: SCALE := poster
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("lensdream needs Python 3.11 or newer, found " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
@@ -32,23 +30,15 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 # The committed models and metrics belong to the committed code, so DVC would find nothing to do in a fresh clone but
-# remake the images: where MLflow has no runs of this scale yet, every stage runs, and from then on only what changed.
-# The poster's peers take days and have a goal of their own: `--downstream` leaves them as they are.
+# remake the images: where MLflow has no runs of this scale yet, every stage runs but the frozen ones, and from then on only what
+# changed.
 FORCE = $$(test -f mlruns/ran-$(SCALE) || echo --force)
-define pipeline
-	dvc repro $(1) simulate@$(SCALE)
-	dvc repro $(1) --downstream train@$(SCALE)
-endef
 
 run poster: $(READY)
 	dvc pull --quiet data.dvc
-	$(call pipeline,$(FORCE))
+	dvc repro $(FORCE) report@$(SCALE)
 	lensdream register
 	touch mlruns/ran-$(SCALE)
-	@echo "report: $(abspath reports/$(SCALE)/index.html)"
-
-peers: $(READY)
-	dvc repro report@$(SCALE)
 	@echo "report: $(abspath reports/$(SCALE)/index.html)"
 
 # Nothing but these two stages: of what they need, only the images are not in git, and they are for the report.
