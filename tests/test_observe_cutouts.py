@@ -121,7 +121,7 @@ def test_a_near_infrared_band_left_alone_is_dropped(euclid, left, band):
     lost = [f"missing:{name}" for name in ("NIR_Y", "NIR_J", "NIR_H") if name != left]
     for change in (absent, bad):
         cutout = read_cutout(edited(path, change), STAMP)
-        assert cutout.flags == (*lost, f"dropped:{left}")
+        assert cutout.flags == (*lost, f"dropped:{left}", "alone:VIS")
         assert not cutout.image[Band.Y :].any()
         np.testing.assert_allclose(cutout.image[Band.VIS], image[Band.VIS, 10:50, 10:50], rtol=3e-7)
 
@@ -207,7 +207,7 @@ def test_a_core_without_good_pixels_around_is_left_empty(euclid):
         units["VIS_RMS"].data[20:40, 30] = 0.01  # one line alone does not tell what is beside it
 
     cutout = read_cutout(edited(path, change), STAMP)
-    assert cutout.flags[-1] == "bad_core_VIS:70"
+    assert cutout.flags[1:] == ("bad_core_VIS:70", "covered_VIS:0.76")
     assert (cutout.image[Band.VIS, 10:30, 10:30] != 0).sum() == 20
 
 
@@ -265,6 +265,7 @@ def test_janskys_of_the_header_count_without_a_zero_point(euclid, text, factor):
     def change(units):
         for unit, band in ((units["VIS_FLUX"], Band.VIS), (units["NIR_J_FLUX"], Band.J)):
             unit.data = (image[band] * factor).astype(np.float32)
+            units[unit.name.replace("FLUX", "RMS")].data[:] = EUCLID.sky_sigma[band] * factor
             unit.header["BUNIT"] = text
             del unit.header["MAGZERO"]
 
@@ -415,7 +416,10 @@ def one_small(units):
 def test_a_near_infrared_band_with_too_little_costs_that_band_alone(tmp_path, change, lost):
     path = stars(tmp_path / "true.fits")
     whole, cutout = read_cutout(path, STAMP), read_cutout(edited(path, change), STAMP)
-    assert cutout.flags == tuple(f"small:{EUCLID.bands[band].fits_name}" for band in lost)
+    assert cutout.flags == (
+        *(f"small:{EUCLID.bands[band].fits_name}" for band in lost),
+        *(["alone:VIS"] if len(lost) == 3 else []),
+    )
     for band in Band:
         np.testing.assert_array_equal(cutout.image[band], 0 if band in lost else whole.image[band])
 

@@ -22,7 +22,7 @@ STAMP = 24
 @pytest.fixture
 def image():
     sky = np.array(EUCLID.sky_sigma)[:, None, None]
-    return (np.random.default_rng(0).normal(2, 30, (4, STAMP, STAMP)) * sky).astype(np.float32)
+    return (np.random.default_rng(0).normal(0.1, 2, (4, STAMP, STAMP)) * sky).astype(np.float32)
 
 
 @pytest.fixture

@@ -60,6 +60,8 @@ STAND_INS = (
 class BandPlanes:
     """One band's planes and how to read them."""
 
+    band: Band
+    """of the image it becomes"""
     label: str
     """name of the band in the file"""
     flux: Plane
@@ -71,7 +73,12 @@ class BandPlanes:
     sky: float
     """the survey's scatter of the sky [microjansky a pixel of 0.1 arcsec]"""
     assumed: tuple[str, ...]
-    """flags of what the header left out"""
+    """flags of a zero point and a pixel scale that the header left out"""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Of all that the file left out."""
+        return self.assumed if self.rms is not None else (f"no_rms:{self.label}", *self.assumed)
 
 
 def euclid_band(file: FitsFile, band: Band) -> BandPlanes | None:
@@ -98,7 +105,7 @@ def _planes(file: FitsFile, name: str, band: Band, zero_point: float, scale: flo
         raise CutoutError(f"{flux.name} has the shape {flux.shape}, expected (y, x) with at least one pixel")
     if rms is not None and rms.shape != flux.shape:
         raise CutoutError(f"{rms.name} has the shape {rms.shape}, {flux.name} {flux.shape}: they must be equal")
-    assumed = [f"no_rms:{name}"] if rms is None else []
+    assumed = []
     magnitude, unit = flux.cards.number("MAGZERO"), flux_unit(flux.cards.value("BUNIT") or "")
     if magnitude is None and unit is None:
         assumed.append(f"assumed_zero_point:{name}")
@@ -113,7 +120,7 @@ def _planes(file: FitsFile, name: str, band: Band, zero_point: float, scale: flo
         raise CutoutError(
             f"{flux.name} has pixels of {side:g} arcsec, expected more than 0 and at most {COARSEST_SCALE:g}"
         )
-    return BandPlanes(name, flux, rms, unit, side, EUCLID.sky_sigma[band], tuple(assumed))
+    return BandPlanes(band, name, flux, rms, unit, side, EUCLID.sky_sigma[band], tuple(assumed))
 
 
 def _by_zero_point(flux: Plane, magnitude: float, by_header: float | None) -> float:

@@ -8,9 +8,10 @@ What is done, and shown in the flags: pixels without data become 0, the sky, but
 filled in from those around (`core`), and with many in VIS no score is held against a threshold; a near-infrared band that is
 absent or has no data at all becomes zeros, as a band that training dropped, and so does one that is left alone; a stamp
 that reaches over the edge is filled up with zeros; a VIS image that has slid against the others is moved back, a
-near-infrared image that was cut out elsewhere is moved, one that is turned against VIS becomes zeros (`alignment`). The
-sky is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
-and higher only where galaxies fill the cutout.
+near-infrared image that was cut out elsewhere is moved, one that is turned against VIS becomes zeros (`alignment`). The sky
+is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
+and higher only where galaxies fill the cutout. What no false-positive rate was measured for (VIS alone, another band in its
+place, assumed units, pixels beyond the bounds in `measured`) is scored, but held against no threshold.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ import numpy as np
 
 from lensdream.observe.alignment import agreement, displacement, shift_to_vis
 from lensdream.observe.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis, world_coordinates
-from lensdream.observe.core import mended
+from lensdream.observe.core import MENDABLE, mended
 from lensdream.observe.fits_planes import NAMED_FITS, CutoutError, FitsFile, Plane, open_planes
+from lensdream.observe.measured import cover_flags, middle_of, pixel_flags, rms_flags, with_data
 from lensdream.observe.resample import Window, read_square, sum_onto, window_around
 from lensdream.survey import EUCLID, N_BANDS, Band
 
@@ -83,7 +85,9 @@ class Cutout:
     """what was missing or mended, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`"""
     origin: Origin
     bad_core: int
-    """bad VIS pixels in the object's core; above `core.MENDABLE` the score is not to be held against a threshold"""
+    """bad VIS pixels in the object's core"""
+    unmeasured: tuple[str, ...] = ()
+    """those of the flags for which no false-positive rate was measured: with any, the score is held against no threshold"""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class _Picture:
     flags: tuple[str, ...]
     share: np.ndarray | None = None
     """(stamp, stamp) of each pixel that has data; None where all have"""
+    outside: tuple[str, ...] = ()
+    """flags of pixels outside of what was trained; see `measured`"""
 
     @property
     def empty(self) -> bool:
@@ -130,8 +136,11 @@ def read_cutout(
         image[Band.VIS], bad_core = _mended(picture, vis)
         flags = [f"VIS_from:{vis.label}"] if stands_in else []
         flags += [f"moved_VIS:{moved[1]:+d},{moved[0]:+d}"] if any(moved) else []
-        flags += [*vis.assumed, *picture.flags]
+        flags += [*vis.flags, *picture.flags]
         flags += _bad_core(vis, bad_core)
+        unmeasured = flags[:1] if stands_in else []
+        unmeasured += _bad_core(vis, bad_core) if bad_core > MENDABLE else []
+        unmeasured += [*vis.assumed, *picture.outside]
         for band in INFRARED:
             found, shift = infrared.get(band), shifts.get(band)
             if found is not None and shift is None:
@@ -146,15 +155,19 @@ def read_cutout(
                 flags.append(f"missing:{EUCLID.bands[band].fits_name}")
                 continue
             image[band], n_bad = _mended(picture, found)
-            flags += [*found.assumed, *picture.flags, *_bad_core(found, n_bad)]
+            flags += [*found.flags, *picture.flags, *_bad_core(found, n_bad)]
+            unmeasured += [*found.assumed, *picture.outside]
         there = [band for band in INFRARED if image[band].any()]
         if len(there) == 1:
             # Training lost one near-infrared band or all three: with two lost, lenses are missed that are found with none.
             image[there] = 0
             flags.append(f"dropped:{EUCLID.bands[there[0]].fits_name}")
+        if len(there) < 2 and not stands_in:
+            unmeasured.append("alone:VIS")
         flags += [f"no_flux:{name}" for name in _without_flux(file)]
+        flags += [flag for flag in unmeasured if flag not in flags]
         name = file.primary.value("OBJECT") or text_of(NAMED_FITS.sub("", path.name))
-    return Cutout(path, name, image, tuple(flags), origin, bad_core)
+    return Cutout(path, name, image, tuple(flags), origin, bad_core, tuple(unmeasured))
 
 
 def _mended(picture: _Picture, band: BandPlanes) -> tuple[np.ndarray, int]:
@@ -245,7 +258,9 @@ def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int, middle: 
     height, width = band.flux.shape
     y, x = (height - 1) / 2 + offset[0] / band.scale, (width - 1) / 2 + offset[1] / band.scale
     window = window_around(y, x, EUCLID.pixel_scale / band.scale, stamp)
-    _check_middle(band.flux, window.middle(min(middle, stamp)))
+    side = min(middle, stamp)
+    looked_at = window.middle(side)
+    _check_middle(band.flux, looked_at)
     covered = window.covered(band.flux.shape)
     flags = [] if window.ratio == 1 else [f"pixel_scale_{band.label}:{band.scale:.4g}"]
     beyond = 1.0 - covered[0] * covered[1]
@@ -254,16 +269,22 @@ def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int, middle: 
     unit = np.float32(band.unit)
     with _blaming(band.flux):
         flux = read_square(window, band.flux.shape, band.flux.window)
-        good = _good(band, flux, None if band.rms is None else read_square(window, band.flux.shape, band.rms.window))
-        if good.all():
-            return _Picture(sum_onto(window, flux) * unit, 0.0, tuple(flags))
-        pixels = sum_onto(window, np.where(good, flux, np.float32(0))) * unit
-    share = sum_onto(window, good.astype(np.float32)) / window.ratio**2
-    pixels = np.where(share > 0.5, pixels / np.maximum(share, 0.5), 0).astype(np.float32)
-    bad = 1.0 - float(share.mean(dtype=float)) - beyond
-    if bad > 1e-6:
-        flags.append(f"bad_pixels_{band.label}:{bad:.2g}")
-    return _Picture(pixels, bad, tuple(flags), share)
+        rms = None if band.rms is None else read_square(window, band.flux.shape, band.rms.window)
+        good = _good(band, flux, rms)
+        whole = bool(good.all())
+        pixels = sum_onto(window, flux if whole else np.where(good, flux, np.float32(0))) * unit
+    share = None if whole else sum_onto(window, good.astype(np.float32)) / window.ratio**2
+    bad = 0.0
+    if share is not None:
+        pixels = np.where(share > 0.5, pixels / np.maximum(share, 0.5), 0).astype(np.float32)
+        bad = 1.0 - float(share.mean(dtype=float)) - beyond
+        if bad > 1e-6:
+            flags.append(f"bad_pixels_{band.label}:{bad:.2g}")
+    data, inside = with_data(pixels, share), math.prod(looked_at.covered(band.flux.shape))
+    outside = cover_flags(band.label, band.band, data[middle_of(data, side)], inside)
+    outside += pixel_flags(band.label, band.band, pixels, data, side, window.ratio**2)
+    outside += [] if rms is None else rms_flags(band.label, band.band, rms[good] * unit, window.ratio)
+    return _Picture(pixels, bad, tuple(flags), share, tuple(outside))
 
 
 def _shifted(

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.observe.core import MENDABLE
 from lensdream.observe.cutouts import Cutout, CutoutError, read_cutout
 from lensdream.observe.scorer import Scorer
 from lensdream.observe.targets import Target
@@ -39,8 +38,8 @@ class Score:
     logit: float
 
     def above(self, points: OperatingPoints, rate: str) -> bool | None:
-        """Whether it lies above the threshold of a rate; None where that is not known, or too little of the core."""
-        return None if self.cutout.bad_core > MENDABLE else points.above(self.logit, rate)
+        """Whether it lies above the threshold of a rate; None where that is not known, or not measured for such an image."""
+        return None if self.cutout.unmeasured else points.above(self.logit, rate)
 
 
 @dataclass(frozen=True)
