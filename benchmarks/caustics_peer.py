@@ -17,13 +17,13 @@ import torch
 from caskade import forward
 from torch import Tensor
 
+from lensdream.cosmology import COSMOLOGY
+from lensdream.instrument import EUCLID, Band, Survey
 from lensdream.optics.detector import wider_by
 from lensdream.optics.psf import moffat_kernel
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sersic import surface_brightness_at_r_e
-from lensdream.population.galaxies import COSMOLOGY
 from lensdream.scene import FLUX_COLUMNS, Scenes
-from lensdream.survey import EUCLID, Band, Survey
 
 CORE = 1e-10
 """core radius [arcsec] of the deflectors, for whose centre caustics finds no number otherwise; lenstronomy has the same"""

@@ -21,16 +21,17 @@ from torchvision.models import resnet18
 
 from lensdream import config
 from lensdream.config import TrainConfig
-from lensdream.dataset import ImageStore
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.evaluate.metrics import auroc, tpr_at_fpr
-from lensdream.memory import keep_freed_memory
+from lensdream.dataset.store import ImageStore
+from lensdream.instrument import N_BANDS, Band
+from lensdream.metrics import auroc, tpr_at_fpr
 from lensdream.networks import predict
-from lensdream.networks.lensnet import InputTransform, Middle, ResidualBlock
+from lensdream.networks.input import InputTransform, Middle
+from lensdream.networks.lensnet import ResidualBlock
 from lensdream.paths import Paths
-from lensdream.survey import N_BANDS, Band
-from lensdream.train import fit
-from lensdream.trainees import lensnet
+from lensdream.runtime.allocator import keep_freed_memory
+from lensdream.train.loop import fit
+from lensdream.train.recipes import lensnet
 
 TIMED_STEPS = 12
 """of training, after as many again to warm up, that tell how fast a design is"""

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lensdream.dataset import ImageStore
-from lensdream.evaluate import operating_points
-from lensdream.networks import load_finder, predict
-from lensdream.networks.second_looks import HOPELESS
+from lensdream.dataset.store import ImageStore
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import HOPELESS, load_finder
+from lensdream.networks import predict
 from lensdream.paths import Paths
 
 GATES = -4.0, -5.0, -7.0

@@ -18,17 +18,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lensdream.commands.train import fit_and_record
 from lensdream.config import SimulateConfig, load
-from lensdream.dataset import ImageStore
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.networks import LensNet, LensNetConfig, predict
+from lensdream.dataset.store import ImageStore
+from lensdream.dataset.write import write_store
+from lensdream.instrument import EUCLID, N_BANDS
+from lensdream.networks import predict
+from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.paths import Paths
+from lensdream.render.batch import frame_of, in_chunks, measurements, stored, truth_masks
+from lensdream.render.renderer import Renderer
 from lensdream.scene import Scenes
-from lensdream.simulate.render import Renderer
-from lensdream.simulate.shards import frame_of, in_chunks, measurements, stored, truth_masks, write_store
-from lensdream.survey import EUCLID, N_BANDS
-from lensdream.train import fit, fit_and_record
-from lensdream.trainees import TRAINEES, Trainee
+from lensdream.train.loop import fit
+from lensdream.train.recipes import TRAINEES, Trainee
 
 GPU = "cuda"
 SCALE = "poster"

@@ -17,18 +17,18 @@ import numpy as np
 import torch
 
 from gpu import Untracked, epochs_within
+from lensdream.commands.train import fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.networks import load_model
-from lensdream.networks.second_looks import passes
+from lensdream.finder.cascade import passes
+from lensdream.instrument import N_BANDS
+from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
+from lensdream.render.batch import frame_of, in_chunks, stored
+from lensdream.render.renderer import Renderer
 from lensdream.scene import Scenes
-from lensdream.second_network import shown
-from lensdream.simulate.render import Renderer
-from lensdream.simulate.shards import frame_of, in_chunks, stored
-from lensdream.survey import N_BANDS
-from lensdream.train import fit_and_record
-from lensdream.trainees import DEEP
+from lensdream.train import second_stage_data
+from lensdream.train.recipes import DEEP
 
 SCALE = "poster"
 TASK = 128
@@ -124,7 +124,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _shown(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:
     images, labels = _read(name, arguments)
-    weights = shown.weights(first, images, labels, arguments.device)
+    weights = second_stage_data.weights(first, images, labels, arguments.device)
     return LabelledImages(images[(weights > 0).to(images.device)], labels[weights > 0], weights[weights > 0])
 
 

@@ -17,11 +17,11 @@ import pandas as pd
 from astropy.io import fits
 from scipy.ndimage import binary_dilation, uniform_filter
 
-from lensdream.observe.cutouts import BAD_RMS
+from lensdream.cutouts.reader import BAD_RMS
+from lensdream.instrument import EUCLID, N_BANDS, Band, microjansky
 from lensdream.optics.sampling import Frame
+from lensdream.render.renderer import Renderer
 from lensdream.scene import BACKGROUND_COLUMNS, COMPONENT_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
-from lensdream.simulate.render import Renderer
-from lensdream.survey import EUCLID, N_BANDS, Band, microjansky
 
 LAGS = range(7)
 """[pixel]"""

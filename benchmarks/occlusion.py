@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lensdream.dataset import ImageStore
+from lensdream.dataset.store import ImageStore
 from lensdream.explain.chain import chain_of, plain
 from lensdream.explain.occlusion import Occlusion, occlude
-from lensdream.memory import keep_freed_memory
-from lensdream.networks import load_model
-from lensdream.survey import N_BANDS, Band
+from lensdream.instrument import N_BANDS, Band
+from lensdream.networks.model_file import load_model
+from lensdream.runtime.allocator import keep_freed_memory
 
 WINDOW, STRIDE = 4, 2
 CHUNK = 64

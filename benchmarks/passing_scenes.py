@@ -19,17 +19,18 @@ import torch
 from tqdm import tqdm
 
 from lensdream.config import PopulationConfig, SimulateConfig
-from lensdream.dataset import ImageStore, fresh, targets
-from lensdream.networks import load_model
-from lensdream.networks.second_looks import passes
+from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset.store import ImageStore
+from lensdream.finder.cascade import passes
+from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
-from lensdream.population import stage
-from lensdream.population.stage import Lot
-from lensdream.processes import worker_map
+from lensdream.population import drawing
+from lensdream.population.drawing import Lot
+from lensdream.render.renderer import MASS_COLUMNS
+from lensdream.runtime.processes import worker_map
 from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
-from lensdream.second_network.images import Fresh, drawn_in_shares, passing_rows
-from lensdream.simulate.render import MASS_COLUMNS
-from lensdream.trainees import DEEP
+from lensdream.train.recipes import DEEP
+from lensdream.train.second_stage_data import Fresh, drawn_in_shares, passing_rows
 
 RENDERED = {
     *MASS_COLUMNS.values(), *SKY_COLUMNS, *BACKGROUND_COLUMNS, "index", "label", "seed", "psf", "dither",
@@ -57,7 +58,7 @@ def main() -> None:
     first = load_model(paths.model)
     found = through(scenes, paths.model)
     found.append(taken(stored, passing_rows(store, "train", first)))
-    for number, part in enumerate(parts(stage.joined(found), arguments.parts)):
+    for number, part in enumerate(parts(drawing.joined(found), arguments.parts)):
         write(part, arguments.out / f"part-{number}")
     write(stored.take(passing_rows(store, "validation", first)), arguments.out / "validation")
     n_lens, non_lenses = drawn_in_shares(store, scenes)
@@ -68,17 +69,17 @@ def main() -> None:
 
 def through(scenes: Fresh, model: Path) -> list[Scenes]:
     """The fresh lenses, and the fresh non-lenses that the network of a folder lets through."""
-    tasks: list[tuple[Lot, Callable[[Lot], Scenes]]] = [(lot, stage.draw_lot) for lot in scenes.lots]
-    of_targets = partial(targets.draw, beside_caustic=scenes.survey.beside_caustic)
+    tasks: list[tuple[Lot, Callable[[Lot], Scenes]]] = [(lot, drawing.draw_lot) for lot in scenes.lots]
+    of_targets = partial(target_mix.draw, beside_caustic=scenes.survey.beside_caustic)
     tasks += [(lot, of_targets) for lot in scenes.target_lots]
-    arguments = (scenes.population, scenes.simulate, stage.draw_all_pools(scenes.population), model)
+    arguments = (scenes.population, scenes.simulate, drawing.draw_all_pools(scenes.population), model)
     with worker_map(scenes.simulate.workers, start_worker, arguments) as ordered:
         return [part for part in tqdm(ordered(look, tasks), total=len(tasks)) if len(part)]
 
 
 def start_worker(population: PopulationConfig, simulate: SimulateConfig, pools: object, model: Path) -> None:
     """Prepare this process for `look`."""
-    fresh.start_worker(population, simulate, pools)
+    on_the_fly.start_worker(population, simulate, pools)
     _worker["first"] = load_model(model).to(memory_format=torch.channels_last)
 
 
@@ -89,7 +90,7 @@ def look(task: tuple[Lot, Callable[[Lot], Scenes]]) -> Scenes:
     label = scenes.scenes["label"].to_numpy()
     chosen, non_lenses = label == 1, np.flatnonzero(label == 0)
     if len(non_lenses):
-        images = torch.from_numpy(fresh.images_of(scenes.take(non_lenses)))
+        images = torch.from_numpy(on_the_fly.images_of(scenes.take(non_lenses)))
         chosen[non_lenses] = passes(_worker["first"], images).numpy()
     return taken(scenes, np.flatnonzero(chosen))
 

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 from astropy.io import fits
 
+from lensdream.instrument import DITHERS, EUCLID, Band
 from lensdream.optics.sampling import Frame
+from lensdream.render.renderer import Renderer
 from lensdream.scene import (
     BACKGROUND_COLUMNS,
     COMPONENT_COLUMNS,
@@ -25,8 +27,6 @@ from lensdream.scene import (
     Role,
     Scenes,
 )
-from lensdream.simulate.render import Renderer
-from lensdream.survey import DITHERS, EUCLID, Band
 
 RADII = (0.15, 0.35, 0.7)
 """[arcsec]"""

@@ -24,16 +24,16 @@ import torch
 from astropy.io import fits
 
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig, load
-from lensdream.dataset import fresh, targets
+from lensdream.cutouts.export import write_cutout
+from lensdream.cutouts.reader import BAD_RMS, read_cutout
+from lensdream.cutouts.scoring import score_targets
+from lensdream.cutouts.sources import Target
+from lensdream.dataset import on_the_fly, target_mix
 from lensdream.evaluate.stream import EPOCH, SPLIT
+from lensdream.finder.finder import Scorer
+from lensdream.instrument import EUCLID, N_BANDS, microjansky
 from lensdream.networks import predict
-from lensdream.observe.cutouts import BAD_RMS, read_cutout
-from lensdream.observe.scorer import Scorer
-from lensdream.observe.stream import score_targets
-from lensdream.observe.targets import Target
-from lensdream.observe.writing import write_cutout
-from lensdream.population.stage import draw_all_pools
-from lensdream.survey import EUCLID, N_BANDS, microjansky
+from lensdream.population.drawing import draw_all_pools
 
 SCALE = "quick"
 """of the settings that the cutouts are drawn by"""
@@ -62,10 +62,10 @@ def _measure(folder: Path, model: Path, n: int, side: int, batch: int) -> dict[s
     again = predict(scorer.first_look, torch.from_numpy(images)) > scorer.network.hopeless
     difference = np.abs(images - np.stack([_read_with_astropy(path, stamp) for path in files])).max()
     cores = sorted(os.sched_getaffinity(0))
-    targets = [Target(path) for path in files]
+    target_mix = [Target(path) for path in files]
 
     def score() -> int:
-        return sum(1 for _ in score_targets(targets, scorer, batch_size=batch))
+        return sum(1 for _ in score_targets(target_mix, scorer, batch_size=batch))
 
     with _cores(cores[:1]):
         rates = {
@@ -94,10 +94,10 @@ def _measure(folder: Path, model: Path, n: int, side: int, batch: int) -> dict[s
 def _make(folder: Path, n: int, side: int) -> Iterator[Path]:
     survey, population = load("survey", SurveyConfig, SCALE), load("population", PopulationConfig, SCALE)
     simulate = dataclasses.replace(load("simulate", SimulateConfig, SCALE), stamp=side)
-    fresh.start_worker(population, simulate, draw_all_pools(population))
+    on_the_fly.start_worker(population, simulate, draw_all_pools(population))
     index = 0
-    for lot in targets.lots(targets.counts(n, survey.non_lens_shares), SPLIT, EPOCH):
-        for image in targets.draw_images(lot, survey.beside_caustic)[0]:
+    for lot in target_mix.lots(target_mix.counts(n, survey.non_lens_shares), SPLIT, EPOCH):
+        for image in target_mix.draw_images(lot, survey.beside_caustic)[0]:
             path = folder / f"{index:06d}.fits"
             # Headers of real cutouts differ, too.
             write_cutout(path, image.astype(np.float64), f"non-lens {index}", centre=(0.01 * index, 0.0))

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lensdream.evaluate import metrics
-from lensdream.networks import load_model, predict
+from lensdream import metrics
+from lensdream.finder.cascade import HOPELESS
+from lensdream.instrument import N_BANDS
+from lensdream.networks import predict
+from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import CPU_BATCH
-from lensdream.networks.second_looks import HOPELESS
 from lensdream.paths import Paths
-from lensdream.second_network.shown import PLAIN
-from lensdream.survey import N_BANDS
+from lensdream.train.second_stage_data import PLAIN
 
 WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 RATES = (1e-2, 3e-3, 1e-3)

@@ -34,16 +34,17 @@ from scipy.ndimage import uniform_filter
 
 from lensdream import config
 from lensdream.config import PopulationConfig, SimulateConfig
-from lensdream.memory import keep_freed_memory
+from lensdream.cosmology import COSMOLOGY
+from lensdream.dataset.write import write_store
+from lensdream.instrument import DITHERS, EUCLID, Band, microjansky
 from lensdream.optics.detector import resample, sampled
 from lensdream.optics.sampling import Frame
-from lensdream.population.galaxies import COSMOLOGY
-from lensdream.population.stage import draw_scenes
+from lensdream.population.drawing import draw_scenes
+from lensdream.render.batch import frame_of
+from lensdream.render.reference import draw, lenstronomy_image, point_spread
+from lensdream.render.renderer import Renderer
+from lensdream.runtime.allocator import keep_freed_memory
 from lensdream.scene import FLUX_COLUMNS, Role, Scenes
-from lensdream.simulate.reference import draw, lenstronomy_image, point_spread
-from lensdream.simulate.render import Renderer
-from lensdream.simulate.shards import frame_of, write_store
-from lensdream.survey import DITHERS, EUCLID, Band, microjansky
 
 TIMED, PEER_TIMED, AGREED, ACCURATE = 16, 6, 2, 40
 """scenes timed of a family, of them drawn by lenstronomy, scenes compared with it, lenses whose error is measured"""

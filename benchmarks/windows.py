@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 
 from lensdream.config import ExplainConfig, load
-from lensdream.dataset import ImageStore
+from lensdream.dataset.store import ImageStore
 from lensdream.explain.chain import chain_of
-from lensdream.explain.explained import ARCS, FAMILIES_WITH_ARCS, array, choose_scenes, sky_of
-from lensdream.explain.measure import score_maps
 from lensdream.explain.occlusion import occlude
-from lensdream.networks import load_model
+from lensdream.explain.study.explained import ARCS, FAMILIES_WITH_ARCS, array, choose_scenes, sky_of
+from lensdream.explain.study.measure import score_maps
+from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
 
 SQUARES = ((2, 2), (3, 3), (4, 4), (4, 2), (6, 3), (8, 4), (12, 4))

@@ -10,12 +10,12 @@ import torch
 from astropy.cosmology import FlatLambdaCDM
 
 from lensdream.dataset.store import SCHEMA_VERSION
-from lensdream.files import sha256_of
+from lensdream.instrument import Band
 from lensdream.optics.sie import einstein_radius_sis
-from lensdream.population import stage
-from lensdream.population.galaxies import draw_pools
+from lensdream.population import drawing
+from lensdream.population.catalogs import draw_pools
+from lensdream.runtime.files import sha256_of
 from lensdream.scene import COMPONENT_COLUMNS, FLUX_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Role, Scenes
-from lensdream.survey import Band
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 
@@ -34,7 +34,7 @@ def pools():
 @pytest.fixture
 def few_pools(pools, monkeypatch):
     """Drawing scenes takes these pools and no new ones."""
-    monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
+    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: pools)
     return pools
 
 

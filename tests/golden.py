@@ -37,23 +37,27 @@ import yaml
 from astropy.io import fits
 
 from lensdream import config
+from lensdream.commands.evaluate import run as run_evaluate
+from lensdream.commands.score import score_files
 from lensdream.config import ExplainConfig, PopulationConfig, SimulateConfig, SurveyConfig, TrainConfig
-from lensdream.dataset.export import export_fits
+from lensdream.cutouts.export import export_fits
+from lensdream.cutouts.reader import read_cutout
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.dataset.store import ARC_1, ARC_2, LENS_LIGHT, ImageStore
-from lensdream.dataset.targets import survey_shares
-from lensdream.evaluate.stage import run as run_evaluate
-from lensdream.explain.explained import all_maps
-from lensdream.networks import BothLogits, load_finder, load_model, predict
-from lensdream.observe.cutouts import read_cutout
-from lensdream.observe.score import main_score
+from lensdream.dataset.store import ImageStore
+from lensdream.dataset.target_mix import survey_shares
+from lensdream.dataset.write import write_store
+from lensdream.explain.study.explained import all_maps
+from lensdream.families import FAMILIES_NON_LENS
+from lensdream.finder.cascade import BothLogits, load_finder
+from lensdream.networks import predict
+from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
-from lensdream.population.galaxies import Pools, draw_pools
-from lensdream.population.stage import draw_scenes
-from lensdream.scene import FAMILIES_NON_LENS, Scenes
-from lensdream.simulate.shards import write_store
-from lensdream.train import fit
-from lensdream.trainees import lensnet
+from lensdream.population.catalogs import Pools, draw_pools
+from lensdream.population.drawing import draw_scenes
+from lensdream.render.batch import ARC_1, ARC_2, LENS_LIGHT
+from lensdream.scene import Scenes
+from lensdream.train.loop import fit
+from lensdream.train.recipes import lensnet
 
 ROOT = Path(__file__).parents[1]
 JSON_FILE = Path(__file__).with_suffix(".json")
@@ -277,7 +281,7 @@ def of_score(tiny: Tiny) -> Given:
     """The table of `lensdream score` of these files."""
     out = tiny.folder / "scores.parquet"
     with contextlib.redirect_stdout(io.StringIO()):
-        code = main_score([str(path) for path in tiny.files], out, str(ROOT / "models" / "poster"))
+        code = score_files([str(path) for path in tiny.files], out, str(ROOT / "models" / "poster"))
     table = pd.read_parquet(out)
     numbers = {name: table[name].to_numpy() for name in ("logit", "probability")}
     return Given(

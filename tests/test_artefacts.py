@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from lensdream import config
+from lensdream.instrument import EUCLID, Band
 from lensdream.optics.artefacts import ArtefactCounts, apply_artefacts
 from lensdream.population import artefacts, nonlenses
-from lensdream.population.draft import blank
-from lensdream.population.galaxies import draw_pools
+from lensdream.population.builder import blank
+from lensdream.population.catalogs import draw_pools
 from lensdream.scene import Role
-from lensdream.survey import EUCLID, Band
 
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
 SKY_SIGMA = torch.tensor(EUCLID.sky_sigma)

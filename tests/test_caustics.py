@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from conftest import random_scene
+from lensdream.instrument import Band
 from lensdream.optics.multiplane import Deflectors, trace_to_source_1, trace_to_source_2
 from lensdream.optics.sampling import Frame
-from lensdream.simulate.render import MASS_COLUMNS, Renderer
-from lensdream.survey import Band
+from lensdream.render.renderer import MASS_COLUMNS, Renderer
 
 pytest.importorskip("caustics", reason='needs the extra "peers"')
 import caustics_peer

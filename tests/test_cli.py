@@ -15,15 +15,18 @@ import pytest
 import yaml
 
 from conftest import heed_interrupts
-from lensdream import registration, tracking
-from lensdream.cli import STAGES, main
+from lensdream import tracking
+from lensdream.cli import GROUPS, main
+from lensdream.commands import register
 from lensdream.dataset.store import SCHEMA_VERSION
-from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints, PointsError
-from lensdream.networks import LensNet, LensNetConfig, save_model
-from lensdream.trainees import TRAINEES
+from lensdream.finder import operating_points
+from lensdream.finder.operating_points import OperatingPoints, PointsError
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
+from lensdream.train.recipes import TRAINEES
 
 ROOT = Path(__file__).parents[1]
+STAGES = [*next(group for title, group in GROUPS.items() if title.startswith("Stages")), "explain"]
 
 
 @pytest.fixture
@@ -183,28 +186,28 @@ def evaluated(root, scale, gate, seed):
 @pytest.mark.slow
 def test_the_champion_gives_way_only_to_a_better_model(repository, capsys):
     evaluated(repository, "quick", 0.80, 1)
-    registration.run("quick", repository)
+    register.run("quick", repository)
     assert "champion" in capsys.readouterr().out
     evaluated(repository, "poster", 0.70, 2)
-    registration.run("poster", repository)
+    register.run("poster", repository)
     assert "champion" not in capsys.readouterr().out
     evaluated(repository, "poster", 0.90, 3)
-    registration.run("poster", repository)
+    register.run("poster", repository)
     assert "champion" in capsys.readouterr().out
     (repository / "models" / "poster" / "operating_points.json").unlink()
     with pytest.raises(FileNotFoundError, match="run the evaluate stage"):
-        registration.run("poster", repository)
+        register.run("poster", repository)
 
 
 @pytest.mark.slow
 def test_all_evaluated_models_are_registered_and_the_best_is_champion(repository, capsys):
     with pytest.raises(FileNotFoundError, match="no model in .* was evaluated: run"):
-        registration.run(root=repository)
+        register.run(root=repository)
     for age, (scale, gate) in enumerate([("quick", 0.33), ("poster", 0.97), ("unfinished", 0.99)]):
         evaluated(repository, scale, gate, age)
         os.utime(repository / "models" / scale / "operating_points.json", (1e9 - age, 1e9 - age))
     (repository / "models" / "unfinished" / "model.safetensors").unlink()
-    registration.run(root=repository)
+    register.run(root=repository)
     poster, quick = capsys.readouterr().out.splitlines()
     assert poster.startswith("poster: lensdream version 1, aliases candidate, candidate-poster, champion; ")
     assert quick.startswith("quick: lensdream version 2, aliases candidate, candidate-quick; ")
@@ -212,13 +215,13 @@ def test_all_evaluated_models_are_registered_and_the_best_is_champion(repository
     save_model(repository / "models" / "poster", LensNet(LensNetConfig(8, 0.1)), 80)
     points = tracking.pull(root=repository) / "operating_points.json"
     points.write_text('{"tpr_at_fpr_1e-2": 0.97}')
-    registration.run(root=repository)
+    register.run(root=repository)
     poster, quick = capsys.readouterr().out.splitlines()
     assert poster.startswith("poster is not registered: ")
     assert "is of other weights" in poster
     assert "champion" in quick
     with pytest.raises(PointsError, match="is of other weights"):
-        registration.run("poster", repository)
+        register.run("poster", repository)
 
 
 @pytest.mark.parametrize("scale", ["quick", "poster"])

@@ -13,17 +13,21 @@ import torch
 import yaml
 
 from conftest import write_images
-from lensdream import config
-from lensdream.compound_head import images, stage
-from lensdream.compound_head.network import FOLDER, read_head, started_from, trainee
+from lensdream import config, families
+from lensdream.commands import train_compound
 from lensdream.config import CompoundHeadConfig
-from lensdream.dataset import ImageStore
-from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
-from lensdream.networks.model_file import images_trained_on
+from lensdream.dataset.store import ImageStore
+from lensdream.finder.compound import FOLDER, read_head
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks import predict
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import images_trained_on, load_model, save_model
+from lensdream.networks.ou import OU66, OUConfig
 from lensdream.paths import Paths
-from lensdream.population import stage as population
-from lensdream.survey import EUCLID, Band
-from lensdream.train import fit
+from lensdream.population import drawing
+from lensdream.train import compound_data
+from lensdream.train.loop import fit
+from lensdream.train.recipes import started_from, trainee
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = CompoundHeadConfig(
@@ -57,7 +61,7 @@ def write_store(paths, truth):
     sigma = np.array(EUCLID.sky_sigma)[:, None, None]
     pixels = rng.normal(size=(len(truth), len(Band), 32, 32)) * sigma
     pixels[truth["label"] == 1, :, 12:16, 12:20] += 5 * sigma
-    pixels[truth["family"].isin(images.COMPOUND), :, 18:22, 12:20] += 5 * sigma
+    pixels[truth["family"].isin(families.COMPOUND), :, 18:22, 12:20] += 5 * sigma
     write_images(paths.images, truth, pixels)
     return ImageStore.open(paths.images)
 
@@ -75,7 +79,7 @@ def paths(tmp_path):
 
 def test_partners_are_learnt_from_together_or_validate_together(paths):
     store = write_store(paths, truth_of())
-    train, validation = images.lesson(store, SETTINGS, "start")
+    train, validation = compound_data.lesson(store, SETTINGS, "start")
     assert len(train.pairs) == 32
     assert validation.labels.sum() == 4  # a fifth of 20 compound lenses
     learnt = store.truth.iloc[train.pairs]
@@ -88,7 +92,7 @@ def test_partners_are_learnt_from_together_or_validate_together(paths):
 
 def test_single_lenses_stand_beside_in_proportion_and_take_turns(paths):
     store = write_store(paths, truth_of())
-    train, validation = images.lesson(store, SETTINGS, "start")
+    train, validation = compound_data.lesson(store, SETTINGS, "start")
     assert train.n_singles == 24  # 1.5 of 16
     assert len(validation) == 4 + 4 + 6
     singles = [train.rows(epoch)[len(train.pairs) :] for epoch in range(5)]
@@ -105,7 +109,7 @@ def test_single_lenses_stand_beside_in_proportion_and_take_turns(paths):
 
 def test_none_of_the_test_scenes_and_no_non_lens_is_used(paths):
     store = write_store(paths, truth_of())
-    train, _ = images.lesson(store, SETTINGS, "start")
+    train, _ = compound_data.lesson(store, SETTINGS, "start")
     used = store.truth.iloc[np.concatenate([train.pairs, train.singles])]
     assert "compound" not in set(used["split"])
     assert (used["label"] == 1).all()
@@ -114,7 +118,9 @@ def test_none_of_the_test_scenes_and_no_non_lens_is_used(paths):
 @pytest.mark.parametrize(("per_compound", "n"), [(0.0, 0), (100.0, 40)])
 def test_no_single_lens_or_all_there_are(per_compound, n, paths):
     store = write_store(paths, truth_of())
-    train, validation = images.lesson(store, dataclasses.replace(SETTINGS, singles_per_compound=per_compound), "start")
+    train, validation = compound_data.lesson(
+        store, dataclasses.replace(SETTINGS, singles_per_compound=per_compound), "start"
+    )
     assert train.n_singles == n
     assert len(train.epoch(3)) == len(train) == 32 + n
     assert len(validation) == 8 + (12 if n else 0)
@@ -126,8 +132,8 @@ def test_the_population_draws_such_pairs(few_pools):
         ("train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second"), 0
     )
     settings = config.load("population", config.PopulationConfig, "quick", ROOT / "params.yaml")
-    scenes = population.draw_scenes(dataclasses.replace(settings, **none, **wanted), 1).scenes
-    pairs = images.pairs_of(SimpleNamespace(truth=scenes, folder="drawn"))
+    scenes = drawing.draw_scenes(dataclasses.replace(settings, **none, **wanted), 1).scenes
+    pairs = compound_data.pairs_of(SimpleNamespace(truth=scenes, folder="drawn"))
     assert scenes["family"].iloc[pairs[:, 0]].tolist() == ["compound_arc", "compound_arc", "double_ring"]
     assert (scenes["theta_E_2"].iloc[pairs[:, 0]] > 0).all()
     same = ["theta_E_1", "z_lens", "z_source_1", "mass_x", "psf", "seed"]
@@ -137,10 +143,12 @@ def test_the_population_draws_such_pairs(few_pools):
 def test_another_start_or_other_images_are_another_training(paths, tmp_path):
     store = write_store(paths, truth_of())
     other = write_store(Paths("other", tmp_path), truth_of(n_train=41))
-    identities = {images.lesson(*given)[0].identity for given in ((store, SETTINGS, "a"), (store, SETTINGS, "b"))}
-    identities |= {images.lesson(other, SETTINGS, "a")[0].identity}
+    identities = {
+        compound_data.lesson(*given)[0].identity for given in ((store, SETTINGS, "a"), (store, SETTINGS, "b"))
+    }
+    identities |= {compound_data.lesson(other, SETTINGS, "a")[0].identity}
     assert len(identities) == 3
-    assert images.lesson(store, SETTINGS, "a")[0].identity in identities
+    assert compound_data.lesson(store, SETTINGS, "a")[0].identity in identities
 
 
 @pytest.mark.parametrize("n_pairs", [0, 1])
@@ -148,7 +156,7 @@ def test_a_store_without_compound_scenes_to_learn_from_names_the_remedy(n_pairs,
     store = write_store(paths, truth_of(n_pairs=n_pairs))
     found = f"compound_train of {paths.images} has {n_pairs} compound lenses, at least 2 .* raise population.compound_arc_train"
     with pytest.raises(ValueError, match=found):
-        images.lesson(store, SETTINGS, "start")
+        compound_data.lesson(store, SETTINGS, "start")
 
 
 def test_a_compound_lens_without_its_partner_is_refused(paths):
@@ -157,14 +165,14 @@ def test_a_compound_lens_without_its_partner_is_refused(paths):
     truth.loc[alone, "partner"] = -1
     found = f"1 of the 20 compound lenses .* have no matched_single .* the first is scene {truth['index'][alone]}:"
     with pytest.raises(ValueError, match=found):
-        images.lesson(write_store(paths, truth), SETTINGS, "start")
+        compound_data.lesson(write_store(paths, truth), SETTINGS, "start")
 
 
 @pytest.mark.parametrize(("missing", "counts"), [("train", {"n_train": 0}), ("validation", {"n_validation": 0})])
 def test_a_split_without_single_lenses_is_refused(missing, counts, paths):
     store = write_store(paths, truth_of(**counts))
     with pytest.raises(ValueError, match=f"the {missing} split .* raise population.{missing} or set it to 0"):
-        images.lesson(store, SETTINGS, "start")
+        compound_data.lesson(store, SETTINGS, "start")
 
 
 def test_it_starts_from_what_the_finder_sees_and_not_from_what_it_says(paths):
@@ -184,7 +192,7 @@ def test_a_finder_of_another_kind_is_refused():
 
 def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths, tmp_path, capsys):
     store = write_store(paths, truth_of())
-    stage.run("tiny", tmp_path)
+    train_compound.run("tiny", tmp_path)
     measured = json.loads(paths.metrics("train-compound").read_text())
     assert measured["validation_auroc"] > 0.9
     assert (measured["compound_lenses"], measured["single_lenses_an_epoch"], measured["validation_images"]) == (
@@ -205,7 +213,7 @@ def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths,
 
 def test_a_killed_training_of_the_head_ends_with_the_same_weights(paths):
     store = write_store(paths, truth_of())
-    train, validation = images.lesson(store, SETTINGS, "start")
+    train, validation = compound_data.lesson(store, SETTINGS, "start")
     build = trainee(load_model(paths.model)).build
     whole = fit(build, SETTINGS, train, validation)
 

@@ -10,14 +10,19 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from conftest import write_images
-from lensdream.compound_head.network import FOLDER
+from lensdream import metrics
+from lensdream.commands import compound_test
 from lensdream.config import CompoundConfig
-from lensdream.dataset.targets import KINDS
-from lensdream.evaluate import compound, compound_figures, compound_head, metrics, operating_points, selection
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.networks import Kinds, LensNet, LensNetConfig, save_kinds, save_model
+from lensdream.evaluate import compound, compound_figures, compound_head, selection
+from lensdream.families import NON_LENS_CLASSES
+from lensdream.finder import operating_points
+from lensdream.finder.class_prior import Kinds, save_kinds
+from lensdream.finder.compound import FOLDER
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths
-from lensdream.survey import EUCLID, Band
 
 RNG = np.random.default_rng(4)
 SETTINGS = CompoundConfig(bootstrap=50, seed=1, prevalence=0.01, batch_size=64)
@@ -222,7 +227,7 @@ def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
     write_scores(paths, [-7.0, -8.0, *[-8.5] * 8, *[-9.0] * 990], [100.0, 99.0, *[0.0] * 8, *[-9.0] * 990])
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
-    compound.run("tiny", tmp_path)
+    compound_test.run("tiny", tmp_path)
     measured = json.loads(paths.metrics("compound-test").read_text())
     assert measured["compound_arc"]["n"] == 110
     assert measured["compound_arc"]["completeness_at_fpr_1e-2"]["value"] == 1
@@ -258,13 +263,13 @@ def test_a_survey_s_completeness_is_of_its_own_logits(tmp_path):
     torch.manual_seed(2)
     for folder in (paths.model, paths.second, paths.model / FOLDER):
         save_model(folder, LensNet(LensNetConfig(4)), 32)
-    weight, bias = torch.zeros(len(KINDS), 32), torch.zeros(len(KINDS))
-    many = dict.fromkeys(KINDS, 100.0)  # non-lenses of training, for every lens
+    weight, bias = torch.zeros(len(NON_LENS_CLASSES), 32), torch.zeros(len(NON_LENS_CLASSES))
+    many = dict.fromkeys(NON_LENS_CLASSES, 100.0)  # non-lenses of training, for every lens
     save_kinds(paths.model, Kinds(weight, bias, many))
-    write_scores(paths, [3.0] * 100, [3.0] * 100, dict.fromkeys(KINDS, 1.0))
+    write_scores(paths, [3.0] * 100, [3.0] * 100, dict.fromkeys(NON_LENS_CLASSES, 1.0))
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
-    compound.run("tiny", tmp_path)
+    compound_test.run("tiny", tmp_path)
     row = json.loads(paths.metrics("compound-test").read_text())["double_ring"]
     assert row["completeness_at_fpr_1e-2"]["value"] == 0
     assert row["completeness_at_survey_fpr_1e-2"]["value"] == 1
@@ -280,7 +285,7 @@ def test_the_stage_without_a_head_names_the_remedy(tmp_path):
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     with pytest.raises(FileNotFoundError, match="run `lensdream train-compound --scale tiny` first"):
-        compound.run("tiny", tmp_path)
+        compound_test.run("tiny", tmp_path)
 
 
 def test_without_scores_the_stage_to_run_is_named(tmp_path):

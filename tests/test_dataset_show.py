@@ -7,11 +7,13 @@ from matplotlib.image import imread
 
 from conftest import write_images
 from lensdream.cli import main
-from lensdream.dataset import ImageStore, StoreError, contact_sheet, show
-from lensdream.dataset.contact_sheet import Row
-from lensdream.observe.cutouts import CutoutError
-from lensdream.observe.writing import write_cutout
-from lensdream.survey import EUCLID, Band
+from lensdream.commands import show
+from lensdream.cutouts.export import write_cutout
+from lensdream.cutouts.fits_planes import CutoutError
+from lensdream.dataset.store import ImageStore, StoreError
+from lensdream.instrument import EUCLID, Band
+from lensdream.plots import contact_sheet
+from lensdream.plots.contact_sheet import Row
 
 STAMP = 32
 COUNTS = {"double_ring": 2, "star": 1, "lens": 12, "quasar": 3}

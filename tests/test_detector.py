@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from lensdream.instrument import DITHERS
 from lensdream.optics.detector import interpolation, pixel_response, resample, sampled, wider_by
-from lensdream.survey import DITHERS
 
 ALL_PLACES = tuple(itertools.product(range(3), repeat=2))
 INNER = slice(2, -2)

@@ -11,15 +11,19 @@ import yaml
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
 from conftest import write_images
-from lensdream import config
+from lensdream import config, metrics
+from lensdream.commands import evaluate
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
-from lensdream.dataset.targets import KINDS
-from lensdream.evaluate import compound, figures, metrics, operating_points, peers, selection, stage
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.networks import OU66, Kinds, LensNet, LensNetConfig, OUConfig, save_kinds, save_model
+from lensdream.evaluate import compound, figures, peers, selection, test_set
+from lensdream.families import FAMILIES_NON_LENS, NON_LENS_CLASSES
+from lensdream.finder import operating_points
+from lensdream.finder.class_prior import Kinds, save_kinds
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
+from lensdream.networks.ou import OU66, OUConfig
 from lensdream.paths import Paths
-from lensdream.scene import FAMILIES_NON_LENS
-from lensdream.survey import EUCLID, Band
 from test_fresh import PARAMS
 
 RNG = np.random.default_rng(0)
@@ -133,7 +137,7 @@ def test_degenerate_inputs_are_nan_not_errors():
 def test_the_test_table_has_all_that_the_brief_names():
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=1e-3, batch_size=8)
     family = np.where(LABELS == 1, "lens", np.resize(FAMILIES_NON_LENS, len(LABELS)))
-    result = stage.measure(pd.DataFrame({"family": family, "label": LABELS, "logit": LOGITS}), 1.0, settings)
+    result = test_set.measure(pd.DataFrame({"family": family, "label": LABELS, "logit": LOGITS}), 1.0, settings)
     for name in (
         "precision", "recall", "accuracy", "f1", "auroc", "tpr_at_fpr_1e-2", "purity_at_prevalence_1e-3",
         "ece", "ece_if_calibrated",
@@ -147,7 +151,7 @@ def test_the_test_table_has_all_that_the_brief_names():
     for name in ("tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4", "purity_at_prevalence_1e-3"):  # some 250 non-lenses cannot tell
         assert all(np.isnan(value) for value in result[name].values())
     assert {row["fpr_at_threshold_1e-3"] for row in result["families"].values()} == {None}
-    assert "spiral" in stage.report(result)
+    assert "spiral" in test_set.report(result)
 
 
 def test_the_test_set_is_measured_as_the_validation_split_calibrates():
@@ -160,7 +164,7 @@ def test_the_test_set_is_measured_as_the_validation_split_calibrates():
     logits[split == "validation"] *= 3  # and so the temperature is not that of the test set
     family = np.where(label == 1, "lens", "field")
     table = pd.DataFrame({"split": split, "family": family, "label": label})
-    found = stage.measured(table, peers.Scored(logits, 1, None), settings)
+    found = test_set.measured(table, peers.Scored(logits, 1, None), settings)
     ours = {name: (logits[split == name], label[split == name]) for name in ("validation", "test")}
     assert found["temperature"] == metrics.fit_temperature(*ours["validation"]) == pytest.approx(3, rel=0.1)
     scores, labels = ours["test"]
@@ -279,7 +283,7 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     blocks = {"evaluate": settings, "survey": config.load("survey", SurveyConfig, "quick", PARAMS)}
     document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    stage.run("tiny", tmp_path)
+    evaluate.run("tiny", tmp_path)
     alone = json.loads(paths.metrics("evaluate").read_text())
     assert "ou66" not in alone
     assert alone["images_trained_on"] is None
@@ -299,7 +303,7 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     assert 0 < alone["looked_at_again"] <= 1
     assert "ou66" not in capsys.readouterr().out
     save_model(paths.peers / "ou66", OU66(OUConfig()), 32, 45)
-    stage.run("tiny", tmp_path)
+    evaluate.run("tiny", tmp_path)
     both = json.loads(paths.metrics("evaluate").read_text())
     block = both.pop("ou66")
     assert both == alone  # ours does not change because another is measured
@@ -312,14 +316,21 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     assert "logit_ou66" in scores
     assert scores["survey_logit"].equals(scores["logit"])  # there is nothing to tell kinds of non-lenses by
     save_model(paths.second, LensNet(LensNetConfig(6)), 32, 45)
-    stage.run("tiny", tmp_path)
+    evaluate.run("tiny", tmp_path)
     joined = json.loads(paths.metrics("evaluate").read_text())
     assert joined["alone"]["auroc"] == alone["auroc"]  # what it was without the second network
     assert joined["parameters"] == alone["parameters"] + joined["second"]["parameters"]
     scores = pd.read_parquet(paths.scores / "test.parquet")
     assert not scores["logit"].equals(scores["logit_alone"])
-    save_kinds(paths.model, Kinds(torch.randn(len(KINDS), 48), torch.zeros(len(KINDS)), dict.fromkeys(KINDS, 0.1)))
-    stage.run("tiny", tmp_path)
+    save_kinds(
+        paths.model,
+        Kinds(
+            torch.randn(len(NON_LENS_CLASSES), 48),
+            torch.zeros(len(NON_LENS_CLASSES)),
+            dict.fromkeys(NON_LENS_CLASSES, 0.1),
+        ),
+    )
+    evaluate.run("tiny", tmp_path)
     told = pd.read_parquet(paths.scores / "test.parquet")
     np.testing.assert_allclose(
         told["logit"], scores["logit"], atol=1e-6

@@ -7,11 +7,11 @@ import torch
 from conftest import join, random_scene
 from lensdream.explain.ablation import DISJOINT, ablate, counter_image, disjoint_masks
 from lensdream.explain.randomised import randomised_from_top
-from lensdream.networks import LensNet, LensNetConfig
+from lensdream.instrument import Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.optics.sampling import Frame
+from lensdream.render.renderer import Renderer
 from lensdream.scene import Role
-from lensdream.simulate.render import Renderer
-from lensdream.survey import Band
 
 
 @pytest.fixture(scope="module")

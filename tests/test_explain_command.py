@@ -9,19 +9,21 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from lensdream import cli
-from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.explain import command
-from lensdream.explain.command import main_explain
+from lensdream.commands import explain_files as command
+from lensdream.commands.explain_files import explain_files
+from lensdream.commands.explain_fits import sky_of_stamp
+from lensdream.cutouts.export import write_cutout
+from lensdream.cutouts.reader import read_cutout
 from lensdream.explain.cutout import explain_image
-from lensdream.explain.cutout_fits import sky_of_stamp
 from lensdream.explain.cutout_page import cutout_page
 from lensdream.explain.deciding import OneLook
-from lensdream.networks import LensNet, LensNetConfig, load_finder, load_model, save_model
-from lensdream.observe.cutouts import read_cutout
-from lensdream.observe.scorer import Scorer
-from lensdream.observe.writing import write_cutout
-from lensdream.survey import EUCLID, N_BANDS, Band
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import load_finder
+from lensdream.finder.finder import Scorer
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.instrument import EUCLID, N_BANDS, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import load_model, save_model
 from test_kinds import IN_SURVEY, save_told
 
 STAMP = 32
@@ -50,7 +52,7 @@ def cutout(tmp_path):
 
 
 def run(model, out, *paths, **settings):
-    return main_explain([str(path) for path in paths], out, str(model), **settings)
+    return explain_files([str(path) for path in paths], out, str(model), **settings)
 
 
 def test_each_cutout_gives_a_picture_and_a_file_of_maps(model, cutout, tmp_path, capsys):

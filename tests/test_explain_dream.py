@@ -15,8 +15,8 @@ from lensdream.explain.dream import (
     vis_minus_h,
 )
 from lensdream.explain.randomised import randomised_twin
-from lensdream.networks import LensNet, LensNetConfig
-from lensdream.survey import EUCLID, N_BANDS, Band
+from lensdream.instrument import EUCLID, N_BANDS, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
 
 SKY = torch.tensor(EUCLID.sky_sigma)
 CLIMB = Climb(steps=4, octaves=2, octave_scale=1.4, jitter=2, step_size=0.25)

@@ -6,15 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lensdream.explain.gradients import (
-    GuidanceError,
-    check_guidable,
-    guided_grad_cam,
-    integrated_gradients,
-    pooled,
-)
-from lensdream.networks import LensNet, LensNetConfig
-from lensdream.survey import EUCLID, N_BANDS
+from lensdream.explain.gradients import GuidanceError, check_guidable, guided_grad_cam, integrated_gradients, pooled
+from lensdream.instrument import EUCLID, N_BANDS
+from lensdream.networks.lensnet import LensNet, LensNetConfig
 
 SKY = torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1)
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from lensdream.explain import channel_pages, measure, mosaic
 from lensdream.explain.chain import chain_of
 from lensdream.explain.dream import Climb
 from lensdream.explain.kernels import answers, effects, maximising
-from lensdream.explain.scores import auroc
-from lensdream.survey import EUCLID, N_BANDS, Band
+from lensdream.explain.study import channel_pages, measure
+from lensdream.explain.study.scores import auroc
+from lensdream.instrument import EUCLID, N_BANDS, Band
+from lensdream.plots import grid
 
 SKY = torch.tensor(EUCLID.sky_sigma)
 
@@ -138,7 +139,7 @@ def test_small_pictures_are_enlarged_and_laid_out():
     red, blue = (np.broadcast_to(np.array(c, np.float32), (2, 2, 3)) for c in ((1, 0, 0), (0, 0, 1)))
     half = red.copy()
     half[1] = (0, 1, 0)  # the upper row, as y points upwards
-    sheet = mosaic.laid_out([[red, blue], [half]], side=4, gap=1)
+    sheet = grid.laid_out([[red, blue], [half]], side=4, gap=1)
     assert sheet.shape == (9, 9, 3)
     assert (sheet[:4, :4] == red[0, 0]).all()
     assert (sheet[:4, 5:] == blue[0, 0]).all()
@@ -146,21 +147,21 @@ def test_small_pictures_are_enlarged_and_laid_out():
     assert (sheet[7:, :4] == red[0, 0]).all()
     assert (sheet[5:, 5:] == 1).all()
     with pytest.raises(ValueError, match="a picture of 2 pixels is larger than its place of 1"):
-        mosaic.laid_out([[red]], side=1)
+        grid.laid_out([[red]], side=1)
 
 
 def test_signed_colours_are_symmetric():
-    colours = mosaic.signed(np.array([[-2.0, 0.0], [1.0, 2.0]]))
+    colours = grid.signed(np.array([[-2.0, 0.0], [1.0, 2.0]]))
     assert colours[0, 0, 0] > colours[0, 0, 2]  # red
     assert colours[1, 1, 2] > colours[1, 1, 0]  # blue
     assert (colours[0, 1] > 0.95).all()
-    assert np.isfinite(mosaic.signed(np.zeros((2, 2)))).all()
+    assert np.isfinite(grid.signed(np.zeros((2, 2)))).all()
 
 
 def test_cutouts_stay_inside_the_image():
     image = np.arange(4 * 8 * 8).reshape(4, 8, 8)
-    assert mosaic.around(image, 0.5, 7.0, 4)[0, 0, 0] == image[0, 0, 4]
-    assert mosaic.around(image, 3.5, 3.5, 4)[0, 0, 0] == image[0, 2, 2]
+    assert grid.around(image, 0.5, 7.0, 4)[0, 0, 0] == image[0, 0, 4]
+    assert grid.around(image, 3.5, 3.5, 4)[0, 0, 0] == image[0, 2, 2]
 
 
 def test_page_without_channels_is_refused():

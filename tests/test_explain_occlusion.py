@@ -7,7 +7,7 @@ from torch import nn
 
 from lensdream.explain.chain import chain_of, plain
 from lensdream.explain.occlusion import occlude, sky_fill, window_corners
-from lensdream.survey import EUCLID, N_BANDS, Band
+from lensdream.instrument import EUCLID, N_BANDS, Band
 
 
 @pytest.fixture

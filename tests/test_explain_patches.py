@@ -8,8 +8,10 @@ from lensdream.explain.chain import chain_of, plain
 from lensdream.explain.deciding import OneLook
 from lensdream.explain.occlusion import occlude, window_corners
 from lensdream.explain.patches import plan
-from lensdream.networks import OU66, DeepLensNet, InShares, Kinds, LensNet, LensNetConfig, OUConfig
-from lensdream.survey import EUCLID, N_BANDS
+from lensdream.finder.class_prior import InShares, Kinds
+from lensdream.instrument import EUCLID, N_BANDS
+from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
+from lensdream.networks.ou import OU66, OUConfig
 
 SKY = torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lensdream.explain import measure
 from lensdream.explain.removal import removal_shares, remove
-from lensdream.survey import N_BANDS
+from lensdream.explain.study import measure
+from lensdream.instrument import N_BANDS
 
 
 @pytest.fixture

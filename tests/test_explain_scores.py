@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lensdream.explain import measure
-from lensdream.explain.scores import (
+from lensdream.explain.study import measure
+from lensdream.explain.study.scores import (
     bootstrapped_mean,
     bootstrapped_rank_correlation,
     bootstrapped_ratio,
@@ -17,7 +17,7 @@ from lensdream.explain.scores import (
     rank_correlation,
     relevance_mass,
 )
-from lensdream.survey import Band
+from lensdream.instrument import Band
 
 SCORES = (relevance_mass, rank_accuracy, pointing)
 

@@ -10,16 +10,19 @@ import torch
 import yaml
 
 from conftest import join, random_scene
+from lensdream.commands import explain as stage
 from lensdream.config import ExplainConfig, SimulateConfig
-from lensdream.dataset import LENS_LIGHT, ImageStore
-from lensdream.explain import stage
-from lensdream.explain.explained import choose_scenes, explain
-from lensdream.explain.steps import dreams
-from lensdream.explain.steps.ablations import covered_at_once
-from lensdream.networks import LensNet, LensNetConfig, load_model, save_model
+from lensdream.dataset.store import ImageStore
+from lensdream.dataset.write import write_store
+from lensdream.explain.study import run_dreams
+from lensdream.explain.study.explained import choose_scenes, explain
+from lensdream.explain.study.run_ablations import covered_at_once
+from lensdream.families import FAMILIES_NON_LENS
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import load_model, save_model
 from lensdream.paths import Paths
-from lensdream.scene import FAMILIES_NON_LENS, Scenes
-from lensdream.simulate.shards import write_store
+from lensdream.render.batch import LENS_LIGHT
+from lensdream.scene import Scenes
 
 STAMP = 32
 RENDERING = {
@@ -119,7 +122,7 @@ def test_stage_writes_metrics_maps_and_figures(root):
     assert result["seconds"] > 0
     drawn = {file.name for file in (paths.figures / "explain").iterdir()}
     families = ("lens", *FAMILIES_NON_LENS, "compound_arc", "double_ring")
-    dreams = ("lens", "elliptical", "compound_arc", "double_ring", "random-twin", "from-sky", "colour")
+    run_dreams = ("lens", "elliptical", "compound_arc", "double_ring", "random-twin", "from-sky", "colour")
     ablations = {f"ablation-{f}.png" for f in ("lens", "compound_arc", "double_ring")} | {
         "ablation.png",
         "sanity.png",
@@ -128,7 +131,7 @@ def test_stage_writes_metrics_maps_and_figures(root):
         "kernels-stem.png",
         "kernels-block_3.png",
     }
-    assert drawn == {f"occlusion-{f}.png" for f in families} | {f"dream-{d}.png" for d in dreams} | ablations
+    assert drawn == {f"occlusion-{f}.png" for f in families} | {f"dream-{d}.png" for d in run_dreams} | ablations
     with np.load(root / "artifacts" / "tiny" / "explain" / "maps.npz") as maps:
         assert maps["occlusion_zero"].shape == (30, 8, 8)
         assert maps["occlusion_sky"].dtype == np.float32
@@ -148,7 +151,7 @@ def test_maps_and_dreams_repeat_themselves(root):
     one, other = (explain(model, store, positions, settings, cpu) for _ in range(2))
     for method in METHODS:
         assert np.array_equal(one.maps[method], other.maps[method])
-    assert dreams.run(model, store, settings, cpu)[0] == dreams.run(model, store, settings, cpu)[0]
+    assert run_dreams.run(model, store, settings, cpu)[0] == run_dreams.run(model, store, settings, cpu)[0]
 
 
 def test_stage_without_model_leaves_no_metrics(root):

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lensdream.instrument import microjansky
 from lensdream.population import forecast
-from lensdream.population.counts import cumulative_counts
+from lensdream.population.number_counts import cumulative_counts
 from lensdream.scene import COMPONENT_COLUMNS, SCENE_COLUMNS, Role, Scenes
-from lensdream.survey import microjansky
 
 MIDDLE = {quantity.name: quantity.forecast[1] for quantity in forecast.FORECAST}
 PERCENTILES = {quantity.name: np.array(quantity.forecast) for quantity in forecast.FORECAST}

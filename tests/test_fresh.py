@@ -8,18 +8,21 @@ import pandas as pd
 import pytest
 import torch
 
-from lensdream import config, train
+from lensdream import config
+from lensdream.commands import population
+from lensdream.commands import train as _train_
 from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
-from lensdream.dataset import fresh
-from lensdream.dataset.fresh import FreshScenes, fresh_scenes
+from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.on_the_fly import FreshScenes, fresh_scenes
+from lensdream.families import LENS
 from lensdream.paths import Paths
-from lensdream.population import stage
-from lensdream.processes import worker_map
-from lensdream.ranks import ALONE
-from lensdream.simulate.shards import in_chunks, renderer_of
-from lensdream.train import fit
-from lensdream.trainees import TRAINEES, lensnet
+from lensdream.population import drawing
+from lensdream.render.batch import in_chunks, renderer_of
+from lensdream.runtime.distributed import ALONE
+from lensdream.runtime.processes import worker_map
+from lensdream.train.loop import fit
+from lensdream.train.recipes import TRAINEES, lensnet
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 POPULATION = dataclasses.replace(
@@ -44,7 +47,7 @@ def scenes_an_epoch(pools):
     """`FreshScenes` in this process, of n scenes for three epochs."""
 
     def made(n):
-        with worker_map(0, fresh.start_worker, (POPULATION, SIMULATE, pools)) as ordered:
+        with worker_map(0, on_the_fly.start_worker, (POPULATION, SIMULATE, pools)) as ordered:
             return FreshScenes(POPULATION, SIMULATE, n, 3, ordered)
 
     return made
@@ -54,16 +57,16 @@ def scenes_an_epoch(pools):
 @pytest.mark.parametrize("lens_fraction", [0.0, 0.1, 0.5, 1.0])
 def test_lots_add_up(n, lens_fraction):
     settings = dataclasses.replace(POPULATION, lens_fraction=lens_fraction)
-    lots = stage.labelled_lots(settings, "train", n)
+    lots = drawing.labelled_lots(settings, "train", n)
     assert sum(lot.n + lot.controls for lot in lots) == n
-    assert sum(lot.n for lot in lots if lot.family == stage.LENS) == round(n * lens_fraction)
-    assert all(max(lot.n, lot.controls) <= stage.LOT for lot in lots)
+    assert sum(lot.n for lot in lots if lot.family == LENS) == round(n * lens_fraction)
+    assert all(max(lot.n, lot.controls) <= drawing.LOT for lot in lots)
     assert len({(lot.family, lot.number) for lot in lots}) == len(lots)
 
 
 def test_a_population_is_what_was_asked_for(few_pools):
-    scenes = stage.draw_scenes(POPULATION, 1)
-    counts = stage.summary(scenes)["counts"]
+    scenes = drawing.draw_scenes(POPULATION, 1)
+    counts = population.summary(scenes)["counts"]
     assert {name: sum(n for key, n in counts.items() if key.startswith(name)) for name in ("train", "validation")} == {
         "train": 30, "validation": 12,
     }  # fmt: skip
@@ -96,14 +99,14 @@ def test_a_population_is_what_was_asked_for(few_pools):
 @pytest.mark.slow
 def test_a_population_does_not_depend_on_the_processes(few_pools):
     settings = dataclasses.replace(POPULATION, test=0, compound_arc=0, double_ring=0)
-    one, two = (stage.draw_scenes(settings, workers) for workers in (1, 2))
+    one, two = (drawing.draw_scenes(settings, workers) for workers in (1, 2))
     pd.testing.assert_frame_equal(one.scenes, two.scenes)
     pd.testing.assert_frame_equal(one.components, two.components)
 
 
 def test_more_controls_than_lenses_leave_some_without_a_partner(pools):
-    stage.start_worker(POPULATION, pools)
-    table = stage.draw_lot(stage.Lot("lens", "train", 0, n=2, controls=4)).scenes
+    drawing.start_worker(POPULATION, pools)
+    table = drawing.draw_lot(drawing.Lot("lens", "train", 0, n=2, controls=4)).scenes
     assert table["family"].tolist() == ["lens"] * 2 + ["elliptical"] * 4
     assert table["partner"].tolist() == [2, 3, 0, 1, -1, -1]
 
@@ -113,16 +116,16 @@ def test_nothing_asked_for_is_nothing_drawn(few_pools):
         "train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second",
         "compound_arc_train", "double_ring_train",
     )  # fmt: skip
-    scenes = stage.draw_scenes(dataclasses.replace(POPULATION, **dict.fromkeys(numbers, 0)), 1)
+    scenes = drawing.draw_scenes(dataclasses.replace(POPULATION, **dict.fromkeys(numbers, 0)), 1)
     assert len(scenes) == len(scenes.components) == 0
-    assert stage.summary(scenes)["counts"] == {}
+    assert population.summary(scenes)["counts"] == {}
 
 
 def test_a_family_that_the_settings_allow_none_of_names_the_remedy(pools, monkeypatch):
-    monkeypatch.setattr(stage, "MOST_BARREN", 2)
-    stage.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
+    monkeypatch.setattr(drawing, "MOST_BARREN", 2)
+    drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
     with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
-        stage.draw_lot(stage.Lot("double_ring", "compound", 0, 5))
+        drawing.draw_lot(drawing.Lot("double_ring", "compound", 0, 5))
 
 
 def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
@@ -139,7 +142,7 @@ def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
 def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
     scenes = scenes_an_epoch(24)
     epoch = scenes.epoch(2)
-    table = stage.joined(map(stage.draw_lot, scenes.lots(2)))
+    table = drawing.joined(map(drawing.draw_lot, scenes.lots(2)))
     assert table.scenes["label"].tolist() == epoch.labels.tolist()
     for k in (0, 13, 23):
         (alone,) = in_chunks(renderer_of(SIMULATE), table.take([k]), 4)
@@ -147,8 +150,8 @@ def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
 
 
 def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_pools):
-    stored = stage.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
-    anew = stage.joined(map(stage.draw_lot, scenes_an_epoch(24).lots(0))).scenes["seed"]
+    stored = drawing.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
+    anew = drawing.joined(map(drawing.draw_lot, scenes_an_epoch(24).lots(0))).scenes["seed"]
     assert not set(stored) & set(anew)
 
 
@@ -207,7 +210,7 @@ def test_a_store_of_another_stamp_cannot_validate(tmp_path):
             pytest.raises(
                 ValueError, match="simulate.stamp = 80 is not the 40 pixels of .* run the simulate stage again"
             ),
-            train.training_images(TRAINEES["lensnet"], settings, Store(), Paths("quick", PARAMS.parent), ALONE),
+            _train_.training_images(TRAINEES["lensnet"], settings, Store(), Paths("quick", PARAMS.parent), ALONE),
         ):
             pass
 

@@ -5,10 +5,11 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 from skypy.galaxies.spectrum import dirichlet_coefficients, kcorrect
 
-from lensdream.population import counts, sed
+from lensdream.cosmology import COSMOLOGY
+from lensdream.instrument import EUCLID, microjansky
+from lensdream.population import number_counts, sed
+from lensdream.population.catalogs import SMALLEST_SIZE, draw_pools
 from lensdream.population.deflectors import axis_ratio, draw_deflectors, rayleigh_axis_ratio
-from lensdream.population.galaxies import COSMOLOGY, SMALLEST_SIZE, draw_pools
-from lensdream.survey import EUCLID, microjansky
 
 FILTERS = [band.speclite_name for band in EUCLID.bands]
 
@@ -55,36 +56,38 @@ def test_redshifts_beyond_the_table_are_refused(some_galaxies):
 
 def test_published_redshifts_have_the_published_median():
     for i, median in ((22.25, 0.66), (24.75, 1.06)):
-        assert counts.median_redshift(i) == pytest.approx(median)
-        assert counts.share_below(median, i) == pytest.approx(0.5, abs=1e-3)
-    assert counts.share_below(50.0, 24.0) == pytest.approx(1.0)
+        assert number_counts.median_redshift(i) == pytest.approx(median)
+        assert number_counts.share_below(median, i) == pytest.approx(0.5, abs=1e-3)
+    assert number_counts.share_below(50.0, 24.0) == pytest.approx(1.0)
     # 46 arcmin^-2 to i = 25 and a factor 10^0.31 a magnitude
-    assert counts.cumulative_counts(25.0) == 46.0
-    assert counts.cumulative_counts(26.0) / counts.cumulative_counts(25.0) == pytest.approx(2.0417, rel=1e-4)
+    assert number_counts.cumulative_counts(25.0) == 46.0
+    assert number_counts.cumulative_counts(26.0) / number_counts.cumulative_counts(25.0) == pytest.approx(
+        2.0417, rel=1e-4
+    )
 
 
 def test_thinning_turns_any_draw_into_the_published_sky():
     rng = np.random.default_rng(2)
     # far too many galaxies, all of one magnitude bin, evenly in redshift
     i, z = rng.uniform(25.0, 25.5, 400_000), rng.uniform(0.0, 6.0, 400_000)
-    chance = counts.chance_to_keep(i, z, sky_area=500.0)
+    chance = number_counts.chance_to_keep(i, z, sky_area=500.0)
     assert chance.max() < 1
     kept = rng.random(len(z)) < chance
-    expected = 500.0 * (counts.cumulative_counts(25.5) - counts.cumulative_counts(25.0))
+    expected = 500.0 * (number_counts.cumulative_counts(25.5) - number_counts.cumulative_counts(25.0))
     assert kept.sum() == pytest.approx(expected, abs=4 * np.sqrt(expected))
-    assert np.median(z[kept]) == pytest.approx(counts.median_redshift(25.25), rel=0.05)
+    assert np.median(z[kept]) == pytest.approx(number_counts.median_redshift(25.25), rel=0.05)
     # too few to fill the sky: all stay
-    assert (counts.chance_to_keep(i[:100], z[:100] / 3, sky_area=500.0) == 1).all()
+    assert (number_counts.chance_to_keep(i[:100], z[:100] / 3, sky_area=500.0) == 1).all()
 
 
 def test_pool_has_the_published_counts_and_redshifts(pools):
     m, z = magnitude(pools.galaxies), pools.galaxies["z"].to_numpy()
     for low, high in ((22, 24), (24, 25), (25, 26), (26, 27)):
         here = (m >= low) & (m < high)
-        expected = counts.cumulative_counts(high) - counts.cumulative_counts(low)
+        expected = number_counts.cumulative_counts(high) - number_counts.cumulative_counts(low)
         # Poisson, and a tenth for cells in which SkyPy has too few
         assert here.sum() / pools.sky_area == pytest.approx(expected, rel=0.1)
-        assert np.median(z[here]) == pytest.approx(counts.median_redshift((low + high) / 2), rel=0.1)
+        assert np.median(z[here]) == pytest.approx(number_counts.median_redshift((low + high) / 2), rel=0.1)
 
 
 def test_colours_are_those_of_euclid_mosaics(pools):

@@ -11,9 +11,9 @@ from conftest import pools  # noqa: F401
 from lensdream.config import ConfigError
 from lensdream.dataset import hard_negatives
 from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, places, rounds
-from lensdream.population import stage
-from lensdream.train import fit
-from lensdream.trainees import lensnet
+from lensdream.population import drawing
+from lensdream.train.loop import fit
+from lensdream.train.recipes import lensnet
 from test_fresh import POPULATION, SIMULATE
 from test_train import SETTINGS, blobs
 
@@ -145,13 +145,13 @@ def test_what_another_training_kept_is_not_used(tmp_path):
 
 
 def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(pools, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(stage, "draw_all_pools", lambda settings: pools)
+    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: pools)
     draw = hard_negatives.fresh_non_lenses(POPULATION, dataclasses.replace(SIMULATE, workers=0), 60)
     first, second = (np.concatenate(list(draw(number))) for number in (0, 1))
     assert first.shape == (60, 4, SIMULATE.stamp, SIMULATE.stamp)
     assert not (first == second).all((1, 2, 3)).any()
-    lots = stage.labelled_lots(dataclasses.replace(POPULATION, lens_fraction=0.0), "train", 60, hard_negatives.EPOCH)
-    scenes = stage.joined(map(stage.draw_lot, lots)).scenes
+    lots = drawing.labelled_lots(dataclasses.replace(POPULATION, lens_fraction=0.0), "train", 60, hard_negatives.EPOCH)
+    scenes = drawing.joined(map(drawing.draw_lot, lots)).scenes
     assert (scenes["label"] == 0).all()
     assert scenes["family"].nunique() > 8
 

@@ -10,29 +10,32 @@ import torch
 import yaml
 
 from conftest import write_images
+from lensdream import families
+from lensdream.commands import train_prior
 from lensdream.config import KindsConfig
-from lensdream.dataset import ImageStore, fresh, targets
-from lensdream.dataset.targets import BESIDE_CAUSTIC, KINDS
-from lensdream.evaluate import operating_points, stream, survey_peers
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.kinds import stage as kinds
-from lensdream.networks import DeepLensNet, InShares, Kinds, LensNet, LensNetConfig, load_finder, save_kinds, save_model
-from lensdream.networks.kinds import load_kinds
-from lensdream.networks.lensnet import pooled
-from lensdream.networks.model_file import digest_of
-from lensdream.networks.second_looks import orientations
-from lensdream.observe.scorer import ModelError, Scorer
+from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset.store import ImageStore
+from lensdream.evaluate import stream, survey_peers
+from lensdream.families import NEAR_MISS, NON_LENS_CLASSES
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import load_finder, orientations
+from lensdream.finder.class_prior import InShares, Kinds, load_kinds, save_kinds
+from lensdream.finder.finder import ModelError, Scorer
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.instrument import Band
+from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig, pooled
+from lensdream.networks.model_file import digest_of, save_model
 from lensdream.paths import Paths
-from lensdream.population import stage
-from lensdream.second_network.images import Fresh, kinds_a_lens
-from lensdream.survey import Band
+from lensdream.population import drawing
 from lensdream.tracking.store import model_files
+from lensdream.train import class_prior_fit
+from lensdream.train.second_stage_data import Fresh, kinds_a_lens
 from test_fresh import POPULATION, SIMULATE
 from test_second_network import FRESH, SETTINGS, SURVEY, Brightness
 
-N = len(KINDS)
-IN_SURVEY = targets.survey_shares(SURVEY)
-EVENLY = dict.fromkeys(KINDS, 1.0)
+N = len(NON_LENS_CLASSES)
+IN_SURVEY = target_mix.survey_shares(SURVEY)
+EVENLY = dict.fromkeys(NON_LENS_CLASSES, 1.0)
 
 
 def made(features, trained_on=EVENLY):
@@ -51,10 +54,10 @@ def save_told(folder, stamp):
 
 def test_a_survey_s_early_types_are_of_two_kinds():
     assert sum(IN_SURVEY.values()) == pytest.approx(1)
-    assert IN_SURVEY[BESIDE_CAUSTIC] == pytest.approx(SURVEY.elliptical * SURVEY.beside_caustic)
-    assert IN_SURVEY[BESIDE_CAUSTIC] + IN_SURVEY[stage.CONTROL] == pytest.approx(SURVEY.elliptical)
+    assert IN_SURVEY[NEAR_MISS] == pytest.approx(SURVEY.elliptical * SURVEY.beside_caustic)
+    assert IN_SURVEY[NEAR_MISS] + IN_SURVEY[families.PAIRED] == pytest.approx(SURVEY.elliptical)
     assert IN_SURVEY["ring"] == SURVEY.ring
-    assert tuple(IN_SURVEY) == KINDS
+    assert tuple(IN_SURVEY) == NON_LENS_CLASSES
 
 
 def test_the_odds_are_those_of_bayes():
@@ -77,8 +80,8 @@ def test_fitted_likelihoods_are_those_that_images_were_drawn_of():
     scale = np.array([1.0, 150.0])
     kind = np.repeat(list(centre), 4000)
     seen = (rng.normal(size=(len(kind), 2)) * scale + np.stack([centre[k] for k in kind])).astype(np.float32)
-    trained_on = {name: float(k + 1) for k, name in enumerate(KINDS)}
-    found = kinds.fitted(seen, kind, trained_on, 1e-6)
+    trained_on = {name: float(k + 1) for k, name in enumerate(NON_LENS_CLASSES)}
+    found = class_prior_fit.fitted(seen, kind, trained_on, 1e-6)
     assert found.trained_on.tolist() == [float(k + 1) for k in range(N)]
     at = np.array([[0.0, 0.0], [1.0, 100.0], [2.5, -100.0]], np.float32)
     said = found(torch.from_numpy(at)).numpy()[:, list(centre)]
@@ -86,13 +89,13 @@ def test_fitted_likelihoods_are_those_that_images_were_drawn_of():
     np.testing.assert_allclose(said - said[:, :1], truth - truth[:, :1], atol=0.15)
     never = [k for k in range(N) if k not in centre]
     assert (found(torch.from_numpy(at)).softmax(1)[:, never] < 1e-6).all()
-    told = kinds.measured(found, seen, kind)
-    assert set(told["told"]) == {KINDS[k] for k in centre}
+    told = class_prior_fit.measured(found, seen, kind)
+    assert set(told["told"]) == {NON_LENS_CLASSES[k] for k in centre}
     assert told["accuracy"] == pytest.approx(0.77, abs=0.05)
     with pytest.raises(
         ValueError, match=r"2 kinds of non-lenses are let through, 3 are needed: raise kinds\.fresh_of_each"
     ):
-        kinds.fitted(seen[:8000], kind[:8000], trained_on, 1e-6)
+        class_prior_fit.fitted(seen[:8000], kind[:8000], trained_on, 1e-6)
 
 
 def test_a_finder_for_a_survey_s_shares(tmp_path):
@@ -103,11 +106,11 @@ def test_a_finder_for_a_survey_s_shares(tmp_path):
     without = load_finder(tmp_path, shares=IN_SURVEY)
     assert not isinstance(without.second, InShares)
     digest = digest_of(tmp_path)
-    trained_on = {name: (k + 1) / 91 for k, name in enumerate(KINDS)}
+    trained_on = {name: (k + 1) / 91 for k, name in enumerate(NON_LENS_CLASSES)}
     save_kinds(tmp_path, made(48, trained_on))
     assert digest_of(tmp_path) != digest
     assert (tmp_path / "kinds" / "kinds.safetensors") in model_files(tmp_path)
-    assert load_kinds(tmp_path).names == KINDS
+    assert load_kinds(tmp_path).names == NON_LENS_CLASSES
     plain, finder = load_finder(tmp_path), load_finder(tmp_path, shares=IN_SURVEY)
     same = load_finder(tmp_path, shares=trained_on)
     assert load_finder(tmp_path, alone=True, shares=IN_SURVEY).second is None
@@ -136,10 +139,12 @@ def test_the_kinds_a_lens_add_up(tmp_path):
     in_shares = 3 + 30  # of the store, and fresh ones; they weigh what the lenses do, those of a survey come on top
     assert sum(found.values()) == pytest.approx((in_shares + 50) / in_shares)
     controls = sum(lot.controls for lot in FRESH.lots)
-    early = targets.counts(50, SURVEY.non_lens_shares)["elliptical"]
-    ring = sum(lot.n for lot in FRESH.lots if lot.family == "ring") + targets.counts(50, SURVEY.non_lens_shares)["ring"]
+    early = target_mix.counts(50, SURVEY.non_lens_shares)["elliptical"]
+    ring = (
+        sum(lot.n for lot in FRESH.lots if lot.family == "ring") + target_mix.counts(50, SURVEY.non_lens_shares)["ring"]
+    )
     numbers = {
-        BESIDE_CAUSTIC: 1 + controls + early * SURVEY.beside_caustic,
+        NEAR_MISS: 1 + controls + early * SURVEY.beside_caustic,
         "elliptical": early * (1 - SURVEY.beside_caustic), "ring": 1 + ring,
     }  # fmt: skip
     assert {name: found[name] * in_shares for name in numbers} == pytest.approx(numbers)
@@ -148,14 +153,17 @@ def test_the_kinds_a_lens_add_up(tmp_path):
 
 
 def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
-    found = list(kinds.drawn(FRESH, 12))
+    found = list(class_prior_fit.drawn(FRESH, 12))
     assert {kind: sum(len(images) for k, images in found if k == kind) for kind in range(N)} == dict.fromkeys(
         range(N), 12
     )
-    by_name = {KINDS[kind]: images for kind, images in found}
-    for name, epoch, share in ((stage.CONTROL, kinds.BARE_EPOCH, 0.0), (BESIDE_CAUSTIC, kinds.KINDS_EPOCH, 1.0)):
-        (lot,) = targets.lots({stage.CONTROL: 12}, fresh.SPLIT, epoch)
-        same, other = (targets.draw_images(lot, beside_caustic)[0] for beside_caustic in (share, 1 - share))
+    by_name = {NON_LENS_CLASSES[kind]: images for kind, images in found}
+    for name, epoch, share in (
+        (families.PAIRED, class_prior_fit.BARE_EPOCH, 0.0),
+        (NEAR_MISS, class_prior_fit.KINDS_EPOCH, 1.0),
+    ):
+        (lot,) = target_mix.lots({families.PAIRED: 12}, on_the_fly.SPLIT, epoch)
+        same, other = (target_mix.draw_images(lot, beside_caustic)[0] for beside_caustic in (share, 1 - share))
         assert np.array_equal(by_name[name], same)
         assert not np.array_equal(by_name[name], other)
 
@@ -164,18 +172,20 @@ def test_only_what_the_first_look_lets_through_is_seen():
     images = np.zeros((5, len(Band), 40, 40), np.float16)
     images[:, 0, 0, 0] = [-9, 4, -3.5, -1, -9]
     network = DeepLensNet(LensNetConfig(6)).eval()
-    seen, kind = kinds.seen_of(iter([(3, images), (7, images[:1]), (8, images[1:2])]), Brightness(), network, 0)
+    seen, kind = class_prior_fit.seen_of(
+        iter([(3, images), (7, images[:1]), (8, images[1:2])]), Brightness(), network, 0
+    )
     assert kind.tolist() == [3, 3, 8]
     assert seen.shape == (3, 48)
     with pytest.raises(ValueError, match=r"lets no fresh non-lens through: raise kinds\.fresh_of_each"):
-        kinds.seen_of(iter([(3, images[:1])]), Brightness(), network, 0)
+        class_prior_fit.seen_of(iter([(3, images[:1])]), Brightness(), network, 0)
 
 
 def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
     """Workers of the survey test and of its peers, and what scores real cutouts; the test of each stage has the others."""
     paths = Paths("tiny", tmp_path)
     save_told(paths.model, 40)
-    pools = stage.draw_all_pools(POPULATION)
+    pools = drawing.draw_all_pools(POPULATION)
     stream.start_worker(POPULATION, SIMULATE, pools, paths.model, SURVEY)
     survey_peers.start_worker(POPULATION, SIMULATE, pools, paths, SURVEY)
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-2": 0.0}))
@@ -209,17 +219,19 @@ def test_the_whole_stage(few_pools, tmp_path, capsys, monkeypatch):
     document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(FileNotFoundError, match="run `lensdream train-second --scale tiny` first"):
-        kinds.run("tiny", tmp_path)
+        train_prior.run("tiny", tmp_path)
     torch.manual_seed(2)
     save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
     save_model(paths.second, DeepLensNet(LensNetConfig(6)), 40)
     truth = pd.DataFrame({"family": np.resize(["lens", "field"], 8), "label": np.resize([1, 0], 8), "split": "train"})
     write_images(paths.images, truth, np.zeros((8, len(Band), 40, 40)))
-    fitted, shown = kinds.fitted, []
-    monkeypatch.setattr(kinds, "fitted", lambda seen, *others: shown.append(len(seen)) or fitted(seen, *others))
-    kinds.run("tiny", tmp_path)
+    fitted, shown = class_prior_fit.fitted, []
+    monkeypatch.setattr(
+        class_prior_fit, "fitted", lambda seen, *others: shown.append(len(seen)) or fitted(seen, *others)
+    )
+    train_prior.run("tiny", tmp_path)
     found = json.loads(paths.metrics("train-kinds").read_text())
-    assert found["let_through"] == dict.fromkeys(KINDS, 1.0)
+    assert found["let_through"] == dict.fromkeys(NON_LENS_CLASSES, 1.0)
     assert 20 < found["n_held_out"] < 90
     assert shown == [20 * N - found["n_held_out"]]
     assert sum(found["trained_on"].values()) > 1

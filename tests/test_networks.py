@@ -5,24 +5,13 @@ import json
 import pytest
 import torch
 
-from lensdream.networks import (
-    OU66,
-    OU200,
-    DeepLensNet,
-    LensNet,
-    LensNetConfig,
-    OUConfig,
-    SecondLooks,
-    load_finder,
-    load_model,
-    predict,
-    save_model,
-)
-from lensdream.networks.compression import asinh
-from lensdream.networks.lensnet import InputTransform
-from lensdream.networks.model_file import SETTINGS, digest_of, images_trained_on
-from lensdream.networks.second_looks import orientations
-from lensdream.survey import EUCLID
+from lensdream.finder.cascade import SecondLooks, load_finder, orientations
+from lensdream.instrument import EUCLID
+from lensdream.networks import predict
+from lensdream.networks.input import InputTransform, asinh
+from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
+from lensdream.networks.model_file import SETTINGS, digest_of, images_trained_on, load_model, save_model
+from lensdream.networks.ou import OU66, OU200, OUConfig
 
 BOTH = pytest.mark.parametrize("network", [OU66, OU200])
 

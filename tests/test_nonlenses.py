@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from lensdream import config
+from lensdream.families import FAMILIES_NON_LENS
+from lensdream.instrument import N_BANDS, Band, microjansky
 from lensdream.population import nonlenses
-from lensdream.population.body import Body
-from lensdream.population.draft import POINT_R_E, assemble, blank
+from lensdream.population.builder import POINT_R_E, assemble, blank
+from lensdream.population.galaxy import Body
 from lensdream.population.mergers import LARGEST_SHELL, add_double_nucleus, add_pair, add_shells
 from lensdream.population.morphology import add_edge_on, add_irregular, add_spiral, arc, crest
 from lensdream.population.rings import LARGEST_RADIUS, SMALLEST_RADIUS, add_ring_galaxy
 from lensdream.population.stars import SPIKED, add_star
-from lensdream.scene import FAMILIES_NON_LENS, FLUX_COLUMNS, Role, Shape
-from lensdream.survey import N_BANDS, Band, microjansky
+from lensdream.scene import FLUX_COLUMNS, Role, Shape
 
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
 FLUX = np.array([10.0, 15.0, 20.0, 26.0])

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lensdream.observe.bands import Origin
-from lensdream.observe.cutouts import CutoutError, PixelPosition, SkyPosition, read_cutout
-from lensdream.observe.resample import read_square, sum_onto, window_around
-from lensdream.observe.writing import write_cutout
-from lensdream.survey import EUCLID, Band, microjansky
+from lensdream.cutouts.bands import Origin
+from lensdream.cutouts.export import write_cutout
+from lensdream.cutouts.fits_planes import CutoutError
+from lensdream.cutouts.reader import PixelPosition, SkyPosition, read_cutout
+from lensdream.cutouts.resample import read_square, sum_onto, window_around
+from lensdream.instrument import EUCLID, Band, microjansky
 
 STAMP = 40
 

@@ -7,17 +7,18 @@ import torch
 from astropy.io import fits
 
 from conftest import random_scene
-from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.networks import LensNet, LensNetConfig, save_model
-from lensdream.observe.cutouts import PixelPosition, read_cutout
-from lensdream.observe.score import main_score
-from lensdream.observe.stream import Score
-from lensdream.observe.targets import Target
-from lensdream.observe.writing import write_cutout
+from lensdream.commands.score import score_files
+from lensdream.cutouts.export import write_cutout
+from lensdream.cutouts.reader import PixelPosition, read_cutout
+from lensdream.cutouts.scoring import Score
+from lensdream.cutouts.sources import Target
+from lensdream.finder import operating_points
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
 from lensdream.optics.sampling import Frame
-from lensdream.simulate.render import Renderer
-from lensdream.survey import EUCLID, Band
+from lensdream.render.renderer import Renderer
 
 STAMP = 80
 SKY = np.array(EUCLID.sky_sigma)[:, None, None]
@@ -81,7 +82,7 @@ def test_the_table_of_scores_leaves_above_empty_and_keeps_the_logit(plain, tmp_p
     save_model(tmp_path / "model", LensNet(LensNetConfig(width=4)).eval(), STAMP)
     operating_points.write(tmp_path / "model", OperatingPoints({"fpr_1e-3": -99.0}))
     alone = edited(plain, without("NIR"))
-    assert main_score([str(plain), str(alone)], tmp_path / "t.parquet", str(tmp_path / "model")) == 0
+    assert score_files([str(plain), str(alone)], tmp_path / "t.parquet", str(tmp_path / "model")) == 0
     table = pd.read_parquet(tmp_path / "t.parquet")
     assert table["above_fpr_1e-3"].isna().tolist() == [False, True]
     assert table["above_fpr_1e-3"][0]

@@ -14,18 +14,21 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from lensdream import cli, tracking
-from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints, PointsError
-from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_finder, save_model
-from lensdream.networks.model_file import digest_of
-from lensdream.observe import score, stream
-from lensdream.observe.cutouts import read_cutout
-from lensdream.observe.score import COLUMNS, main_score
-from lensdream.observe.scorer import ModelError, Scorer
-from lensdream.observe.stream import score_targets
-from lensdream.observe.targets import Target, find_files
-from lensdream.observe.writing import write_cutout
-from lensdream.survey import EUCLID
+from lensdream.commands import score
+from lensdream.commands.score import COLUMNS, score_files
+from lensdream.cutouts import scoring
+from lensdream.cutouts.export import write_cutout
+from lensdream.cutouts.reader import read_cutout
+from lensdream.cutouts.scoring import score_targets
+from lensdream.cutouts.sources import Target, find_files
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import load_finder
+from lensdream.finder.finder import ModelError, Scorer
+from lensdream.finder.operating_points import OperatingPoints, PointsError
+from lensdream.instrument import EUCLID
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import digest_of, save_model
+from lensdream.networks.ou import OU66, OUConfig
 
 STAMP = 32
 POINTS = OperatingPoints({"fpr_1e-2": -5.0, "fpr_1e-3": 0.0}, 2.0)
@@ -57,7 +60,7 @@ def files(tmp_path):
 
 def scored(files, model, **settings):
     """Table of the command."""
-    main_score([str(path) for path in files], model.parent / "scored.parquet", str(model), **settings)
+    score_files([str(path) for path in files], model.parent / "scored.parquet", str(model), **settings)
     return pd.read_parquet(model.parent / "scored.parquet")
 
 
@@ -99,7 +102,7 @@ def test_any_batch_size_gives_the_same(model, files):
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_table_of_the_command(model, files, tmp_path, suffix, capsys):
     out = tmp_path / "new" / f"table{suffix}"
-    assert main_score([str(files[0].parent)], out, str(model)) == 0
+    assert score_files([str(files[0].parent)], out, str(model)) == 0
     table = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
     assert tuple(table) == COLUMNS
     assert len(table) == 5
@@ -115,7 +118,7 @@ def test_one_corrupt_file_among_two_hundred(model, tmp_path, capsys):
     for k in range(1, 200):
         shutil.copy(original, folder / f"{k:03d}.fits")
     (folder / "117.fits").write_bytes(original.read_bytes()[:20_000])
-    assert main_score([str(folder)], tmp_path / "table.parquet", str(model)) == 3
+    assert score_files([str(folder)], tmp_path / "table.parquet", str(model)) == 3
     table = pd.read_parquet(tmp_path / "table.parquet")
     assert len(table) == 199
     assert [path[-8:-5] for path in table["path"]] == [f"{k:03d}" for k in range(200) if k != 117]
@@ -132,7 +135,7 @@ def test_a_name_that_is_not_utf_8_is_written_with_escapes(model, files, tmp_path
         units.writeto(folder / os.fsdecode(b"bad\xff.fits"))
     (folder / os.fsdecode(b"worse\xfe.fits")).write_text("no")
     out = tmp_path / f"t{suffix}"
-    assert main_score([str(folder)], out, str(model)) == 3
+    assert score_files([str(folder)], out, str(model)) == 3
     table = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
     (row,) = table.to_dict("records")[5:]
     assert (row["path"], row["object"]) == (f"{folder}/bad\\udcff.fits", "bad\\udcff")
@@ -141,7 +144,7 @@ def test_a_name_that_is_not_utf_8_is_written_with_escapes(model, files, tmp_path
 
 def test_only_bad_files_make_an_empty_table(model, tmp_path, capsys):
     (tmp_path / "bad.fits").write_text("no")
-    assert main_score([str(tmp_path / "bad.fits")], tmp_path / "table.parquet", str(model)) == 3
+    assert score_files([str(tmp_path / "bad.fits")], tmp_path / "table.parquet", str(model)) == 3
     table = pd.read_parquet(tmp_path / "table.parquet")
     assert tuple(table) == COLUMNS
     assert len(table) == 0
@@ -149,7 +152,7 @@ def test_only_bad_files_make_an_empty_table(model, tmp_path, capsys):
 
 
 def test_an_argument_that_matches_nothing_is_skipped_beside_others(model, files, tmp_path, capsys):
-    assert main_score([str(files[0]), str(tmp_path / "gone.fits")], tmp_path / "t.csv", str(model)) == 3
+    assert score_files([str(files[0]), str(tmp_path / "gone.fits")], tmp_path / "t.csv", str(model)) == 3
     assert "gone.fits: no such file" in capsys.readouterr().err
     assert len(pd.read_csv(tmp_path / "t.csv")) == 1
 
@@ -170,7 +173,7 @@ def test_usage_errors(model, files, tmp_path, capsys, patterns, out, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder.csv").mkdir()
     names = [pattern.format(root=tmp_path) for pattern in patterns]
-    assert main_score(names, tmp_path / out, str(model)) == 2
+    assert score_files(names, tmp_path / out, str(model)) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / out).is_file()
 
@@ -184,16 +187,16 @@ def test_places_in_files(model, files, tmp_path, capsys):
         "id,file,x_pix,y_pix,ra_deg,dec_deg\n"
         f"pixel,0.fits,17.5,15.5,,\nsky,0.fits,,,{sky.ra.deg:.12f},{sky.dec.deg:.12f}\nE,0.fits,,20,,\nF,0.fits,,,99,2\n"
     )
-    assert main_score([], out, str(model), positions=table) == 3
+    assert score_files([], out, str(model), positions=table) == 3
     rows = pd.read_csv(out)
     assert list(rows["object"]) == ["position pixel", "position sky"]
     assert rows["logit"][0] == pytest.approx(rows["logit"][1], abs=1e-3)
     told = capsys.readouterr().err
     assert f"{table}: id E: file = '0.fits', x_pix = '', y_pix = '20'" in told
     assert "0.fits: position F: the position x = " in told
-    assert main_score([str(files[0])], out, str(model), positions=table) == 3
+    assert score_files([str(files[0])], out, str(model), positions=table) == 3
     assert list(pd.read_csv(out)["object"]) == ["object 0", "position pixel", "position sky"]
-    assert main_score([], out, str(model), positions=tmp_path / "gone.csv") == 2
+    assert score_files([], out, str(model), positions=tmp_path / "gone.csv") == 2
     assert "--positions" in capsys.readouterr().err
 
 
@@ -214,40 +217,40 @@ def test_an_interrupt_leaves_what_is_done_and_says_so(model, files, tmp_path, mo
 
 def test_model_by_default(model, files, tmp_path, capsys, monkeypatch):
     root, out, names = tmp_path / "root", tmp_path / "t.csv", [str(files[0])]
-    assert main_score(names, out, None, root=root) == 2
+    assert score_files(names, out, None, root=root) == 2
     assert "no model: the registry has no champion" in capsys.readouterr().err
     for age, scale in ((100, "quick"), (0, "poster"), (50, "older")):
         shutil.copytree(model, root / "models" / scale)
         os.utime(root / "models" / scale / "model.safetensors", (1e9 - age, 1e9 - age))
-    assert main_score(names, out, None, root=root) == 0
+    assert score_files(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("models/poster@")
     for scale, found in (("quick", 0.3), ("older", 0.9)):
         operating_points.write(root / "models" / scale, OperatingPoints(gate=found))
     (root / "models" / "poster" / "operating_points.json").write_text("not json")
-    assert main_score(names, out, None, root=root) == 0
+    assert score_files(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("models/older@")
     monkeypatch.setattr(tracking, "has_champion", lambda root: True)
     monkeypatch.setattr(tracking, "pull", lambda name, root: model)
-    assert main_score(names, out, None, root=root) == 0
+    assert score_files(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("champion@")
 
 
 def test_model_by_name(model, files, tmp_path, capsys):
     out, names = tmp_path / "t.csv", [str(files[0])]
-    assert main_score(names, out, "candidate-x", root=tmp_path) == 2
+    assert score_files(names, out, "candidate-x", root=tmp_path) == 2
     error = capsys.readouterr().err
     assert "no model 'candidate-x'" in error
     assert "or give --model a folder" in error
-    assert main_score(names, out, str(tmp_path / "cutouts"), root=tmp_path) == 2
+    assert score_files(names, out, str(tmp_path / "cutouts"), root=tmp_path) == 2
     assert "no model.safetensors and no model.json" in capsys.readouterr().err
 
 
 def test_damaged_models_are_usage_errors(model, files, tmp_path, capsys):
     (model / "model.safetensors").write_bytes(b"not weights")
-    assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
+    assert score_files([str(files[0])], tmp_path / "t.csv", str(model)) == 2
     assert "of other weights" in capsys.readouterr().err
     (model / "operating_points.json").unlink()
-    assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
+    assert score_files([str(files[0])], tmp_path / "t.csv", str(model)) == 2
     assert "cannot be used" in capsys.readouterr().err
     with pytest.raises(ModelError, match="run the train stage"):
         Scorer.load(tmp_path / "gone")
@@ -275,7 +278,7 @@ def test_above_is_not_known_where_the_core_was_not_seen(model, files, tmp_path):
     with fits.open(files[3], mode="update") as units:
         units["VIS_RMS"].data[16, 16] = 1e16
     operating_points.write(model, OperatingPoints({"fpr_1e-3": -99.0}))
-    assert main_score([str(files[0].parent)], tmp_path / "t.parquet", str(model)) == 0
+    assert score_files([str(files[0].parent)], tmp_path / "t.parquet", str(model)) == 0
     table = pd.read_parquet(tmp_path / "t.parquet")
     assert table["above_fpr_1e-3"].isna().tolist() == [False, False, True, False, False]
     assert table["above_fpr_1e-3"].dropna().all()
@@ -302,7 +305,7 @@ def test_points_of_other_weights_are_refused(model, files, tmp_path, capsys):
     save_model(model, LensNet(LensNetConfig(width=4)).eval(), STAMP)
     with pytest.raises(PointsError, match="is of other weights than those in .*: run the evaluate stage again"):
         operating_points.read(model)
-    assert main_score([str(files[0])], tmp_path / "t.csv", str(model)) == 2
+    assert score_files([str(files[0])], tmp_path / "t.csv", str(model)) == 2
     assert "of other weights" in capsys.readouterr().err
 
 
@@ -365,7 +368,7 @@ def test_files_by_any_name_and_links_to_nothing(tmp_path, files, monkeypatch, mo
     monkeypatch.chdir(tmp_path)
     assert find_files(["cutouts/0.fits", f"{folder}/../cutouts/0.fits", "cutouts"])[0][0].parent.name == "cutouts"
     assert len(find_files(["cutouts/0.fits", f"{folder}/../cutouts/0.fits", "cutouts"])[0]) == len(found)
-    assert main_score([str(folder)], tmp_path / "t.csv", str(model)) == 3
+    assert score_files([str(folder)], tmp_path / "t.csv", str(model)) == 3
     assert len(pd.read_csv(tmp_path / "t.csv")) == 9
     told = capsys.readouterr().err
     assert "f.fits.bz2: not a FITS file" in told
@@ -374,7 +377,7 @@ def test_files_by_any_name_and_links_to_nothing(tmp_path, files, monkeypatch, mo
 
 def test_scoring_stops_with_its_reader(model, files, monkeypatch):
     read = []
-    monkeypatch.setattr(stream, "read_cutout", lambda *target: read.append(target) or read_cutout(*target))
+    monkeypatch.setattr(scoring, "read_cutout", lambda *target: read.append(target) or read_cutout(*target))
     torch.set_num_threads(3)
     scores = score_targets([Target(path) for path in files * 100], Scorer.load(model), batch_size=2)
     next(scores)

@@ -13,17 +13,18 @@ import yaml
 from astropy.io import fits
 from PIL import Image
 
-from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.networks import LensNet, LensNetConfig, save_model
-from lensdream.observe import stage
-from lensdream.observe.bands import Origin
-from lensdream.observe.cutouts import PixelPosition, SkyPosition
-from lensdream.observe.page import credit_of
-from lensdream.observe.targets import Kind, Target, tabled, tabled_targets
-from lensdream.observe.writing import write_cutout
+from lensdream.commands import observe
+from lensdream.cutouts.bands import Origin
+from lensdream.cutouts.export import write_cutout
+from lensdream.cutouts.page import credit_of
+from lensdream.cutouts.reader import PixelPosition, SkyPosition
+from lensdream.cutouts.sources import Kind, Target, tabled, tabled_targets
+from lensdream.finder import operating_points
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.instrument import EUCLID
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths
-from lensdream.survey import EUCLID
 
 STAMP = 32
 
@@ -50,7 +51,7 @@ class Run:
 @pytest.fixture
 def tracked(monkeypatch):
     run = Run()
-    monkeypatch.setattr(stage.tracking, "stage_run", lambda *arguments, **more: run)
+    monkeypatch.setattr(observe.tracking, "stage_run", lambda *arguments, **more: run)
     return run
 
 
@@ -94,7 +95,7 @@ def test_folders_tables_and_pictures(root, tmp_path, tracked, monkeypatch):
         "id,file,x_pix,y_pix,kind\n7,c.fits,17.0,22.4,galaxy\n8,gone.fits,1,1,x\n"
     )
     monkeypatch.setenv("LENSDREAM_CUTOUTS", f"{outside}:{tmp_path / 'nowhere'}")
-    stage.run("tiny", root)
+    observe.run("tiny", root)
     metrics = read_json(root)
     assert (metrics["n"], metrics["n_skipped"]) == (5, 3)
     assert [row["file"] for row in metrics["files"]] == ["a.fits", "b.fits", "c.fits", "hst.fits", "c.fits"]
@@ -122,7 +123,7 @@ def test_folders_tables_and_pictures(root, tmp_path, tracked, monkeypatch):
 
 
 def test_nothing_to_score(root, tracked, capsys):
-    stage.run("tiny", root)
+    observe.run("tiny", root)
     assert "put FITS cutouts into data/cutouts/" in capsys.readouterr().out
     assert read_json(root) == {
         "n": 0, "n_skipped": 0, "threshold_fpr_1e-2": -1.0, "threshold_fpr_1e-3": 1.0, "files": [], "skipped": [],
@@ -139,7 +140,7 @@ def test_without_thresholds_and_fewer_sheets_than_before(root, tracked):
     observed.mkdir(parents=True)
     (observed / "sheet-02.png").write_bytes(b"of an earlier run")
     (root / "models" / "tiny" / "operating_points.json").unlink()
-    stage.run("tiny", root)
+    observe.run("tiny", root)
     metrics = read_json(root)
     assert metrics["threshold_fpr_1e-3"] is None
     assert metrics["files"][0]["above_fpr_1e-3"] is None
@@ -153,7 +154,7 @@ def test_a_core_that_was_not_seen_is_above_nothing(root, tracked, monkeypatch):
         units["VIS_FLUX"].data[17:23, 17:23] = np.nan
     points = OperatingPoints({"fpr_1e-2": -99.0, "fpr_1e-3": -99.0})
     monkeypatch.setattr(operating_points, "read_best", lambda folder: points)
-    stage.run("tiny", root)
+    observe.run("tiny", root)
     (row,) = read_json(root)["files"]
     assert (row["above_fpr_1e-2"], row["above_fpr_1e-3"]) == (None, None)
     assert row["flags"].endswith("bad_core_VIS:36")
@@ -165,7 +166,7 @@ def test_names_that_are_not_utf_8(root, tracked):
     cutouts = Paths("tiny", root).cutouts
     write(cutouts / "a.fits").rename(cutouts / os.fsdecode(b"bad\xff.fits"))
     (cutouts / os.fsdecode(b"worse\xfe.fits")).write_text("no")
-    stage.run("tiny", root)
+    observe.run("tiny", root)
     metrics = read_json(root)
     assert [row["file"] for row in (*metrics["files"], *metrics["skipped"])] == ["bad\\udcff.fits", "worse\\udcfe.fits"]
     assert "worse\\udcfe.fits" in (Paths("tiny", root).observed / "page.html").read_text()
@@ -175,7 +176,7 @@ def test_a_threshold_that_nothing_reaches(root, tracked, monkeypatch):
     write(Paths("tiny", root).cutouts / "a.fits")
     points = OperatingPoints({"fpr_1e-2": 0.0, "fpr_1e-3": math.inf})
     monkeypatch.setattr(operating_points, "read_best", lambda folder: points)
-    stage.run("tiny", root)
+    observe.run("tiny", root)
     metrics = read_json(root)
     assert metrics["threshold_fpr_1e-3"] is None
     assert metrics["files"][0]["above_fpr_1e-3"] is False

@@ -9,12 +9,11 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from lensdream.dataset.export import export_fits
+from lensdream.cutouts.bands import Origin
+from lensdream.cutouts.export import export_fits, write_cutout
+from lensdream.cutouts.reader import read_cutout
 from lensdream.dataset.store import SCHEMA_VERSION, ImageStore, StoreError
-from lensdream.observe.bands import Origin
-from lensdream.observe.cutouts import read_cutout
-from lensdream.observe.writing import write_cutout
-from lensdream.survey import EUCLID, Band
+from lensdream.instrument import EUCLID, Band
 
 STAMP = 24
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lensdream.instrument import EUCLID, Band
 from lensdream.optics.multiplane import Deflectors, trace_to_source_1, trace_to_source_2
 from lensdream.optics.noise import correlated_noise, noise_filter
 from lensdream.optics.psf import convolve, convolve_and_thin, moffat, moffat_kernel
@@ -19,7 +20,6 @@ from lensdream.optics.sersic import (
     surface_brightness_of_crest,
 )
 from lensdream.optics.sie import deflection_sie, einstein_radius_sis
-from lensdream.survey import EUCLID, Band
 
 
 def t(*values):

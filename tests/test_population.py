@@ -9,14 +9,15 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 from lensdream import config
+from lensdream.cosmology import distance_ratio
+from lensdream.families import FAMILIES_NON_LENS
+from lensdream.instrument import EUCLID, microjansky
 from lensdream.population import lenses, nonlenses
+from lensdream.population.builder import assemble, blank, redden
+from lensdream.population.catalogs import SHARES, draw_pools
 from lensdream.population.deflectors import absolute_magnitude, draw_deflectors
-from lensdream.population.distances import distance_ratio
-from lensdream.population.draft import assemble, blank, redden
-from lensdream.population.galaxies import SHARES, draw_pools
 from lensdream.population.satellites import Pair
-from lensdream.scene import FAMILIES_NON_LENS, Role, Scenes
-from lensdream.survey import EUCLID, microjansky
+from lensdream.scene import Role, Scenes
 
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lensdream.processes import WorkerDied, worker_map
+from lensdream.runtime.processes import WorkerDied, worker_map
 
 PARENT = """
 import os, sys

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lensdream.files import sha256_of
+from lensdream.runtime.files import sha256_of
 
 ROOT = Path(__file__).parents[1]
 SCALE = "poster"

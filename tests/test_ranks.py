@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lensdream.networks.lensnet import InputTransform
-from lensdream.ranks import ALONE, Ranks
-from lensdream.train import fit
+from lensdream.networks.input import InputTransform
+from lensdream.runtime.distributed import ALONE, Ranks
+from lensdream.train.loop import fit
 from test_train import SETTINGS, blobs, write_store
 
 TOGETHER = """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lensdream.report.readme import AT, BEGIN, COMPOUND, END, SCALES, numbers, rewritten, scales
+from lensdream.commands.readme import AT, BEGIN, COMPOUND, END, SCALES, numbers, rewritten, scales
 from lensdream.report.table import NOTHING, Table
 
 ROOT = Path(__file__).parents[1]

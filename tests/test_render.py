@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from conftest import COSMOLOGY, join, random_scene
+from lensdream.instrument import EUCLID, Band, microjansky
 from lensdream.optics.sampling import Frame
+from lensdream.render.reference import lenstronomy_image, reference_noiseless
+from lensdream.render.renderer import Renderer
 from lensdream.scene import BACKGROUND_COLUMNS, FLUX_COLUMNS, SKY_COLUMNS, Role, Scenes
-from lensdream.simulate.reference import lenstronomy_image, reference_noiseless
-from lensdream.simulate.render import Renderer
-from lensdream.survey import EUCLID, Band, microjansky
 
 # every pixel sampled alike, as lenstronomy does
 UNIFORM = Frame(stamp=48, padding=16, supersampling=3, fine_width=80, pixel_scale=0.1, integrate=False)

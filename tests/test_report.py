@@ -17,19 +17,20 @@ from matplotlib.image import imread
 
 from conftest import write_images
 from lensdream import config
+from lensdream.commands import report
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
-from lensdream.dataset import ImageStore
-from lensdream.evaluate import compound, compound_head, shortcuts, survey_test
-from lensdream.evaluate import stage as evaluate_stage
-from lensdream.explain.measure import score_maps
-from lensdream.files import without_nan
+from lensdream.dataset.store import ImageStore
+from lensdream.evaluate import compound, compound_head, shortcuts, test_set
+from lensdream.evaluate import survey as survey_test
+from lensdream.explain.study.measure import score_maps
+from lensdream.families import FAMILIES_NON_LENS
+from lensdream.instrument import EUCLID, Band
 from lensdream.paths import Paths
 from lensdream.report import compound_head as report_of_head
-from lensdream.report import families, finder, others, stage, survey
+from lensdream.report import families, finder, others, survey
 from lensdream.report.page import Explanations, Measured, captioned
 from lensdream.report.table import NOTHING, Table, counted_share, decimal, duration, interval
-from lensdream.scene import FAMILIES_NON_LENS
-from lensdream.survey import EUCLID, Band
+from lensdream.runtime.files import without_nan
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 SCALE, STAMP = "tiny", 32
@@ -111,7 +112,7 @@ def evaluated() -> dict:
     family = np.repeat(["lens", *FAMILIES_NON_LENS], [60, *[10] * len(FAMILIES_NON_LENS)])
     label = (family == "lens").astype(int)
     test = pd.DataFrame({"family": family, "label": label, "logit": RNG.normal(size=len(family)) + 3 * label - 1.5})
-    result = evaluate_stage.measure(test, 1.2, EvaluateConfig(bootstrap=20, seed=0, prevalence=1e-3, batch_size=8))
+    result = test_set.measure(test, 1.2, EvaluateConfig(bootstrap=20, seed=0, prevalence=1e-3, batch_size=8))
     bins = [{"low": 0.2, "high": 0.4, "n": 7, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
     return result | {
         "undetectable": {"n": 8, "found_at_0.5": 0.5, "found_at_threshold_1e-3": 0.25},
@@ -282,7 +283,7 @@ def written(root) -> Read:
 
 
 def test_page_holds_everything_and_loads_nothing(made, capsys):
-    stage.run(SCALE, made)
+    report.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
     n_pictures = 16 + 9 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
     assert len(page.sources) == n_pictures
@@ -337,21 +338,21 @@ def test_what_is_told_stands_beside_what_was_found():
 
 
 def test_second_run_links_to_no_run_of_its_own(made):
-    stage.run(SCALE, made)
+    report.run(SCALE, made)
     assert not [address for _, address in written(made).links if "127.0.0.1" in address]
 
 
 def test_links_of_the_stages_are_in_their_order(root, monkeypatch):
     links = {name: f"http://127.0.0.1:5000/#/{name}" for name in ("report", "train", "population")}
-    monkeypatch.setattr(stage.tracking, "stage_links", lambda scale, root: links)
-    stage.run(SCALE, root)
+    monkeypatch.setattr(report.tracking, "stage_links", lambda scale, root: links)
+    report.run(SCALE, root)
     page = written(root)
     assert [address for _, address in page.links if "127.0.0.1" in address] == [links["population"], links["train"]]
     assert "while make ui runs" in page.text
 
 
 def test_names_from_outside_are_escaped(made):
-    stage.run(SCALE, made)
+    report.run(SCALE, made)
     html = (Paths(SCALE, made).report / "index.html").read_text()
     page = Read(html)
     assert NASTY in page.text
@@ -365,7 +366,7 @@ def test_page_says_so_without_cutouts_and_without_figures(root):
     paths.metrics("observe").write_text(json.dumps(observed()))
     shutil.rmtree(paths.figures)
     shutil.rmtree(paths.observed)
-    stage.run(SCALE, root)
+    report.run(SCALE, root)
     page = written(root)
     assert page.text.count("No real cutouts were scored.") == 2
     assert "make observe CUTOUTS=/your/folder SCALE=tiny" in page.text
@@ -381,7 +382,7 @@ def test_every_missing_metrics_file_is_named_with_the_remedy(root):
     paths.metrics("compound-test").unlink()
     paths.metrics("train").with_name("epochs.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"compound-test\.json.*epochs\.csv.*dvc repro report@tiny") as error:
-        stage.run(SCALE, root)
+        report.run(SCALE, root)
     assert "`lensdream compound --scale tiny`" in str(error.value)
     assert "`lensdream train --scale tiny`" in str(error.value)
     assert "evaluate" not in str(error.value)
@@ -392,7 +393,7 @@ def test_every_missing_metrics_file_is_named_with_the_remedy(root):
 def test_metrics_that_cannot_be_used_are_refused_with_the_remedy(root, content, message):
     Paths(SCALE, root).metrics("evaluate").write_text(content)
     with pytest.raises(ValueError, match=message) as error:
-        stage.run(SCALE, root)
+        report.run(SCALE, root)
     assert "run" in str(error.value)
     assert not Paths(SCALE, root).report.exists()
 

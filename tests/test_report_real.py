@@ -7,18 +7,20 @@ import torch
 import yaml
 
 from conftest import join, random_scene
+from lensdream.commands import real_maps
 from lensdream.config import SimulateConfig
-from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.explain.figures import maps_page
-from lensdream.networks import LensNet, LensNetConfig, save_model
-from lensdream.observe.scorer import Scorer
-from lensdream.observe.writing import write_cutout
+from lensdream.cutouts.export import write_cutout
+from lensdream.dataset.write import write_store
+from lensdream.finder import operating_points
+from lensdream.finder.finder import Scorer
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.instrument import EUCLID, N_BANDS, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths
-from lensdream.report import real
+from lensdream.plots.heatmaps import maps_page
+from lensdream.report import page as _page_
 from lensdream.scene import Scenes
-from lensdream.simulate.shards import write_store
-from lensdream.survey import EUCLID, N_BANDS, Band
 
 STAMP = 32
 RENDERING = {
@@ -60,8 +62,8 @@ def paths(tmp_path):
 def test_cutouts_are_drawn_into_the_report_beside_simulated_lenses(paths, monkeypatch):
     operating_points.write(paths.model, OperatingPoints(temperature=3.0))
     drawn = []
-    monkeypatch.setattr(real, "maps_page", lambda *page: drawn.append(page) or maps_page(*page))
-    real.write(paths)
+    monkeypatch.setattr(real_maps, "maps_page", lambda *page: drawn.append(page) or maps_page(*page))
+    real_maps.write(paths)
     ((_, rows, _, note),) = drawn
     assert [row.label.splitlines()[0] for row in rows[:2]] == ["$high$", "$low$"]  # the highest first
     assert all(row.label.startswith("simulated ") for row in rows[2:])
@@ -79,15 +81,15 @@ def test_cutouts_are_drawn_into_the_report_beside_simulated_lenses(paths, monkey
     assert not rows[0].arcs[0].any()
     assert any(row.arcs[0].any() for row in rows[2:])
     assert note == ""  # simulated files owe no credit
-    assert (paths.report / real.REAL_LENSES).read_bytes().startswith(b"\x89PNG")
+    assert (paths.report / _page_.REAL_LENSES).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("lost", ["scores", "model"])
 def test_without_cutouts_or_model_an_old_picture_goes(paths, lost):
     paths.report.mkdir(parents=True)
-    old = paths.report / real.REAL_LENSES
+    old = paths.report / _page_.REAL_LENSES
     old.write_bytes(b"old")
     (paths.observed / "scores.csv" if lost == "scores" else paths.model / "model.json").unlink()
-    real.write(paths)
+    real_maps.write(paths)
     assert not old.exists()
-    real.write(paths)
+    real_maps.write(paths)

@@ -11,15 +11,18 @@ import yaml
 
 from conftest import write_images
 from lensdream import config
+from lensdream.commands import train_second
 from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
-from lensdream.dataset import ImageStore
-from lensdream.networks import DeepLensNet, LensNet, LensNetConfig, load_finder, load_model, save_model
-from lensdream.networks.model_file import images_trained_on
+from lensdream.dataset.store import ImageStore
+from lensdream.finder.cascade import load_finder
+from lensdream.instrument import Band
+from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
+from lensdream.networks.model_file import images_trained_on, load_model, save_model
 from lensdream.paths import Paths
-from lensdream.population import stage as population
-from lensdream.population.stage import Lot
-from lensdream.second_network import shown, stage
-from lensdream.second_network.images import (
+from lensdream.population import drawing
+from lensdream.population.drawing import Lot
+from lensdream.train import second_stage_data
+from lensdream.train.second_stage_data import (
     EPOCH,
     LOOK_ALIKES,
     LOOK_ALIKES_EPOCH,
@@ -28,7 +31,6 @@ from lensdream.second_network.images import (
     passed,
     validating,
 )
-from lensdream.survey import Band
 from test_fresh import PARAMS, POPULATION, SIMULATE
 
 SETTINGS = SecondNetworkConfig(
@@ -115,7 +117,7 @@ def test_non_lenses_weigh_as_if_as_many_lenses_had_been_drawn(store, drawn, tmp_
 def test_a_plain_lens_stands_for_four():
     values = [7.0] * 10 + [9.0] * 2 + [5.0, -4.0, 7.0, -4.0]
     labels = torch.tensor([1.0] * 14 + [0.0] * 2)
-    weights = shown.weights(Brightness(), torch.from_numpy(flat(values).copy()).float(), labels)
+    weights = second_stage_data.weights(Brightness(), torch.from_numpy(flat(values).copy()).float(), labels)
     assert weights.tolist() == [0, 0, 4, 0] * 3 + [1, 0, 1, 0]
     assert weights[:12].sum() == 12  # as all of the plain ones would
 
@@ -140,7 +142,7 @@ def test_look_alikes_are_drawn_besides(few_pools):
     assert sum(map(len, besides)) == 5 * len(LOOK_ALIKES)
     assert not np.concatenate(besides).any()
     others, alone = (
-        population.joined(map(population.draw_lot, lots)).scenes["seed"]
+        drawing.joined(map(drawing.draw_lot, lots)).scenes["seed"]
         for lots in (more.lots + more.target_lots, more.look_alike_lots)
     )
     assert not set(others) & set(alone)
@@ -187,8 +189,8 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_poo
     assert len(labels) == 40 + 50
     assert labels.sum() == 10
     assert all(len(pixels) == len(part) for _, pixels, part in parts)
-    stored = population.joined(map(population.draw_lot, population.labelled_lots(POPULATION, "train")))
-    lots = population.joined(map(population.draw_lot, FRESH.lots + FRESH.target_lots))
+    stored = drawing.joined(map(drawing.draw_lot, drawing.labelled_lots(POPULATION, "train")))
+    lots = drawing.joined(map(drawing.draw_lot, FRESH.lots + FRESH.target_lots))
     assert not set(stored.scenes["seed"]) & set(lots.scenes["seed"])
     assert set(lots.scenes["split"]) == {"train"}
     assert lots.scenes["family"].nunique() > 8
@@ -222,22 +224,22 @@ def test_the_whole_stages(few_pools, tmp_path):
     wider = {"shared": dataclasses.asdict(dataclasses.replace(SIMULATE, stamp=44)), "tiny": {}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(FileNotFoundError, match="run the train stage first"):
-        stage.run_deep("tiny", tmp_path)
+        train_second.run_deep("tiny", tmp_path)
     save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
     with pytest.raises(FileNotFoundError, match="run `lensdream train-deep --scale tiny` first"):
-        stage.run("tiny", tmp_path)
+        train_second.run("tiny", tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document | {"simulate": wider}))
     with pytest.raises(ValueError, match="simulate.stamp = 44 is not the 40 pixels .* run the simulate stage again"):
-        stage.run_deep("tiny", tmp_path)
+        train_second.run_deep("tiny", tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    stage.run_deep("tiny", tmp_path)
+    train_second.run_deep("tiny", tmp_path)
     assert load_finder(paths.model).second is None
     deep = load_model(paths.model / "deep")
     assert deep.config == LensNetConfig(width=6, dropout=0.1, middle_pixels=32)
     torch.manual_seed(DEEP.seed)
     assert not torch.equal(deep.head.weight, DeepLensNet(deep.config).head.weight)
 
-    stage.run("tiny", tmp_path)
+    train_second.run("tiny", tmp_path)
     second = load_finder(paths.model).second
     assert second.config == dataclasses.replace(deep.config, dropout=0.3)
     moved = (second.head.weight - deep.head.weight).abs().max()

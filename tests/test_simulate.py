@@ -16,13 +16,14 @@ import torch
 from conftest import heed_interrupts, join, random_scene
 from lensdream import config
 from lensdream.config import SimulateConfig
-from lensdream.dataset import ARC_1, LENS_LIGHT, ImageStore, StoreError
+from lensdream.dataset import write
 from lensdream.dataset.check import problems
-from lensdream.files import sha256_of
-from lensdream.simulate import shards
-from lensdream.simulate.renderers import RENDERERS
-from lensdream.simulate.validate import refuse_impossible
-from lensdream.survey import DITHERS, EUCLID
+from lensdream.dataset.store import ImageStore, StoreError
+from lensdream.instrument import DITHERS, EUCLID
+from lensdream.render.batch import ARC_1, LENS_LIGHT
+from lensdream.render.reference import RENDERERS
+from lensdream.render.validate import refuse_impossible
+from lensdream.runtime.files import sha256_of
 
 SETTINGS = SimulateConfig(
     stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
@@ -35,7 +36,7 @@ def scenes():
 
 
 def test_a_store_holds_what_was_rendered(scenes, tmp_path):
-    size = shards.write_store(scenes, SETTINGS, tmp_path)
+    size = write.write_store(scenes, SETTINGS, tmp_path)
     store = ImageStore.open(tmp_path)
     assert len(store) == 10
     assert store.images([9, 0, 5]).shape == (3, 4, 40, 40)
@@ -51,14 +52,14 @@ def test_a_store_holds_what_was_rendered(scenes, tmp_path):
 
 def test_an_image_does_not_depend_on_shards_or_chunks(scenes, tmp_path):
     other = dataclasses.replace(SETTINGS, shard_size=3, chunk=1)
-    shards.write_store(scenes, SETTINGS, tmp_path / "a")
-    shards.write_store(scenes, other, tmp_path / "b")
+    write.write_store(scenes, SETTINGS, tmp_path / "a")
+    write.write_store(scenes, other, tmp_path / "b")
     a, b = (ImageStore.open(tmp_path / name).images(np.arange(10)).astype(float) for name in "ab")
     np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-6)  # float16
 
 
 def test_a_killed_run_goes_on_at_the_missing_shard(scenes, tmp_path, monkeypatch):
-    render, done = shards._render_shard, []
+    render, done = write._render_shard, []
 
     def killed(task):
         if len(done) == 2:
@@ -66,22 +67,22 @@ def test_a_killed_run_goes_on_at_the_missing_shard(scenes, tmp_path, monkeypatch
         done.append(task[0].number)
         return render(task)
 
-    monkeypatch.setattr(shards, "_render_shard", killed)
+    monkeypatch.setattr(write, "_render_shard", killed)
     with pytest.raises(KeyboardInterrupt):
-        shards.write_store(scenes, SETTINGS, tmp_path)
+        write.write_store(scenes, SETTINGS, tmp_path)
     with pytest.raises(StoreError, match="has not finished"):
         ImageStore.open(tmp_path)
     again = []
-    monkeypatch.setattr(shards, "_render_shard", lambda task: (again.append(task[0].number), render(task))[1])
-    shards.write_store(scenes, SETTINGS, tmp_path)
+    monkeypatch.setattr(write, "_render_shard", lambda task: (again.append(task[0].number), render(task))[1])
+    write.write_store(scenes, SETTINGS, tmp_path)
     assert (done, again) == ([0, 1], [2])
     assert problems(tmp_path) == []
 
 
 def test_other_scenes_start_afresh(scenes, tmp_path):
-    shards.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SETTINGS, tmp_path)
     fewer = scenes.take(slice(0, 3))
-    shards.write_store(fewer, SETTINGS, tmp_path)
+    write.write_store(fewer, SETTINGS, tmp_path)
     assert len(ImageStore.open(tmp_path)) == 3
     assert not (tmp_path / "images-00001.npy").exists()
 
@@ -90,9 +91,9 @@ def test_a_full_disk_is_told_with_what_is_needed(scenes, tmp_path, monkeypatch):
     def full(path, array):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shards, "_write", full)
+    monkeypatch.setattr(write, "_write", full)
     with pytest.raises(OSError, match="the disk of .* is full: about .* GB are needed"):
-        shards.write_store(scenes, SETTINGS, tmp_path)
+        write.write_store(scenes, SETTINGS, tmp_path)
     assert not (tmp_path / "manifest.json").exists()
 
 
@@ -103,7 +104,7 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "save", broken)
     with pytest.raises(OSError, match="No space"):
-        shards._write(tmp_path / "images-00000.npy", np.zeros(3))
+        write._write(tmp_path / "images-00000.npy", np.zeros(3))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,7 +113,7 @@ def change(path, **values):
 
 
 def test_a_store_that_cannot_be_trusted_is_refused(scenes, tmp_path):
-    shards.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SETTINGS, tmp_path)
     manifest = tmp_path / "manifest.json"
     whole = manifest.read_text()
     (tmp_path / "images-00002.npy").unlink()
@@ -138,7 +139,7 @@ def test_a_store_that_cannot_be_trusted_is_refused(scenes, tmp_path):
 
 
 def test_a_shard_of_another_size_is_refused(scenes, tmp_path):
-    shards.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SETTINGS, tmp_path)
     path = tmp_path / "images-00001.npy"
     images = np.load(path)
     np.save(path, images[:3])
@@ -153,7 +154,7 @@ def test_a_shard_of_another_size_is_refused(scenes, tmp_path):
 
 
 def test_check_names_every_broken_file(scenes, tmp_path):
-    shards.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SETTINGS, tmp_path)
     manifest = tmp_path / "manifest.json"
     digests = json.loads(manifest.read_text())["sha256"]
     with (tmp_path / "masks-00001.npy").open("r+b") as file:
@@ -187,11 +188,11 @@ def test_check_names_every_broken_file(scenes, tmp_path):
 
 
 def test_a_shard_that_lacks_a_file_is_drawn_again(scenes, tmp_path):
-    shards.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SETTINGS, tmp_path)
     before = (tmp_path / "masks-00001.npy").read_bytes()
     (tmp_path / "masks-00001.npy").unlink()
     (tmp_path / "images-00002.part").write_text("half")
-    shards.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SETTINGS, tmp_path)
     assert (tmp_path / "masks-00001.npy").read_bytes() == before
     assert problems(tmp_path) == []
 
@@ -251,7 +252,7 @@ def with_values(scenes, table, place, **values):
 )
 def test_impossible_scenes_are_refused(scenes, table, place, values, words, tmp_path):
     with pytest.raises(ValueError, match=rf"(?s){words}.*draw it again with `lensdream population`"):
-        shards.write_store(with_values(scenes, table, place, **values), SETTINGS, tmp_path / "images")
+        write.write_store(with_values(scenes, table, place, **values), SETTINGS, tmp_path / "images")
     assert not (tmp_path / "images").exists()
 
 
@@ -275,8 +276,8 @@ def test_the_reference_draws_the_light_and_nothing_else(scenes, tmp_path, monkey
 
     monkeypatch.setattr("lensdream.simulate.reference.reference_noiseless", flat, raising=False)
     few = scenes.take(slice(0, 3))
-    shards.write_store(few, SETTINGS, tmp_path / "ours")
-    shards.write_store(few, dataclasses.replace(SETTINGS, renderer="lenstronomy"), tmp_path / "theirs")
+    write.write_store(few, SETTINGS, tmp_path / "ours")
+    write.write_store(few, dataclasses.replace(SETTINGS, renderer="lenstronomy"), tmp_path / "theirs")
     ours, theirs = (ImageStore.open(tmp_path / name) for name in ("ours", "theirs"))
     assert drawn == [2, 1]
     assert theirs.manifest["renderer"] == "lenstronomy"

@@ -9,8 +9,11 @@ import pytest
 import torch
 import yaml
 
+from lensdream.commands import survey_peers as _survey_peers_
 from lensdream.evaluate import survey_peers
-from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, save_model
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
+from lensdream.networks.ou import OU66, OUConfig
 from lensdream.paths import Paths
 from test_survey_test import POPULATION, SIMULATE, SURVEY
 
@@ -42,11 +45,11 @@ def test_the_whole_stage(few_pools, tmp_path, capsys):
     settings = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(FileNotFoundError, match=r"no .*test\.parquet: run the evaluate stage first"):
-        survey_peers.run("tiny", tmp_path)
+        _survey_peers_.run("tiny", tmp_path)
     paths.scores.mkdir(parents=True)
     lenses = {"split": "test", "label": 1, "survey_logit": np.arange(30.0), "logit_ou66": np.arange(30.0)}
     pd.DataFrame(lenses).to_parquet(paths.scores / "test.parquet")
-    survey_peers.run("tiny", tmp_path)
+    _survey_peers_.run("tiny", tmp_path)
     found = json.loads(paths.metrics("survey-peers").read_text())
     assert (found["n"], found["n_lens"]) == (100, 30)
     assert set(found) == {"n", "n_lens", "lensnet", "ou66"}

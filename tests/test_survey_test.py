@@ -12,18 +12,24 @@ import yaml
 from matplotlib.image import imread
 
 from conftest import join, random_scene
-from lensdream import config
+from lensdream import config, metrics
+from lensdream.commands import survey_test as _survey_test_
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
-from lensdream.dataset import targets
-from lensdream.dataset.fresh import FreshScenes
-from lensdream.evaluate import atlas, figures, metrics, operating_points, shortcuts, stream, survey_test
+from lensdream.dataset import target_mix
+from lensdream.dataset.on_the_fly import FreshScenes
+from lensdream.dataset.write import write_store
+from lensdream.evaluate import atlas, figures, shortcuts, stream
+from lensdream.evaluate import survey as survey_test
 from lensdream.evaluate.stream import Highest
-from lensdream.networks import LensNet, LensNetConfig, save_model
+from lensdream.families import FAMILIES_NON_LENS, LENS
+from lensdream.finder import operating_points
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths
-from lensdream.population import stage
-from lensdream.scene import FAMILIES_NON_LENS, SOURCES, Role
-from lensdream.simulate.shards import renderer_of, write_store
-from lensdream.survey import EUCLID, Band
+from lensdream.population import drawing
+from lensdream.render.batch import renderer_of
+from lensdream.scene import SOURCES, Role
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 NUMBERS = {"train": 8, "validation": 0, "test": 40, "undetectable": 0, "compound_arc": 0, "double_ring": 0}
@@ -49,34 +55,34 @@ def model(tmp_path_factory):
 def scored(model, keep, workers=0, wanted=WANTED, beside_caustic=1.0):
     settings = dataclasses.replace(SURVEY, batch_size=8, atlas=keep, beside_caustic=beside_caustic)
     with stream.scoring(POPULATION, SIMULATE, model, settings, workers) as score_all:
-        return stream.joined(score_all(targets.lots(wanted, stream.SPLIT, stream.EPOCH)), keep)
+        return stream.joined(score_all(target_mix.lots(wanted, stream.SPLIT, stream.EPOCH)), keep)
 
 
 @pytest.mark.parametrize("n", [100, 1999, 2000, 100_000])
 def test_proportions_are_kept_exactly(n):
-    numbers = targets.counts(n, SURVEY.non_lens_shares)
+    numbers = target_mix.counts(n, SURVEY.non_lens_shares)
     assert sum(numbers.values()) == n
     assert all(abs(numbers[name] - n * share) < 1 for name, share in SURVEY.non_lens_shares.items())
-    tasks = targets.lots(numbers, stream.SPLIT, stream.EPOCH)
+    tasks = target_mix.lots(numbers, stream.SPLIT, stream.EPOCH)
     assert sum(lot.n + lot.controls for lot in tasks) == n
-    assert all(lot.n + lot.controls <= stage.LOT for lot in tasks)
+    assert all(lot.n + lot.controls <= drawing.LOT for lot in tasks)
     assert sum(lot.controls for lot in tasks) == numbers["elliptical"]
-    assert not any(lot.n for lot in tasks if lot.family == stage.LENS)
+    assert not any(lot.n for lot in tasks if lot.family == LENS)
     assert len({(lot.family, lot.number) for lot in tasks}) == len(tasks)
 
 
 def test_round_shares_of_round_numbers_are_exact():
-    assert targets.counts(100_000, SURVEY.non_lens_shares) == {
+    assert target_mix.counts(100_000, SURVEY.non_lens_shares) == {
         name: round(100_000 * share) for name, share in SURVEY.non_lens_shares.items()
     }
-    assert targets.counts(10, {"a": 0.25, "b": 0.25, "c": 0.5}) == {"a": 3, "b": 2, "c": 5}
+    assert target_mix.counts(10, {"a": 0.25, "b": 0.25, "c": 0.5}) == {"a": 3, "b": 2, "c": 5}
 
 
 def test_what_was_asked_for_is_scored_and_none_of_it_is_stored(few_pools, model):
     found = scored(model, 5)
     assert found.table["family"].value_counts().to_dict() == WANTED
     assert found.table["seed"].is_unique
-    stored = stage.draw_scenes(POPULATION, 1).scenes
+    stored = drawing.draw_scenes(POPULATION, 1).scenes
     assert {"train", "test"} == set(stored["split"])
     assert not set(found.table["seed"]) & set(stored["seed"])
     trained_on = FreshScenes(POPULATION, SIMULATE, 30, 10**4, map).lots(10**4 - 1)
@@ -118,7 +124,7 @@ def test_equal_logits_stay_in_their_order():
 
 @pytest.mark.slow
 def test_scores_do_not_depend_on_the_processes(few_pools, model, monkeypatch):
-    monkeypatch.setattr(stage, "LOT", 3)
+    monkeypatch.setattr(drawing, "LOT", 3)
     here, two = scored(model, 4), scored(model, 4, workers=2)
     pd.testing.assert_frame_equal(here.table, two.table, check_exact=True)
     pd.testing.assert_frame_equal(here.highest.rows, two.highest.rows, check_exact=True)
@@ -326,7 +332,7 @@ def test_the_atlas_names_family_and_logit(n):
 
 def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
-    scenes = stage.draw_scenes(POPULATION, 1)
+    scenes = drawing.draw_scenes(POPULATION, 1)
     scenes.save(paths.scenes)
     write_store(scenes, SIMULATE, paths.images)
     paths.model.mkdir(parents=True)
@@ -340,15 +346,15 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     settings = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(FileNotFoundError, match=r"no .*test\.parquet: run the evaluate stage first"):
-        survey_test.run("tiny", tmp_path)
+        _survey_test_.run("tiny", tmp_path)
     test = scenes.scenes.query("split == 'test'")
     paths.scores.mkdir()
     scored = test[["index", "split", "family", "label"]].assign(logit=-9.0, survey_logit=test["label"] - 0.5)
     pd.concat([scored, scored.assign(split="validation")]).to_parquet(paths.scores / "test.parquet")
-    survey_test.run("tiny", tmp_path)
+    _survey_test_.run("tiny", tmp_path)
     found = json.loads(paths.metrics("survey-test").read_text())
     assert (found["n"], found["n_lens"], found["shortcuts"]["arcs_removed"]["n"]) == (100, 20, 5)
-    assert {name: row["n"] for name, row in found["families"].items()} == targets.counts(100, SURVEY.non_lens_shares)
+    assert {name: row["n"] for name, row in found["families"].items()} == target_mix.counts(100, SURVEY.non_lens_shares)
     points = operating_points.read(paths.model, operating_points.SURVEY_FILE)
     assert points.thresholds == {"fpr_1e-2": found["threshold_fpr_1e-2"]["value"]}  # of a hundred, no other can be told
     assert points.temperature == found["temperature"]

@@ -19,10 +19,12 @@ from mlflow import MlflowClient
 
 from conftest import heed_interrupts
 from lensdream import tracking
-from lensdream.evaluate import operating_points
-from lensdream.evaluate.operating_points import OperatingPoints
-from lensdream.networks import LensNet, LensNetConfig, SecondLooks, load_finder, load_model, save_model
-from lensdream.provenance import dataset_identity, git_state, repository_root
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import SecondLooks, load_finder
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import load_model, save_model
+from lensdream.runtime.provenance import dataset_identity, git_state, repository_root
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def test_the_registry_returns_what_it_was_given(root):
     (root / "models" / "quick" / "operating_points.json").write_text('{"a": 1}')
     with tracking.stage_run("train", "quick", None, root=root) as run:
         run.checkpoint(root / "models" / "quick", 1, {"validation_auroc": 0.9})
-    first = tracking.register("quick", root=root, promote=True)
+    first = tracking.register(root / "models" / "quick", "quick", root=root, promote=True)
     assert (first.version, first.created, first.run_id) == (1, True, run.run_id)
     assert first.aliases == ("candidate", "candidate-quick", "champion")
     images = torch.randn(3, 4, 40, 40)
@@ -257,9 +259,9 @@ def test_the_registry_returns_what_it_was_given(root):
 
 def test_the_same_weights_are_one_version(root):
     train(root)
-    assert tracking.register("quick", root=root, promote=False).created
+    assert tracking.register(root / "models" / "quick", "quick", root=root, promote=False).created
     (root / "models" / "quick" / "operating_points.json").write_text('{"measured": "since"}')
-    again = tracking.register("quick", root=root, promote=True)
+    again = tracking.register(root / "models" / "quick", "quick", root=root, promote=True)
     assert (again.version, again.created, "champion" in again.aliases) == (1, False, True)
     assert len(client_of(root).search_model_versions("name = 'lensdream'")) == 1
     assert (tracking.pull(root=root) / "operating_points.json").read_text() == '{"measured": "since"}'
@@ -268,14 +270,14 @@ def test_the_same_weights_are_one_version(root):
 def test_only_a_promoted_model_becomes_champion(root, monkeypatch):
     for seed, promote in enumerate((True, False, True)):
         train(root, seed=seed)
-        tracking.register("quick", root=root, promote=promote)
+        tracking.register(root / "models" / "quick", "quick", root=root, promote=promote)
         aliases = client_of(root).get_registered_model("lensdream").aliases
         assert int(aliases["candidate"]) == seed + 1
         assert int(aliases["champion"]) == (1, 1, 3)[seed]
     assert int(aliases["previous"]) == 1
     train(root, "poster", seed=9)
     monkeypatch.setenv("DVC_EXP_NAME", "some-sweep")
-    version = tracking.register("poster", root=root, promote=True)
+    version = tracking.register(root / "models" / "poster", "poster", root=root, promote=True)
     assert version.aliases == ("candidate", "candidate-poster")
     assert client_of(root).get_registered_model("lensdream").aliases == aliases | {
         "candidate": 4,
@@ -290,10 +292,10 @@ def test_what_is_not_registered_is_named_with_a_remedy(root, tmp_path):
     with pytest.raises(LookupError, match="lensdream register"):
         tracking.pull(root=bare)
     with pytest.raises(FileNotFoundError, match="train stage"):
-        tracking.register("quick", root=bare, promote=True)
+        tracking.register(bare / "models" / "quick", "quick", root=bare, promote=True)
     assert not bare.exists()
     train(root)
-    tracking.register("quick", root=root, promote=False)
+    tracking.register(root / "models" / "quick", "quick", root=root, promote=False)
     assert not tracking.has_champion(root)
     with pytest.raises(LookupError, match=r"it has: candidate, candidate-quick, 1; .*passes the gate"):
         tracking.pull(root=root)
@@ -309,7 +311,7 @@ def test_mlflow_loads_and_scores_the_champion(root):
         logits = SecondLooks(network)(torch.from_numpy(images)).numpy()
     points = OperatingPoints({"fpr_1e-3": float(np.median(logits)) - 1e-4}, 2.0)
     operating_points.write(root / "models" / "quick", points)
-    tracking.register("quick", root=root, promote=True)
+    tracking.register(root / "models" / "quick", "quick", root=root, promote=True)
     assert not list(root.rglob("*.pkl"))
     mlflow.set_tracking_uri(tracking.tracking_uri(root))
     model = mlflow.pyfunc.load_model("models:/lensdream@champion")
@@ -324,23 +326,23 @@ def test_mlflow_loads_and_scores_the_champion(root):
 
 def test_a_second_network_is_registered_with_the_first(root):
     train(root)
-    first = tracking.register("quick", root=root, promote=True)
+    first = tracking.register(root / "models" / "quick", "quick", root=root, promote=True)
     second = LensNet(LensNetConfig(6)).eval()
     save_model(root / "models" / "quick" / "second", second, 32)
-    both = tracking.register("quick", root=root, promote=True)
+    both = tracking.register(root / "models" / "quick", "quick", root=root, promote=True)
     assert both.created
     assert both.version == first.version + 1
     assert both.run_id == first.run_id
     found = load_finder(tracking.pull(root=root)).second
     assert torch.equal(found.head.weight, second.head.weight)
-    assert not tracking.register("quick", root=root, promote=True).created
+    assert not tracking.register(root / "models" / "quick", "quick", root=root, promote=True).created
 
 
 def test_a_moved_repository_keeps_its_models_and_runs(root):
     train(root)
     with tracking.stage_run("train", "quick", None, root=root) as run:
         run.artifact(root / "models" / "quick" / "model.json")
-    tracking.register("quick", root=root, promote=True)
+    tracking.register(root / "models" / "quick", "quick", root=root, promote=True)
     moved = root.rename(root.parent / "elsewhere")
     folder = tracking.pull(root=moved)
     assert folder.is_relative_to(moved)

@@ -12,18 +12,22 @@ import yaml
 from mlflow import MlflowClient
 from torch.optim.swa_utils import AveragedModel
 
-from lensdream import tracking, train
+from lensdream import tracking
+from lensdream.commands import train as _train_
 from lensdream.config import TrainConfig
-from lensdream.dataset import ImageStore
 from lensdream.dataset.augment import augment
-from lensdream.dataset.store import SCHEMA_VERSION
-from lensdream.files import sha256_of
-from lensdream.networks import OU66, LensNet, LensNetConfig, OUConfig, load_model, predict, save_model
-from lensdream.networks.lensnet import InputTransform
-from lensdream.networks.model_file import images_trained_on
-from lensdream.survey import EUCLID, Band
-from lensdream.train import LabelledImages, fit, image_weights, one_cycle, running_mean
-from lensdream.trainees import lensnet, ou66
+from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.store import SCHEMA_VERSION, ImageStore
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks import predict
+from lensdream.networks.input import InputTransform
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import images_trained_on, load_model, save_model
+from lensdream.networks.ou import OU66, OUConfig
+from lensdream.runtime.files import sha256_of
+from lensdream.train import loop
+from lensdream.train.loop import fit, image_weights, one_cycle, running_mean
+from lensdream.train.recipes import lensnet, ou66
 
 SETTINGS = TrainConfig(
     seed=3, width=8, middle_pixels=64,
@@ -237,7 +241,7 @@ def test_augmentation_keeps_the_light_and_drops_whole_bands():
 def test_a_split_without_lenses_is_refused(tmp_path):
     store = ImageStore(tmp_path, {}, pd.DataFrame({"split": ["train"] * 3, "label": [0, 0, 0]}))
     with pytest.raises(ValueError, match="both 0 and 1 are needed"):
-        train.LabelledImages.from_store(store, "train")
+        loop.LabelledImages.from_store(store, "train")
 
 
 WILDE = dataclasses.replace(
@@ -354,7 +358,7 @@ def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
         "lensnet-wide": {"shared": settings, "tiny": {"epochs": 2, "images": 12}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    train.run("tiny", network, tmp_path)
+    _train_.run("tiny", network, tmp_path)
     name = "" if network == "lensnet" else f"-{network}"
     folder = tmp_path / "models" / "tiny" / ("" if network == "lensnet" else f"peers/{network}")
     assert json.loads((folder / "model.json").read_text())["network"] == kind
@@ -392,4 +396,4 @@ def write_store(root, change=""):
 
 def test_an_unknown_network_is_refused_with_those_that_are_known():
     with pytest.raises(ValueError, match="no network 'ou100'; networks are lensnet, ou66, ou200, lensnet-wide"):
-        train.run("quick", "ou100")
+        _train_.run("quick", "ou100")

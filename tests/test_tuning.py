@@ -15,10 +15,10 @@ from mlflow import MlflowClient
 from lensdream import tracking, tuning
 from lensdream.config import ConfigError, TrainConfig, load
 from lensdream.dataset.store import SCHEMA_VERSION
-from lensdream.files import sha256_of
-from lensdream.provenance import Worker
-from lensdream.survey import Band
-from lensdream.train import EpochRecord, FitResult
+from lensdream.instrument import Band
+from lensdream.runtime.files import sha256_of
+from lensdream.runtime.provenance import Worker
+from lensdream.train.loop import EpochRecord, FitResult
 from lensdream.tuning import pages, search
 
 STAMP = 32

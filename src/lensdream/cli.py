@@ -1,4 +1,4 @@
-"""The command line: a command a stage, and the few beside the pipeline.
+"""The command line: one table of commands, each a function of `lensdream.commands` that is imported when it is called.
 
 Exit codes: 0 done, 1 a broken store or a diverged training, 2 usage, settings or a stage that has not run yet, 3 some
 input skipped, 130 interrupted.
@@ -7,315 +7,252 @@ input skipped, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import difflib
+import importlib
 import sys
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from lensdream.memory import keep_freed_memory
+from lensdream import __version__
 
 INTERRUPTED = 130
 """exit code of a command that Ctrl-C ended, as shells have it"""
+USAGE_ERROR = 2
+DESCRIPTION = "Find strong gravitational lenses in survey images, and show why."
+
+AddArguments = Callable[[argparse.ArgumentParser], None]
 
 
-def main(argv: list[str] | None = None) -> int:
+@dataclass(frozen=True)
+class Command:
+    """A command: its help line, the function that it calls, and the arguments that become the function's."""
+
+    help: str
+    function: str
+    """`module:function` within `lensdream.commands`"""
+    add_arguments: AddArguments
+
+    def __call__(self, **arguments: object) -> int | None:
+        """Import the function and call it."""
+        module, _, name = self.function.partition(":")
+        return getattr(importlib.import_module(f"lensdream.commands.{module}"), name)(**arguments)
+
+
+def _scale(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scale", required=True, help="a scale of params.yaml, such as quick or poster")
+
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    _scale(parser)
+    parser.add_argument("--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-wide (default: lensnet)")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        help="a model folder, or an alias or version in the registry (default: the champion, else the best model folder)",
+    )
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--scale", help="a scale of params.yaml: explain a fixed set of its simulated scenes")
+    what.add_argument("paths", nargs="*", default=[], help="folders, globs and files of FITS cutouts to explain")
+    parser.add_argument("--out", default="explained", help="folder for a PNG and a FITS a cutout (default: explained)")
+    _model(parser)
+    parser.add_argument("--window", type=int, default=4, help="side of the occluding square [pixel] (default: 4)")
+    parser.add_argument("--stride", type=int, default=2, help="step of the occluding square [pixel] (default: 2)")
+
+
+def _score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", help="folders, globs and files of FITS cutouts")
+    parser.add_argument(
+        "--positions",
+        metavar="TABLE",
+        help="CSV of positions in files: id, file (relative to the table) and x_pix, y_pix or ra_deg, dec_deg",
+    )
+    parser.add_argument("--out", required=True, help="table to write, .parquet or .csv")
+    _model(parser)
+
+
+def _tune(parser: argparse.ArgumentParser) -> None:
+    _scale(parser)
+    parser.add_argument("--write", action="store_true", help="write the best settings into params.yaml")
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="PostgreSQL database that workers on several machines share, postgresql+psycopg://USER@HOST/DATABASE "
+        "(default: a journal for the workers of this machine)",
+    )
+
+
+def _register(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scale", help="a scale of params.yaml (default: every scale whose model was evaluated)")
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", help="an image store")
+    parser.add_argument("--format", choices=["fits"], default="fits")
+    parser.add_argument("--family", required=True)
+    parser.add_argument("--n", type=int, required=True, help="number of images")
+    parser.add_argument("--out", required=True, help="folder for the FITS files")
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", help="an image store")
+    parser.add_argument("--out", required=True, help="PNG file to write")
+    parser.add_argument("--per-family", type=int, default=8, metavar="N", help="images in a row (default: 8)")
+    parser.add_argument("--family", nargs="+", default=[], metavar="NAME", help="draw only these families")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of images (default: 0)")
+    parser.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="CUTOUTS",
+        help="folders, globs and files of real cutouts to draw below the simulated images",
+    )
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", help="an image store")
+
+
+def _ui(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=5000)
+
+
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    """Add no argument."""
+
+
+GROUPS: dict[str, dict[str, Command]] = {
+    "Score your own images": {
+        "score": Command("score FITS cutouts into a table of candidates", "score:run", _score),
+        "explain": Command(
+            "draw maps of what supports 'lens' in FITS cutouts, or study a scale's simulated scenes",
+            "explain:run",
+            _explain,
+        ),
+    },
+    "Stages of the pipeline (`dvc repro` runs them)": {
+        "population": Command("draw galaxies with SkyPy and build the tables of scenes", "population:run", _scale),
+        "simulate": Command("render the scenes into an image store", "simulate:run", _scale),
+        "train": Command("train a network and keep the epoch of the lowest validation loss", "train:run", _train),
+        "train-deep": Command(
+            "train DeepLensNet from random weights on the images that pass the first stage",
+            "train_second:run_deep",
+            _scale,
+        ),
+        "train-second": Command(
+            "fine-tune the second-stage network on a training set with more rare lenses", "train_second:run", _scale
+        ),
+        "train-kinds": Command(
+            "fit the class prior: corrects logits where the mix of non-lenses differs from training",
+            "train_prior:run",
+            _scale,
+        ),
+        "train-compound": Command(
+            "train the classifier that separates compound from single lenses", "train_compound:run", _scale
+        ),
+        "evaluate": Command("measure the finder on the test set and fix its thresholds", "evaluate:run", _scale),
+        "survey-test": Command(
+            "measure the finder on fresh non-lenses in the proportions of a survey", "survey_test:run", _scale
+        ),
+        "survey-peers": Command(
+            "compare the finder with the baseline networks on simulated survey targets", "survey_peers:run", _scale
+        ),
+        "compound-test": Command(
+            "measure finder and compound classifier on compound lenses that no training had",
+            "compound_test:run",
+            _scale,
+        ),
+        "observe": Command(
+            "score the real cutouts in data/cutouts and in the folders of LENSDREAM_CUTOUTS", "observe:run", _scale
+        ),
+        "report": Command("write all results of a scale as one HTML page", "report:run", _scale),
+    },
+    "Models and experiments": {
+        "tune": Command("search for better training settings with Optuna", "tune:run", _tune),
+        "register": Command("register trained models and promote a better one to champion", "register:run", _register),
+        "ui": Command("open MLflow on 127.0.0.1", "ui:run", _ui),
+    },
+    "Data sets and documents": {
+        "dataset export": Command("write images of a store as FITS cutouts in Euclid's layout", "export:run", _export),
+        "dataset show": Command("draw images of every family into one picture", "show:run", _show),
+        "dataset check": Command("compare every file of a store with its manifest", "check:run", _folder),
+        "readme": Command("write the committed metrics into the README's tables", "readme:run", _nothing),
+    },
+}
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can mend are printed without a traceback."""
-    arguments = _parser().parse_args(argv)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    keep_freed_memory()
+    argv = list(sys.argv[1:] if argv is None else argv)
+    name, rest = _split(argv)
+    command = COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"lensdream {name}", description=f"{command.help[0].upper()}{command.help[1:]}."
+    )
+    command.add_arguments(parser)
+    arguments = vars(parser.parse_args(rest))
     try:
-        return arguments.run(arguments) or 0
+        _refuse_unknown_scale(arguments.get("scale"))
+        _prepare()
+        return command(**arguments) or 0
     except KeyboardInterrupt as interrupt:
-        words = str(interrupt) or "what was whole is kept; run the same command again for the rest"
-        print(f"\ninterrupted: {words}", file=sys.stderr)
+        message = str(interrupt) or "what was whole is kept; run the same command again for the rest"
+        print(f"\ninterrupted: {message}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, LookupError, OSError) as error:
         print(f"lensdream: {error}", file=sys.stderr)
-        return 2
+        return USAGE_ERROR
     except FloatingPointError as error:
         print(f"lensdream: {error}", file=sys.stderr)
         return 1
 
 
-# each command imports its own stage, so that none waits for the others' libraries
-def _population(scale: str) -> None:
-    from lensdream.population import stage
-
-    stage.run(scale)
-
-
-def _simulate(scale: str) -> None:
-    from lensdream.simulate import stage
-
-    stage.run(scale)
-
-
-def _train(scale: str, network: str = "lensnet") -> None:
-    from lensdream import train
-
-    train.run(scale, network)
-
-
-def _train_compound(scale: str) -> None:
-    from lensdream.compound_head import stage
-
-    stage.run(scale)
-
-
-def _train_deep(scale: str) -> None:
-    from lensdream.second_network import stage
-
-    stage.run_deep(scale)
-
-
-def _train_second(scale: str) -> None:
-    from lensdream.second_network import stage
-
-    stage.run(scale)
-
-
-def _train_kinds(scale: str) -> None:
-    from lensdream.kinds import stage
-
-    stage.run(scale)
-
-
-def _evaluate(scale: str) -> None:
-    from lensdream.evaluate import stage
-
-    stage.run(scale)
-
-
-def _survey_test(scale: str) -> None:
-    from lensdream.evaluate import survey_test
-
-    survey_test.run(scale)
-
-
-def _survey_peers(scale: str) -> None:
-    from lensdream.evaluate import survey_peers
-
-    survey_peers.run(scale)
-
-
-def _compound(scale: str) -> None:
-    from lensdream.evaluate import compound
-
-    compound.run(scale)
-
-
-def _explain(scale: str | None, paths: list[str], out: str, model: str | None, window: int, stride: int) -> int | None:
-    if scale is None:
-        from lensdream.explain.command import main_explain
-
-        return main_explain(paths, Path(out), model, window=window, stride=stride)
-    from lensdream.explain import stage
-
-    return stage.run(scale)
-
-
-def _observe(scale: str) -> None:
-    from lensdream.observe import stage
-
-    stage.run(scale)
-
-
-def _report(scale: str) -> None:
-    from lensdream.report import stage
-
-    stage.run(scale)
-
-
-STAGES: dict[str, tuple[Callable[..., int | None], str]] = {
-    "population": (_population, "draw galaxies with SkyPy and put scenes together"),
-    "simulate": (_simulate, "render the scenes"),
-    "train": (_train, "train a network, keep the best validation epoch"),
-    "train-deep": (_train_deep, "teach a DeepLensNet what the first look lets through"),
-    "train-second": (_train_second, "go on from it to the network of the second looks, with more lenses of rare kinds"),
-    "train-kinds": (_train_kinds, "learn what else an image may be, for a survey's own shares of non-lenses"),
-    "train-compound": (_train_compound, "teach it to tell compound from single lenses"),
-    "evaluate": (_evaluate, "measure it on the test set"),
-    "survey-test": (_survey_test, "measure it on fresh non-lenses as a survey has them"),
-    "survey-peers": (_survey_peers, "hold it against its peers there"),
-    "compound": (_compound, "measure it on compound lenses it never saw"),
-    "explain": (_explain, "why a scale's scenes, or FITS cutouts, are called lenses: maps, and of scenes their scores"),
-    "observe": (_observe, "score the real cutouts in data/cutouts and LENSDREAM_CUTOUTS"),
-    "report": (_report, "put everything on one page"),
-}
-
-
-def _score(arguments: argparse.Namespace) -> int:
-    from lensdream.observe.score import main_score
-
-    positions = arguments.positions and Path(arguments.positions)
-    return main_score(arguments.paths, Path(arguments.out), arguments.model, positions=positions)
-
-
-def _tune(arguments: argparse.Namespace) -> None:
-    from lensdream import tuning
-
-    tuning.run(arguments.scale, write=arguments.write, storage=arguments.storage)
-
-
-def _register(arguments: argparse.Namespace) -> None:
-    from lensdream import registration
-
-    registration.run(arguments.scale)
-
-
-def _export(arguments: argparse.Namespace) -> None:
-    from lensdream.dataset import ImageStore
-    from lensdream.dataset.export import export_fits
-
-    export_fits(ImageStore.open(Path(arguments.folder)), Path(arguments.out), arguments.family, arguments.n)
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    from lensdream.dataset import ImageStore
-    from lensdream.dataset.check import problems
-
-    folder = Path(arguments.folder)
-    found = problems(folder)
-    for problem in found:
-        print(f"lensdream: {problem}", file=sys.stderr)
-    if found:
-        return 1
-    store = ImageStore.open(folder)
-    print(f"{len(store)} images in {len(store.manifest['sha256'])} files, all as the manifest says")
-    return 0
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    from lensdream.dataset import ImageStore, contact_sheet, show
-    from lensdream.files import write_whole
-    from lensdream.observe.inputs import Skipped
-
-    store, skipped = ImageStore.open(Path(arguments.folder)), Skipped()
-    rows = show.rows_of_store(store, arguments.per_family, arguments.seed, arguments.family)
-    if arguments.beside:
-        rows += show.rows_of_cutouts(arguments.beside, store.stamp, arguments.per_family, arguments.seed, skipped.add)
-    write_whole(Path(arguments.out), contact_sheet.draw(rows))
-    print(f"{sum(len(row.images) for row in rows)} images in {arguments.out}")
-    return skipped.exit_code
-
-
-def _readme(arguments: argparse.Namespace) -> None:
-    from lensdream.report import readme
-
-    readme.run()
-
-
-def _ui(arguments: argparse.Namespace) -> int:
-    import subprocess
-
-    from lensdream import tracking
-
-    print(f"MLflow at http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
-    return subprocess.run(tracking.ui_command(Path(), arguments.port), check=False).returncode
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lensdream", description="Find strong gravitational lenses and show why.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (function, text) in STAGES.items():
-        command = commands.add_parser(name, help=text, description=text)
-        ARGUMENTS.get(name, _add_scale)(command)
-        command.set_defaults(run=lambda arguments, function=function: function(**_values(arguments)))
-
-    score = commands.add_parser("score", help="score FITS cutouts: one row a file or place in one")
-    score.add_argument("paths", nargs="*", help="folders, globs and files")
-    score.add_argument(
-        "--positions",
-        metavar="TABLE",
-        help="CSV of places in files: id, file (relative to the table) and x_pix, y_pix or ra_deg, dec_deg",
-    )
-    score.add_argument("--out", required=True, help="table to write, .parquet or .csv")
-    score.add_argument(
-        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the best)"
-    )
-    score.set_defaults(run=_score)
-
-    tune = commands.add_parser("tune", help="search for better training settings with Optuna")
-    _add_scale(tune)
-    tune.add_argument("--write", action="store_true", help="write the winner into params.yaml")
-    tune.add_argument(
-        "--storage",
-        metavar="URL",
-        help="PostgreSQL database that workers on several machines share, postgresql+psycopg://USER@HOST/DATABASE "
-        "(default: a journal for those of this machine)",
-    )
-    tune.set_defaults(run=_tune)
-
-    register = commands.add_parser("register", help="register trained models, move the champion to a better one")
-    register.add_argument("--scale", help="quick or poster (default: every scale whose model was evaluated)")
-    register.set_defaults(run=_register)
-
-    dataset = commands.add_parser("dataset", help="look after an image store").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-    export = dataset.add_parser("export", help="write images as FITS cutouts in Euclid's layout")
-    export.add_argument("folder")
-    export.add_argument("--format", choices=["fits"], default="fits")
-    export.add_argument("--family", required=True)
-    export.add_argument("--n", type=int, required=True)
-    export.add_argument("--out", required=True)
-    export.set_defaults(run=_export)
-    show = dataset.add_parser("show", help="draw images of every family into one picture")
-    show.add_argument("folder")
-    show.add_argument("--out", required=True, help="PNG file to write")
-    show.add_argument("--per-family", type=int, default=8, metavar="N", help="images in a row (default: 8)")
-    show.add_argument("--family", nargs="+", default=[], metavar="NAME", help="only these families")
-    show.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
-    show.add_argument(
-        "--beside",
-        nargs="+",
-        default=[],
-        metavar="CUTOUTS",
-        help="folders, globs and files of real cutouts to draw last",
-    )
-    show.set_defaults(run=_show)
-    check = dataset.add_parser("check", help="compare every file with the manifest")
-    check.add_argument("folder")
-    check.set_defaults(run=_check)
-
-    readme = commands.add_parser("readme", help="write the committed metrics into the README's tables")
-    readme.set_defaults(run=_readme)
-
-    ui = commands.add_parser("ui", help="open MLflow on 127.0.0.1")
-    ui.add_argument("--port", type=int, default=5000)
-    ui.set_defaults(run=_ui)
-    return parser
-
-
-def _values(arguments: argparse.Namespace) -> dict[str, str]:
-    return {name: value for name, value in vars(arguments).items() if name != "run"}
-
-
-def _add_scale(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--scale", required=True, help="quick or poster: a scale in params.yaml")
-
-
-def _add_network(command: argparse.ArgumentParser) -> None:
-    _add_scale(command)
-    command.add_argument(
-        "--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-wide (default: lensnet)"
-    )
-
-
-def _add_scale_or_cutouts(command: argparse.ArgumentParser) -> None:
-    what = command.add_mutually_exclusive_group(required=True)
-    what.add_argument("--scale", help="quick or poster: a scale in params.yaml, whose scenes are explained")
-    what.add_argument("paths", nargs="*", default=[], help="folders, globs and files of FITS cutouts to explain")
-    command.add_argument("--out", default="explained", help="folder for a PNG and a FITS a cutout (default: explained)")
-    command.add_argument(
-        "--model", help="alias or version in the registry, or a model's folder (default: the champion, else the best)"
-    )
-    command.add_argument("--window", type=int, default=4, help="side of the occluding square [pixel] (default: 4)")
-    command.add_argument("--stride", type=int, default=2, help="its step [pixel] (default: 2)")
-
-
-ARGUMENTS = {"train": _add_network, "explain": _add_scale_or_cutouts}
-"""of the stages that take more than a scale"""
+def _split(argv: list[str]) -> tuple[str, list[str]]:
+    """Name of the command and its arguments; prints help, version or a usage error, and exits."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_help())
+        raise SystemExit(0 if argv else USAGE_ERROR)
+    if argv[0] == "--version":
+        print(f"lensdream {__version__}")
+        raise SystemExit(0)
+    for words in (2, 1):
+        name = " ".join(argv[:words])
+        if name in COMMANDS:
+            return name, argv[words:]
+    given = " ".join(argv[:2]) if any(name.startswith(f"{argv[0]} ") for name in COMMANDS) else argv[0]
+    near = difflib.get_close_matches(given, COMMANDS, 1, 0.5)
+    hint = f"did you mean `lensdream {near[0]}`?" if near else "`lensdream --help` lists the commands"
+    print(f"lensdream: no command {given!r}; {hint}", file=sys.stderr)
+    raise SystemExit(USAGE_ERROR)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = ["usage: lensdream COMMAND ...    (lensdream COMMAND --help for its arguments)", "", DESCRIPTION]
+    for title, commands in GROUPS.items():
+        lines += ["", f"{title}:", *(f"  {name:{width}s}{command.help}" for name, command in commands.items())]
+    return "\n".join([*lines, "", "options:", f"  {'--version':{width}s}print the version"])
+
+
+def _refuse_unknown_scale(scale: object) -> None:
+    """Raise `ConfigError` for a scale that params.yaml has not, before anything heavy is imported."""
+    if scale is not None:
+        from lensdream.config import require_scale
+
+        require_scale(str(scale))
+
+
+def _prepare() -> None:
+    from lensdream.runtime.allocator import keep_freed_memory
+
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    keep_freed_memory()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
-from lensdream.scene import FAMILIES_NON_LENS
-from lensdream.survey import EUCLID
+from lensdream.families import FAMILIES_NON_LENS
+from lensdream.instrument import EUCLID
 
 Config = TypeVar("Config")
 
@@ -362,20 +362,9 @@ def load(stage: str, config: type[Config], scale: str, params: Path = Path("para
     Raises `ConfigError` that lists every problem found: blocks that cannot be read and scales that one of them lacks; else
     unknown and missing keys, wrong types, values out of bounds.
     """
-    try:
-        document = yaml.safe_load(params.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"no {params} in {Path.cwd()}: run from the repository's root") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{params} is not valid YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise ConfigError(f"{params} must hold one block a stage, found {type(document).__name__}")
-    problems = _layout_problems(document)
-    if problems:
-        raise _needs_mending(params, problems)
-    scales = _scales(document)
-    if scale not in scales:
-        raise ConfigError(f"scale {scale!r} is not in {params}; scales are {', '.join(scales)}")
+    document = _document(params)
+    _refuse_unknown(scale, document, params)
+    problems: list[str] = []
     values: dict[str, Any] = {}
     for part in ("shared", scale):
         for key, value in (document.get(stage, {}).get(part) or {}).items():
@@ -389,6 +378,33 @@ def load(stage: str, config: type[Config], scale: str, params: Path = Path("para
     except ConfigError as error:
         problems.append(str(error))
     raise _needs_mending(params, problems)
+
+
+def require_scale(scale: str, params: Path = Path("params.yaml")) -> None:
+    """Raise `ConfigError` for a scale that `params.yaml` has not."""
+    _refuse_unknown(scale, _document(params), params)
+
+
+def _document(params: Path) -> dict:
+    """The blocks of the file; raises `ConfigError` for a layout that cannot be read."""
+    try:
+        document = yaml.safe_load(params.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"no {params} in {Path.cwd()}: run from the repository's root") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{params} is not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{params} must hold one block a stage, found {type(document).__name__}")
+    problems = _layout_problems(document)
+    if problems:
+        raise _needs_mending(params, problems)
+    return document
+
+
+def _refuse_unknown(scale: str, document: dict, params: Path) -> None:
+    scales = _scales(document)
+    if scale not in scales:
+        raise ConfigError(f"scale {scale!r} is not in {params}; scales are {', '.join(scales)}")
 
 
 def _needs_mending(params: Path, problems: list[str]) -> ConfigError:

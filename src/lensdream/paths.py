@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lensdream.networks.model_file import SECOND
+from lensdream.networks.model_file import PEERS, SECOND
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Paths:
     @property
     def peers(self) -> Path:
         """Folder of the models that stand beside it in the tables, a subfolder each."""
-        return self.model / "peers"
+        return self.model / PEERS
 
     @property
     def figures(self) -> Path:
@@ -76,6 +76,10 @@ class Paths:
     def metrics(self, stage: str) -> Path:
         """Metrics file of a stage."""
         return self.root / "metrics" / self.scale / f"{stage}.json"
+
+    def epochs(self, stage: str) -> Path:
+        """Table of the epochs of a training stage."""
+        return self.metrics(stage.replace("train", "epochs")).with_suffix(".csv")
 
     @property
     def cutouts(self) -> Path:

@@ -35,7 +35,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lensdream.survey import Band
+from lensdream.instrument import Band
 
 
 class Role(IntEnum):
@@ -63,17 +63,6 @@ class Shape(NamedTuple):
 
 
 PLAIN = Shape()
-
-
-FAMILIES_LENS = ("lens",)
-FAMILIES_NON_LENS = (
-    "elliptical", "spiral", "ring", "merger", "companion", "edge_on", "group", "irregular", "field", "star", "artefact",
-    "empty",
-)  # fmt: skip
-FAMILIES_COMPOUND = ("compound_arc", "double_ring", "matched_single", "faint_second")
-FAMILY_UNDETECTABLE = "undetectable"
-COMPOUND_TRAIN = "compound_train"
-"""split of compound lenses on which telling them from single ones is learnt; of the training split's galaxies"""
 
 FLUX_COLUMNS = tuple(f"flux_{band.name}" for band in Band)
 SKY_COLUMNS = tuple(f"sky_scale_{band.name}" for band in Band)

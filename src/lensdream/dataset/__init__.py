@@ -1,5 +1,6 @@
 """The image store: shards, masks, truth table and manifest."""
 
-from lensdream.dataset.store import ARC_1, ARC_2, LENS_LIGHT, ImageStore, StoreError
+from lensdream.dataset.store import ImageStore, StoreError
+from lensdream.render.batch import ARC_1, ARC_2, LENS_LIGHT
 
 __all__ = ["ARC_1", "ARC_2", "LENS_LIGHT", "ImageStore", "StoreError"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lensdream.survey import Band
+from lensdream.instrument import Band
 
 
 def augment(

@@ -16,7 +16,7 @@ from lensdream.dataset.store import (
     read_truth,
     shard_name,
 )
-from lensdream.files import sha256_of
+from lensdream.runtime.files import sha256_of
 
 KINDS = ("images", "masks")
 BESIDE = {MANIFEST, "recipe.txt"}

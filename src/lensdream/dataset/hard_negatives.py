@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lensdream import checkpoint
 from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
-from lensdream.dataset import fresh
+from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.networks import predict
-from lensdream.population import stage
-from lensdream.processes import worker_map
-from lensdream.ranks import ALONE, Ranks
+from lensdream.population import drawing
+from lensdream.runtime import checkpoint
+from lensdream.runtime.distributed import ALONE, Ranks
+from lensdream.runtime.processes import worker_map
 
 HARD = -1.0
 """logit from which a non-lens is hard: a false alarm, or nearly one"""
@@ -141,10 +141,10 @@ def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: 
     only = dataclasses.replace(population, lens_fraction=0.0)
 
     def draw(number: int) -> Iterator[np.ndarray]:
-        lots = stage.labelled_lots(only, fresh.SPLIT, n, EPOCH + number)
-        pools = stage.draw_all_pools(only)
-        with worker_map(simulate.workers, fresh.start_worker, (only, simulate, pools)) as ordered:
-            drawn = ordered(fresh.draw_images, lots)
+        lots = drawing.labelled_lots(only, on_the_fly.SPLIT, n, EPOCH + number)
+        pools = drawing.draw_all_pools(only)
+        with worker_map(simulate.workers, on_the_fly.start_worker, (only, simulate, pools)) as ordered:
+            drawn = ordered(on_the_fly.draw_images, lots)
             yield from (images for images, _ in tqdm(drawn, total=len(lots), desc=f"round {number}", leave=False))
 
     return draw

@@ -16,16 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lensdream.survey import Band
+from lensdream.instrument import Band
 
 SCHEMA_VERSION = 3
-
-ARC_1 = 1
-"""mask bit: lensed, PSF-convolved VIS flux of source 1 above 1 sigma of the sky"""
-ARC_2 = 2
-"""mask bit: the same of source 2"""
-LENS_LIGHT = 4
-"""mask bit: the same of the target's light"""
 
 
 MANIFEST = "manifest.json"

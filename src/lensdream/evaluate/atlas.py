@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.patches import Patch
 
-from lensdream import picture
 from lensdream.evaluate.stream import Highest
-from lensdream.scene import FAMILIES_NON_LENS
+from lensdream.families import FAMILIES_NON_LENS
+from lensdream.plots import composite
+
+matplotlib.use("Agg")
 
 COLUMNS = 10
 COLOURS = dict(zip(FAMILIES_NON_LENS, (*plt.get_cmap("tab10").colors, "gold", "black"), strict=True))
@@ -32,7 +32,7 @@ def draw(highest: Highest) -> plt.Figure:
         left, bottom = SIDE + column * PANEL, height - LEGEND - (row + 1) * (PANEL + TITLE)
         side = PANEL - 0.1
         axes = figure.add_axes(((left + 0.05) / width, (bottom + 0.05) / height, side / width, side / height))
-        picture.draw(axes, image)
+        composite.draw(axes, image)
         axes.set_title(f"{family.replace('_', ' ')} {logit:.1f}", fontsize=7, pad=3)
         for spine in axes.spines.values():
             spine.set(edgecolor=COLOURS[family], linewidth=FRAME)

@@ -12,17 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lensdream import config, tracking
-from lensdream.compound_head.images import COMPOUND
-from lensdream.compound_head.network import read_head
+from lensdream import metrics
 from lensdream.config import CompoundConfig
-from lensdream.dataset import ImageStore, contact_sheet
-from lensdream.evaluate import compound_figures, compound_head, figures, metrics, operating_points, selection
-from lensdream.evaluate.compound_head import CONTROL, FINDER_AT
-from lensdream.files import write_json, write_whole
-from lensdream.networks import BothLogits, SecondLooks, load_finder, predict
-from lensdream.paths import Paths
-from lensdream.scene import FAMILIES_LENS
+from lensdream.dataset.store import ImageStore
+from lensdream.evaluate.compound_head import CONTROL
+from lensdream.families import COMPOUND, LENS, MATCHED_SINGLE
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import BothLogits, SecondLooks
+from lensdream.networks import predict
 
 UNTOLD = -1.0
 """logit of the head's first look below which there is no second: its thresholds lie well above"""
@@ -32,62 +29,15 @@ DRAWN_AT = "fpr_1e-2"
 """threshold of the finder, and of the head, whose misses are drawn and binned"""
 
 
-def run(scale: str, root: Path = Path()) -> None:
-    """Score the compound split and the single lenses of the test split; write `compound-test.json` and figures."""
-    settings = config.load("compound", CompoundConfig, scale, root / "params.yaml")
-    paths = Paths(scale, root)
-    shares = operating_points.read(paths.model, operating_points.SURVEY_FILE).shares
-    finder, store = load_finder(paths.model, shares=shares), ImageStore.open(paths.images)
-    head = SecondLooks(read_head(paths), hopeless=UNTOLD).to(memory_format=torch.channels_last)
-    non_lenses = scored_non_lenses(paths)
-    thresholds = {"0.5": 0.0} | operating_points.at_rates(non_lenses["logit"])
-    with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
-        table = scored(store, finder, head, settings.batch_size)
-        compound = table[table["split"] == "compound"]
-        result: dict[str, dict] = measure(compound, non_lenses, settings)
-        two = compound[compound["family"].isin(COMPOUND)]
-        result["selection_function"] = selection.binned(
-            two, selection.COMPOUND_EDGES, two["logit"].to_numpy(float), {at: thresholds[at] for at in FINDER_AT}
-        )
-        told = compound_head.measure(table, thresholds, settings)
-        at_drawn = told[f"found_at_{DRAWN_AT}"]
-        told["selection_function"] = compound_head.completeness(table, thresholds[DRAWN_AT], at_drawn)
-        result["compound_head"] = told
-        paths.scores.mkdir(parents=True, exist_ok=True)
-        columns = ["index", "partner", "split", "family", *MIXES, "compound_logit"]
-        table[columns].to_parquet(paths.scores / "compound.parquet", index=False)
-        folder = paths.figures / "compound-test"
-        finder_words, head_words = (
-            "found",
-            f"told from single lenses, of those found at {DRAWN_AT.replace('fpr_', 'FPR ')}",
-        )
-        drawn = {
-            "scores": figures.scores_by_family(compound, compound["logit"].to_numpy(), thresholds),
-            "selection": compound_figures.selection(result["selection_function"], finder_words),
-            "told": compound_figures.told(table, thresholds, settings.prevalence),
-            "told-selection": compound_figures.selection(told["selection_function"], head_words),
-        }
-        for name, figure in drawn.items():
-            run.figure(figures.save(figure, folder / f"{name}.png"))
-        rows = compound_figures.missed(store, table, thresholds[DRAWN_AT], at_drawn[f"threshold_{DRAWN_AT}"])
-        if rows:
-            write_whole(folder / "missed.png", contact_sheet.draw(rows))
-            run.figure(folder / "missed.png")
-        write_json(paths.metrics("compound-test"), result)
-        run.metrics(dict(metrics.values_of(result)))
-    print(report(result))
-    print(compound_head.report(told))
-
-
-def scored_non_lenses(paths: Paths) -> dict[str, np.ndarray]:
+def scored_non_lenses(test_scores: Path, survey_scores: Path) -> dict[str, np.ndarray]:
     """Logits (N,) of the test set's non-lenses and of a survey's, each in the shares of its own, by their column in `MIXES`.
 
     Raises `FileNotFoundError` with the remedy.
     """
     tables = {}
     for stage, path in (
-        ("evaluate", paths.scores / "test.parquet"),
-        ("survey-test", paths.survey / "scores.parquet"),
+        ("evaluate", test_scores),
+        ("survey-test", survey_scores),
     ):
         if not path.is_file():
             raise FileNotFoundError(f"no {path}: run the {stage} stage first")
@@ -102,7 +52,7 @@ def scored(store: ImageStore, finder: SecondLooks, head: SecondLooks, batch_size
     The finder's are in the columns of `MIXES`, the head's in `compound_logit`; `position` is the row's place in the store.
     """
     truth = store.truth
-    single = (truth["split"] == "test") & truth["family"].isin(FAMILIES_LENS) & (truth["label"] == 1)
+    single = (truth["split"] == "test") & (truth["family"] == LENS) & (truth["label"] == 1)
     chosen = np.flatnonzero((truth["split"] == "compound") | single)
     images = torch.from_numpy(store.images(chosen))
     found = predict(BothLogits(finder), images, batch_size).numpy()
@@ -125,9 +75,9 @@ def measure(table: pd.DataFrame, non_lenses: Mapping[str, np.ndarray], settings:
         at |= {f"{before}fpr_{name}": (column, thresholds[f"fpr_{name}"], drawn[name]) for name in rates}
     family_of = table.set_index("index")["family"]
     partner = table["partner"].map(family_of)
-    single = table["family"] == "matched_single"
+    single = table["family"] == MATCHED_SINGLE
     groups = {name: table["family"] == name for name in (*COMPOUND, CONTROL)}
-    groups["matched_single"] = single & partner.isin(COMPOUND)
+    groups[MATCHED_SINGLE] = single & partner.isin(COMPOUND)
     groups |= {f"matched_single_of_{name}": single & (partner == name) for name in (*COMPOUND, CONTROL)}
     result: dict[str, dict] = {}
     for name, inside in groups.items():

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from lensdream.compound_head.images import COMPOUND
-from lensdream.dataset import ImageStore, contact_sheet
-from lensdream.dataset.contact_sheet import Row
-from lensdream.evaluate import metrics
+from lensdream import metrics
+from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.compound_head import MATCHED, SINGLE, scores_by_group, unseen
-from lensdream.scene import FAMILIES_LENS
+from lensdream.families import COMPOUND, COMPOUND_ARC, DOUBLE_RING, LENS
+from lensdream.plots import contact_sheet
+from lensdream.plots.contact_sheet import Row
+
+matplotlib.use("Agg")
 
 LABELS = {
     "theta_E_1": "Einstein radius for source 1 [arcsec]",
     "theta_E_2": "Einstein radius for source 2 [arcsec]",
     "arc_snr_2": "signal-to-noise of source 2 in VIS",
 }
-COLOURS = {"compound_arc": "C0", "double_ring": "C1"}
+COLOURS = {COMPOUND_ARC: "C0", DOUBLE_RING: "C1"}
 COLUMNS = 8
 """of the picture of what is missed"""
 
@@ -122,9 +122,7 @@ def missed(store: ImageStore, table: pd.DataFrame, finder: float, head: float) -
     kinds = [(f"{words[name]}\nnot found", (family == name) & ~found, "arc_snr_2") for name in COMPOUND]
     if not np.isnan(head):
         kinds += [(f"{words[name]}\ncalled single", (family == name) & found & ~told, "arc_snr_2") for name in COMPOUND]
-        kinds.append(
-            ("single lenses\ntaken for\ncompound", family.isin(FAMILIES_LENS) & found & told, "compound_logit")
-        )
+        kinds.append(("single lenses\ntaken for\ncompound", (family == LENS) & found & told, "compound_logit"))
     rows = []
     for name, inside, order in kinds:
         chosen = table[inside].sort_values(order, ascending=False).head(COLUMNS)

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lensdream.compound_head.images import COMPOUND
+from lensdream import metrics
 from lensdream.config import CompoundConfig
-from lensdream.evaluate import metrics, operating_points, selection
-from lensdream.evaluate.metrics import Interval
-from lensdream.scene import FAMILIES_LENS
+from lensdream.evaluate import selection
+from lensdream.families import COMPOUND, FAINT_SECOND, LENS, MATCHED_SINGLE
+from lensdream.finder import operating_points
+from lensdream.metrics import Interval
 
 FINDER_AT = ("0.5", "fpr_1e-2", "fpr_1e-3")
 """thresholds of the finder whose lenses are looked at"""
@@ -24,7 +25,7 @@ RATES = {"1e-2": 1e-2, "1e-3": 1e-3}
 """shares of the single lenses found that may be taken for compound"""
 ALL = "compound"
 """both families together, as many of each as the store has"""
-SINGLE, MATCHED, CONTROL = "single", "matched_single", "faint_second"
+SINGLE, MATCHED, CONTROL = "single", MATCHED_SINGLE, FAINT_SECOND
 
 
 def measure(table: pd.DataFrame, thresholds: Mapping[str, float], settings: CompoundConfig) -> dict[str, object]:
@@ -49,7 +50,7 @@ def scores_by_group(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """
     family = table["family"]
     partner = table["partner"].map(table.set_index("index")["family"])
-    groups = {SINGLE: (table["split"] == "test") & family.isin(FAMILIES_LENS), CONTROL: family == CONTROL}
+    groups = {SINGLE: (table["split"] == "test") & (family == LENS), CONTROL: family == CONTROL}
     groups |= {name: family == name for name in COMPOUND}
     groups |= {f"{MATCHED}_of_{name}": (family == MATCHED) & (partner == name) for name in COMPOUND}
     return {name: table.loc[inside, ["logit", "compound_logit"]].to_numpy(float) for name, inside in groups.items()}

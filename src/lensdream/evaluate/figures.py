@@ -6,16 +6,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from lensdream.evaluate.metrics import probability
 from lensdream.evaluate.selection import EDGES, MAPPED
-from lensdream.scene import FAMILIES_LENS
+from lensdream.families import LENS
+from lensdream.metrics import probability
+
+matplotlib.use("Agg")
 
 LABELS = {
     "theta_E": "Einstein radius [arcsec]",
@@ -71,12 +71,12 @@ def tails_by_family(scores: pd.DataFrame, thresholds: dict[str, float]) -> plt.F
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(families) + 1.4), layout="constrained")
     for place, family in enumerate(families):
         logits = scores.loc[scores["family"] == family, "logit"].to_numpy()
-        colour = "C1" if family in FAMILIES_LENS else "C0"
+        colour = "C1" if family == LENS else "C0"
         low, first, median, third, high = np.percentile(logits, [5, 25, 50, 75, 95])
         axes.plot([low, high], [place, place], color=colour, lw=1)
         axes.plot([first, third], [place, place], color=colour, lw=6, alpha=0.5, solid_capstyle="butt")
         axes.plot(median, place, "|", color=colour, ms=12, mew=2)
-        if family not in FAMILIES_LENS:
+        if family != LENS:
             above = logits[logits > dotted]
             axes.plot(above, np.full(len(above), place), ".", color="C3", ms=4, alpha=0.6)
     axes.set_yticks(

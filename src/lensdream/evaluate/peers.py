@@ -10,11 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from lensdream import metrics
 from lensdream.config import EvaluateConfig
-from lensdream.evaluate import metrics, operating_points
-from lensdream.networks import load_finder, load_model, predict
-from lensdream.networks.model_file import images_trained_on, is_model
-from lensdream.paths import Paths
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import load_finder
+from lensdream.networks import model_file, predict
+from lensdream.networks.model_file import images_trained_on, is_model, load_model
 
 ONE_LOOK = "one_look"
 """our network without second looks: what they gain and cost"""
@@ -67,13 +68,18 @@ def parameters(model: nn.Module) -> int:
     return sum(weights.numel() for weights in model.parameters())
 
 
-def read_all(paths: Paths) -> dict[str, Network]:
+def read_all(folder: Path) -> dict[str, Network]:
     """Read our network in parts, and every trained peer, by its folder's name; there may be none."""
-    found = {ONE_LOOK: Network.read(paths.model)}
-    if is_model(paths.second):
-        alone = load_finder(paths.model, alone=True)
-        found |= {ALONE: Network(alone, images_trained_on(paths.model)), SECOND: Network.read(paths.second)}
-    return found | {path.name: Network.read(path) for path in sorted(paths.peers.glob("*")) if is_model(path)}
+    found = {ONE_LOOK: Network.read(folder)}
+    if is_model(folder / model_file.SECOND):
+        alone = load_finder(folder, alone=True)
+        found |= {ALONE: Network(alone, images_trained_on(folder)), SECOND: Network.read(folder / model_file.SECOND)}
+    return found | {name: Network.read(path) for name, path in peer_folders(folder).items()}
+
+
+def peer_folders(folder: Path) -> dict[str, Path]:
+    """Folders of the trained peers of the model in `folder`, by name."""
+    return {path.name: path for path in sorted((folder / model_file.PEERS).glob("*")) if is_model(path)}
 
 
 def compared(

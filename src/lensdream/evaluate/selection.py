@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from lensdream.survey import AB_ZERO_POINT_MICROJANSKY
+from lensdream.instrument import AB_ZERO_POINT_MICROJANSKY
 
 EDGES = {
     "theta_E": (0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0),

@@ -9,11 +9,12 @@ import torch
 from scipy.stats import linregress, spearmanr
 from torch import Tensor
 
-from lensdream.evaluate import metrics
-from lensdream.evaluate.metrics import Interval
+from lensdream import metrics
 from lensdream.evaluate.selection import EDGES
-from lensdream.scene import FAMILIES_LENS, Scenes
-from lensdream.survey import EUCLID, Band
+from lensdream.families import LENS
+from lensdream.instrument import EUCLID, Band
+from lensdream.metrics import Interval
+from lensdream.scene import Scenes
 
 FEWEST = 10
 """lenses in a bin whose correlation is worth a number"""
@@ -69,7 +70,7 @@ def rank_correlation(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Interval:
 def lenses_of(scenes: Scenes, n: int) -> Scenes:
     """At most `n` detectable test lenses, evenly taken."""
     table = scenes.scenes
-    places = np.flatnonzero((table["split"] == "test") & table["family"].isin(FAMILIES_LENS) & (table["label"] == 1))
+    places = np.flatnonzero((table["split"] == "test") & (table["family"] == LENS) & (table["label"] == 1))
     return scenes.take(evenly(places, n))
 
 

@@ -17,13 +17,14 @@ import pandas as pd
 import torch
 
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
-from lensdream.dataset import targets
-from lensdream.networks import load_finder, predict
-from lensdream.population import stage
-from lensdream.population.galaxies import Pools
-from lensdream.population.stage import Lot
-from lensdream.processes import worker_map
-from lensdream.simulate.shards import in_chunks, measurements, renderer_of, stored
+from lensdream.dataset import target_mix
+from lensdream.finder.cascade import load_finder
+from lensdream.networks import predict
+from lensdream.population import drawing
+from lensdream.population.catalogs import Pools
+from lensdream.population.drawing import Lot
+from lensdream.render.batch import in_chunks, measurements, renderer_of, stored
+from lensdream.runtime.processes import worker_map
 
 SPLIT = "test"
 """whose galaxies are drawn: neither training nor the choice of the epoch has seen one of them"""
@@ -72,7 +73,7 @@ def scoring(
     types `settings.beside_caustic` have a source beside the caustic, the others none. Of each lot at least those images are
     kept that may be among the `settings.atlas` highest of all.
     """
-    arguments = (population, simulate, stage.draw_all_pools(population), model, settings)
+    arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
     with worker_map(workers, start_worker, arguments) as ordered:
         yield lambda tasks: ordered(score_lot, tasks)
 
@@ -94,10 +95,10 @@ def start_worker(
     population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
 ) -> None:
     """Prepare this process for `score_lot`."""
-    stage.start_worker(population, pools)
+    drawing.start_worker(population, pools)
     _worker.update(
         renderer=renderer_of(simulate), chunk=simulate.chunk, settings=settings,
-        model=load_finder(model, shares=targets.survey_shares(settings)), highest=np.full(settings.atlas, -np.inf),
+        model=load_finder(model, shares=target_mix.survey_shares(settings)), highest=np.full(settings.atlas, -np.inf),
     )  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def score_lot(lot: Lot) -> Scored:
     An image below the `keep` highest logits that this process has seen cannot be among the highest of all: it stays behind.
     """
     settings: SurveyConfig = _worker["settings"]
-    scenes = targets.draw(lot, settings.beside_caustic)
+    scenes = target_mix.draw(lot, settings.beside_caustic)
     rendered = [
         (stored(chunk), measurements(chunk)) for chunk in in_chunks(_worker["renderer"], scenes, _worker["chunk"])
     ]

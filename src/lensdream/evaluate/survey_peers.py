@@ -14,62 +14,43 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from lensdream import config, tracking
+from lensdream import metrics
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
-from lensdream.dataset import fresh, targets
-from lensdream.evaluate import metrics, operating_points, stream
-from lensdream.evaluate.peers import MISSED
-from lensdream.evaluate.survey_test import scored_lenses
-from lensdream.files import write_json
-from lensdream.networks import load_finder, load_model, predict
-from lensdream.networks.model_file import is_model
-from lensdream.paths import Paths
-from lensdream.population import stage
-from lensdream.population.galaxies import Pools
-from lensdream.population.stage import Lot
-from lensdream.processes import worker_map
+from lensdream.dataset import on_the_fly, target_mix
+from lensdream.evaluate import stream
+from lensdream.evaluate.peers import MISSED, peer_folders
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import load_finder
+from lensdream.networks import predict
+from lensdream.networks.model_file import load_model
+from lensdream.population import drawing
+from lensdream.population.catalogs import Pools
+from lensdream.population.drawing import Lot
+from lensdream.runtime.processes import worker_map
 
 OURS = "lensnet"
 RATES = {"1e-2": 1e-2, "1e-3": 1e-3}
 _worker: dict[str, object] = {}
 
 
-def run(scale: str, root: Path = Path()) -> None:
-    """Stream the non-lenses through all networks of a scale; write `metrics/<scale>/survey-peers.json` and the logits."""
-    settings = config.load("survey", SurveyConfig, scale, root / "params.yaml")
-    population = config.load("population", PopulationConfig, scale, root / "params.yaml")
-    simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
-    paths = Paths(scale, root)
-    lenses = scored_lenses(paths.scores / "test.parquet").rename(columns={"logit": f"logit_{OURS}"})
-    with tracking.stage_run("survey-peers", scale, settings, root=root) as run:
-        non_lenses = streamed(population, simulate, settings, paths)
-        non_lenses.to_parquet(paths.scores / "survey-peers.parquet", index=False)
-        result = {"n": len(non_lenses), "n_lens": len(lenses)} | compared(non_lenses, lenses, settings)
-        write_json(paths.metrics("survey-peers"), result)
-        run.metrics(
-            {f"{name}.{key}": value["value"] for name in networks(non_lenses) for key, value in result[name].items()}
-        )
-    print(pd.DataFrame({name: {key: v["value"] for key, v in result[name].items()} for name in networks(non_lenses)}))
-
-
 def streamed(
-    population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, paths: Paths
+    population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, model: Path
 ) -> pd.DataFrame:
     """Families of `settings.n_peers` fresh non-lenses, and `logit_<network>` of ours and of every peer."""
-    tasks = targets.lots(targets.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
-    arguments = (population, simulate, stage.draw_all_pools(population), paths, settings)
+    tasks = target_mix.lots(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
+    arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
     with worker_map(0 if simulate.workers == 1 else simulate.workers, start_worker, arguments) as ordered:
         return pd.concat(tqdm(ordered(score_lot, tasks), total=len(tasks), leave=False), ignore_index=True)
 
 
 def start_worker(
-    population: PopulationConfig, simulate: SimulateConfig, pools: Pools, paths: Paths, settings: SurveyConfig
+    population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
 ) -> None:
     """Prepare this process for `score_lot`."""
-    fresh.start_worker(population, simulate, pools)
+    on_the_fly.start_worker(population, simulate, pools)
     torch.set_num_threads(1)
-    models: dict[str, nn.Module] = {OURS: load_finder(paths.model, shares=targets.survey_shares(settings))}
-    models |= {path.name: load_model(path) for path in sorted(paths.peers.glob("*")) if is_model(path)}
+    models: dict[str, nn.Module] = {OURS: load_finder(model, shares=target_mix.survey_shares(settings))}
+    models |= {name: load_model(path) for name, path in peer_folders(model).items()}
     models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}
     _worker.update(models=models, settings=settings)
 
@@ -77,8 +58,8 @@ def start_worker(
 def score_lot(lot: Lot) -> pd.DataFrame:
     """Draw and render a lot, and score it with every network."""
     settings: SurveyConfig = _worker["settings"]
-    scenes = targets.draw(lot, settings.beside_caustic)
-    images = torch.from_numpy(fresh.images_of(scenes))
+    scenes = target_mix.draw(lot, settings.beside_caustic)
+    images = torch.from_numpy(on_the_fly.images_of(scenes))
     logits = {
         f"logit_{name}": predict(model, images, settings.batch_size).numpy()
         for name, model in _worker["models"].items()

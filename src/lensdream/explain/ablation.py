@@ -15,10 +15,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from lensdream.instrument import Band
+from lensdream.render.detectability import above_sky
+from lensdream.render.renderer import Rendered, Renderer
 from lensdream.scene import SOURCES, Role, Scenes
-from lensdream.simulate.measure import above_sky
-from lensdream.simulate.render import Rendered, Renderer
-from lensdream.survey import Band
 
 ROLES: Mapping[str, frozenset[Role]] = {
     "arcs": SOURCES,

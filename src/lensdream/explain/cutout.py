@@ -12,7 +12,7 @@ from torch import nn
 from lensdream.explain.chain import chain_of
 from lensdream.explain.gradients import integrated_gradients
 from lensdream.explain.occlusion import occlude, sky_fill
-from lensdream.survey import EUCLID, Band
+from lensdream.instrument import EUCLID, Band
 
 SEED = 0
 """of the sky that squares are filled with"""

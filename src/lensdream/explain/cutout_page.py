@@ -6,11 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lensdream import picture
-from lensdream.explain import figures
 from lensdream.explain.cutout import CutoutMaps
 from lensdream.explain.deciding import Verdict
-from lensdream.survey import EUCLID, Band
+from lensdream.instrument import EUCLID, Band
+from lensdream.plots import composite, heatmaps
 
 LONGEST = 110
 """letters in a line of the title"""
@@ -29,27 +28,27 @@ def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, verdict: Verdict
     window = f"{maps.window}x{maps.window}"
     headings = ("VIS, Y J, H" if image[Band.Y :].any() else "VIS, bright end", "VIS", f"{window} occlusion, sky")
     headings = (*headings, f"{window} occlusion, black", f"Integrated Gradients in {window}")
-    below = figures.BELOW + figures.NOTE if remark else figures.BELOW
-    figure, axes = figures.grid(title, 2, headings, below, top=TOP, between=BETWEEN)
-    axes[0, 0].imshow(picture.shown(image), origin="lower", interpolation="nearest")
-    figures.draw_vis(axes[0, 1], image)
-    figures.draw_fine_structure(axes[1, 0], image)
+    below = heatmaps.BELOW + heatmaps.NOTE if remark else heatmaps.BELOW
+    figure, axes = heatmaps.grid(title, 2, headings, below, top=TOP, between=BETWEEN)
+    axes[0, 0].imshow(composite.shown(image), origin="lower", interpolation="nearest")
+    heatmaps.draw_vis(axes[0, 1], image)
+    heatmaps.draw_fine_structure(axes[1, 0], image)
     axes[1, 0].set_title("VIS less its blur", fontsize="small")
     # Not by Integrated Gradients: of bright galaxies they are large and cancel each other.
-    limit = figures.robust_maximum([maps.sky, maps.black, *maps.by_band.values()])
+    limit = heatmaps.robust_maximum([maps.sky, maps.black, *maps.by_band.values()])
     drawn = None
     for axis, values in zip(axes[0, 2:], (maps.sky, maps.black, maps.integrated_squares), strict=True):
-        drawn = figures.draw_signed(axis, values, limit)
+        drawn = heatmaps.draw_signed(axis, values, limit)
     for axis, band in zip(axes[1, 1:], Band, strict=True):
         axis.set_title(f"sky in {EUCLID.bands[band].fits_name} alone", fontsize="small")
         if band in maps.by_band:
-            figures.draw_signed(axis, maps.by_band[band], limit)
+            heatmaps.draw_signed(axis, maps.by_band[band], limit)
         else:
             _say(axis, "no data")
-    bar = figures.bar_below(figure, axes[-1, 1:], drawn, "both")
+    bar = heatmaps.bar_below(figure, axes[-1, 1:], drawn, "both")
     bar.set_label("logit lost with the square: red supports non-lens, blue lens", fontsize="small")
     if remark:
-        figures.note_below(figure, _shortened(remark))
+        heatmaps.note_below(figure, _shortened(remark))
     return figure
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks import SecondLooks
+from lensdream.finder.cascade import SecondLooks
 
 FIRST, SECOND = "its first look", "one look of its second network"
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lensdream.explain.score_function import ScoreFn, check_images, scored
+from lensdream.instrument import Band, Survey
 from lensdream.optics.psf import convolve, moffat_kernel
-from lensdream.survey import Band, Survey
 
 TOWARDS_LENS, TOWARDS_NON_LENS = 1.0, -1.0
 """sign of the logit that is climbed"""

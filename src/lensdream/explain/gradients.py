@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 
 from lensdream.explain.score_function import ScoreFn, check_images
 from lensdream.explain.view import View, cut_of
-from lensdream.networks.lensnet import Middle
+from lensdream.networks.input import Middle
 
 FUNCTIONAL_ACTIVATIONS = frozenset(
     {

@@ -15,8 +15,8 @@ from torch import Tensor
 from lensdream.explain.chain import Chain
 from lensdream.explain.patches import plan, score_squares
 from lensdream.explain.score_function import check_images
+from lensdream.instrument import Band, Survey
 from lensdream.optics.noise import correlated_noise, noise_filter
-from lensdream.survey import Band, Survey
 
 
 @dataclass(frozen=True)

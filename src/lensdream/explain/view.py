@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks.lensnet import Middle
+from lensdream.networks.input import Middle
 
 Cut = Callable[[Tensor], Tensor]
 """(B, channel, y, x) -> a rectangle of each, the same one"""

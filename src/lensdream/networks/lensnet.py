@@ -7,8 +7,44 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks.compression import asinh
-from lensdream.survey import EUCLID, N_BANDS
+from lensdream.instrument import N_BANDS
+from lensdream.networks.input import InputTransform, Middle
+
+
+class DeepLensNet(nn.Module):
+    """Images of any size to lens logits, by six residual blocks over LensNet's transform of the flux.
+
+    Arcs are as thin as the point spread, two pixels of VIS, and LensNet's first layer halves the resolution at once because
+    a CPU's time goes there. This one keeps it for a layer, and has two blocks at a quarter and an eighth of it.
+    """
+
+    def __init__(self, config: LensNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        w = config.width
+        self.middle = Middle(config.middle_pixels)
+        self.transform = InputTransform()
+        self.stem = nn.Sequential(
+            nn.Conv2d(2 * N_BANDS, w // 2, 5, 1, 2, bias=False), nn.BatchNorm2d(w // 2), nn.ReLU()
+        )
+        self.blocks = nn.Sequential(
+            ResidualBlock(w // 2, w, 2),
+            ResidualBlock(w, 2 * w, 2),
+            ResidualBlock(2 * w, 2 * w, 1),
+            ResidualBlock(2 * w, 4 * w, 2),
+            ResidualBlock(4 * w, 4 * w, 1),
+            ResidualBlock(4 * w, 4 * w, 2),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(8 * w, 1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the middle."""
+        return self.blocks(self.stem(self.transform(self.middle(images))))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
+        return self.head(self.dropout(pooled(self.features(images))))[:, 0]
 
 
 @dataclass(frozen=True)
@@ -21,62 +57,6 @@ class LensNetConfig:
     """before the last layer"""
     middle_pixels: int = 64
     """side of the middle of an image that it sees; smaller images it sees whole"""
-
-
-class Middle(nn.Module):
-    """The middle of an image, where a survey has put what is to be classified: what lies around it distracts."""
-
-    def __init__(self, side: int) -> None:
-        """`side` of what is left [pixel]."""
-        super().__init__()
-        self.side = side
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(..., y, x) -> (..., side, side); along an axis that is no longer than `side` all of it."""
-        for axis in (-2, -1):
-            length = images.shape[axis]
-            if length > self.side:
-                images = images.narrow(axis, (length - self.side) // 2, self.side)
-        return images
-
-
-class InputTransform(nn.Module):
-    """Images [microjansky a pixel] to twice the bands: compressed flux, and the contrast of fine structure.
-
-    The first four channels are asinh of the flux in units of the survey's sky scatter: a fixed constant a band keeps
-    colour and flux, which a scaling of each image would destroy. The other four are what is left after the image's own
-    Gaussian blur is taken away, in units of the noise there (sky and shot noise of the blurred light): faint arcs stand
-    out of the bright light of a deflector, which the first four bury.
-    """
-
-    def __init__(self, softening: float = 3.0, blur: float = 2.5) -> None:
-        """`softening`: noise scatters where the response turns logarithmic; `blur`: width of the Gaussian [pixel]."""
-        super().__init__()
-        self.softening = softening
-        self.radius = round(2.5 * blur)
-        offset = torch.arange(-self.radius, self.radius + 1, dtype=torch.float32)
-        kernel = torch.exp(-0.5 * (offset / blur) ** 2)
-        electrons = [band.electrons_per_microjansky for band in EUCLID.bands]
-        self.register_buffer("sky_sigma", torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1))
-        self.register_buffer("electrons", torch.tensor(electrons).view(1, N_BANDS, 1, 1))
-        self.register_buffer("kernel", (kernel / kernel.sum()).repeat(N_BANDS, 1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> (B, 2 band, y, x); in full precision where the rest is in half.
-
-        Faint arcs are a small difference of bright pixels.
-        """
-        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
-            return self._transformed(images)
-
-    def _transformed(self, images: Tensor) -> Tensor:
-        r = self.radius
-        smooth = nn.functional.pad(images, (r, r, r, r), mode="reflect")
-        smooth = nn.functional.conv2d(smooth, self.kernel, groups=N_BANDS)
-        smooth = nn.functional.conv2d(smooth, self.kernel.transpose(2, 3), groups=N_BANDS)
-        noise = torch.sqrt(self.sky_sigma**2 + smooth.clamp(min=0) / self.electrons)
-        flux, contrast = images / self.sky_sigma, (images - smooth) / noise
-        return asinh(torch.cat([flux, contrast], 1) / self.softening)
 
 
 class ResidualBlock(nn.Module):

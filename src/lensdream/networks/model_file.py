@@ -10,11 +10,10 @@ from pathlib import Path
 import safetensors.torch
 from torch import nn
 
-from lensdream.files import sha256_of
-from lensdream.networks.deep import DeepLensNet
-from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.instrument import Band
+from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OU200, OUConfig
-from lensdream.survey import Band
+from lensdream.runtime.files import sha256_of
 
 NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     LensNet.__name__: (LensNet, LensNetConfig),
@@ -28,6 +27,8 @@ WEIGHTS = "model.safetensors"
 SETTINGS = "model.json"
 SECOND = "second"
 """folder, within that of a model, of another one that has its second looks; most have none"""
+PEERS = "peers"
+"""folder, within that of a model, of the models that it is compared with, a subfolder each"""
 KINDS_FILE = Path("kinds", "kinds.safetensors")
 """file, within that of a model, of what its second network tells of non-lenses (`networks.kinds`); most have none"""
 

@@ -13,8 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks.compression import asinh
-from lensdream.survey import EUCLID, N_BANDS
+from lensdream.instrument import EUCLID, N_BANDS
+from lensdream.networks.input import asinh
 
 SOFTENING = 3.0
 """noise scatters where the response turns logarithmic, as in LensNet"""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lensdream.survey import EUCLID, N_BANDS, Band
+from lensdream.instrument import EUCLID, N_BANDS, Band
 
 LONGEST_TRACK = 25.0
 """of a cosmic ray [pixel of the detector]"""

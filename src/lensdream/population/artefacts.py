@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.scene import Role, Shape
-from lensdream.survey import EUCLID, N_BANDS, Band
 
 if TYPE_CHECKING:
-    from lensdream.population.draft import Draft
+    from lensdream.population.builder import Draft
+
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lensdream.population.builder import Draft
+
 
 NEAR_INFRARED = tuple(band for band in Band if band != Band.VIS)
 PIXEL_AREA = EUCLID.pixel_scale**2

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from lensdream.population.counts import cumulative_counts
+from lensdream.families import LENS
+from lensdream.instrument import AB_ZERO_POINT_MICROJANSKY
+from lensdream.population.number_counts import cumulative_counts
 from lensdream.scene import Role, Scenes
-from lensdream.survey import AB_ZERO_POINT_MICROJANSKY
 
 PERCENTILES = (16, 50, 84)
 GOAL_RELATIVE = (0.20, 0.10, 0.20)
@@ -64,7 +65,7 @@ def drawn(scenes: Scenes) -> pd.DataFrame:
 
     A magnitude is of the summed components; the source's radius is that of its first one, the disc.
     """
-    table = scenes.scenes[(scenes.scenes["family"] == "lens") & (scenes.scenes["label"] == 1)]
+    table = scenes.scenes[(scenes.scenes["family"] == LENS) & (scenes.scenes["label"] == 1)]
     if table.empty:
         raise ValueError("no scene of family `lens` with label 1: draw the population with lens_fraction above 0")
     source = _magnitude(scenes, Role.SOURCE_1, table["index"])

@@ -19,17 +19,19 @@ import numpy as np
 import torch
 
 from lensdream.config import PopulationConfig
+from lensdream.cosmology import distance_ratio
+from lensdream.families import COMPOUND_ARC, DOUBLE_RING, ELLIPTICAL, FAINT_SECOND, LENS, MATCHED_SINGLE, UNDETECTABLE
+from lensdream.instrument import EUCLID, Band
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
+from lensdream.population.builder import NAN, Draft, add_galaxy, assemble, blank, fluxes, redden
+from lensdream.population.catalogs import Galaxy, Pools
 from lensdream.population.deflectors import velocity_dispersion_of_source
-from lensdream.population.distances import distance_ratio
-from lensdream.population.draft import NAN, Draft, add_galaxy, assemble, blank, fluxes, redden, surround
-from lensdream.population.galaxies import Galaxy, Pools
 from lensdream.population.satellites import add_group, add_second_deflector, draw_pair
+from lensdream.population.surroundings import surround
+from lensdream.render.detectability import FULL_RING_DEGREES, arc_snr, azimuth_covered, resolved
+from lensdream.render.renderer import Renderer
 from lensdream.scene import Role, Scenes
-from lensdream.simulate.measure import FULL_RING_DEGREES, arc_snr, azimuth_covered, resolved
-from lensdream.simulate.render import Renderer
-from lensdream.survey import EUCLID, Band
 
 LARGEST_OFFSET = 0.75
 """of a source from the axis, in Einstein radii: a SIS magnifies no point beyond 2/3 three times. Flat deflectors, shear and
@@ -116,7 +118,7 @@ def draw_single(
     for k, draft in enumerate(drafts):
         _record(draft, detection, k)
         if not detectable[k]:
-            draft.row |= {"family": "undetectable", "label": -1}
+            draft.row |= {"family": UNDETECTABLE, "label": -1}
         surround(draft, pools, rng, config)
     return [drafts[k] for k in np.flatnonzero(wanted)], [drafts[k] for k in np.flatnonzero(~detectable)]
 
@@ -139,9 +141,9 @@ class CompoundFamily:
 COMPOUND_FAMILIES = {
     family.name: family
     for family in (
-        CompoundFamily("compound_arc", LARGEST_OFFSET, False, 1.0, lambda one, two, full, gap: one & two & ~full),
-        CompoundFamily("double_ring", RING_OFFSET, True, 1.0, lambda one, two, full, gap: one & two & full & gap),
-        CompoundFamily("faint_second", LARGEST_OFFSET, False, 0.0, lambda one, two, full, gap: one & ~two),
+        CompoundFamily(COMPOUND_ARC, LARGEST_OFFSET, False, 1.0, lambda one, two, full, gap: one & two & ~full),
+        CompoundFamily(DOUBLE_RING, RING_OFFSET, True, 1.0, lambda one, two, full, gap: one & two & full & gap),
+        CompoundFamily(FAINT_SECOND, LARGEST_OFFSET, False, 0.0, lambda one, two, full, gap: one & ~two),
     )
 }
 
@@ -247,7 +249,7 @@ def controls(config: PopulationConfig, drafts: list[Draft], rng: np.random.Gener
 def _move_source_out(draft: Draft, einstein_radii: float, rng: np.random.Generator) -> Draft:
     control = copy.deepcopy(draft)
     row = control.row
-    row |= {"family": "elliptical", "label": 0, "arc_snr": NAN, "magnification_1": NAN}
+    row |= {"family": ELLIPTICAL, "label": 0, "arc_snr": NAN, "magnification_1": NAN}
     distance, angle = row["theta_E_1"] * einstein_radii, rng.uniform(0, 2 * np.pi)
     dx = row["mass_x"] + distance * np.cos(angle) - row["mass_2_x"]
     dy = row["mass_y"] + distance * np.sin(angle) - row["mass_2_y"]
@@ -318,7 +320,7 @@ def _lens(
     """The draft of a proposed lens, without neighbours but for those of the deflector's own redshift."""
     deflector = pools.deflector(d)
     behind = [pools.galaxy(int(k)) for k in sources]
-    draft = blank("lens", 1, split, rng)
+    draft = blank(LENS, 1, split, rng)
     q, phi = float(deflector["q"]), float(rng.uniform(0, np.pi))
     # light follows mass with a scatter in flattening and of 10 degrees in angle
     q_light = float(np.clip(q + rng.normal(0, 0.08), 0.25, 0.99))
@@ -360,7 +362,7 @@ def _record(draft: Draft, detection: Detection, k: int) -> None:
 def _without_second_source(draft: Draft) -> Draft:
     single = copy.deepcopy(draft)
     single.row |= {
-        "family": "matched_single", "z_source_2": NAN, "theta_E_2": 0.0, "theta_E_12": 0.0,
+        "family": MATCHED_SINGLE, "z_source_2": NAN, "theta_E_2": 0.0, "theta_E_12": 0.0,
         "magnification_2": NAN, "sigma_source_1": NAN,
     }  # fmt: skip
     single.components = [part for part in single.components if part[0] != Role.SOURCE_2]

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lensdream.population.body import Body
-from lensdream.population.draft import Draft
+from lensdream.population.builder import Draft
+from lensdream.population.galaxy import Body
 from lensdream.population.morphology import add_bulge, add_clump, add_part, add_smooth, arc
 from lensdream.scene import Shape
 

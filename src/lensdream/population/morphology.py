@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensdream.population.body import TILT, Body, draw_sersic_index
-from lensdream.population.draft import POINT_R_E, Draft
+from lensdream.population.builder import POINT_R_E, Draft
+from lensdream.population.galaxy import TILT, Body, draw_sersic_index
 from lensdream.scene import PLAIN, Shape
 
 NO_WINDING = np.pi / 2

@@ -8,18 +8,33 @@ from dataclasses import replace
 import numpy as np
 
 from lensdream.config import PopulationConfig
-from lensdream.population.body import Body
-from lensdream.population.distances import distance_ratio
-from lensdream.population.draft import Draft, add_galaxy, blank, fluxes, surround
-from lensdream.population.galaxies import Galaxy, Pools
+from lensdream.cosmology import distance_ratio
+from lensdream.families import (
+    ARTEFACT,
+    COMPANION,
+    EDGE_ON,
+    ELLIPTICAL,
+    EMPTY,
+    FIELD,
+    GROUP,
+    IRREGULAR,
+    MERGER,
+    RING,
+    SPIRAL,
+    STAR,
+)
+from lensdream.instrument import microjansky
+from lensdream.population.builder import Draft, add_galaxy, blank, fluxes
+from lensdream.population.catalogs import Galaxy, Pools
+from lensdream.population.galaxy import Body
 from lensdream.population.lenses import add_early_type
 from lensdream.population.mergers import add_double_nucleus, add_pair, add_shells
 from lensdream.population.morphology import add_bulge, add_edge_on, add_irregular, add_part, add_spiral
 from lensdream.population.rings import add_ring_galaxy
 from lensdream.population.satellites import add_member
 from lensdream.population.stars import add_star
+from lensdream.population.surroundings import surround
 from lensdream.scene import FLUX_COLUMNS, Role
-from lensdream.survey import microjansky
 
 TYPICAL_SOURCE_REDSHIFT = 2.0
 BRIGHTEST, FAINTEST = microjansky(18.0), microjansky(23.5)
@@ -32,7 +47,7 @@ SCATTER = 0.1
 
 def spiral(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A disc with bulge and arms, as bright as deflectors are, seen from anywhere but the side."""
-    draft = blank("spiral", 0, split, rng)
+    draft = blank(SPIRAL, 0, split, rng)
     body = _body(_as_bright_as_a_deflector(pools, rng, red=False), rng)
     add_spiral(draft, replace(body, q=rng.uniform(0.25, 1.0)), rng)
     return draft
@@ -40,7 +55,7 @@ def spiral(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def ring(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A ring galaxy: old stars in the middle and young ones around, or all of them young."""
-    draft = blank("ring", 0, split, rng)
+    draft = blank(RING, 0, split, rng)
     old = _as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.7))
     young = fluxes(_with_flux(pools, old["flux_VIS"], rng, red=False, z=old["z"]))
     add_ring_galaxy(draft, _body(old, rng), young, rng)
@@ -49,7 +64,7 @@ def ring(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def merger(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Two galaxies of comparable flux in contact, what is left of them, or an elliptical that swallowed one."""
-    draft = blank("merger", 0, split, rng)
+    draft = blank(MERGER, 0, split, rng)
     chance = rng.random()
     if chance < 0.25:
         add_shells(draft, _body(_as_bright_as_a_deflector(pools, rng, red=True), rng), rng)
@@ -74,7 +89,7 @@ def merger(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """An early type or a disc with one to three galaxies close by, some drawn out along the circle around it."""
-    draft = blank("companion", 0, split, rng)
+    draft = blank(COMPANION, 0, split, rng)
     if rng.random() < 0.7:
         galaxy = _any_deflector(pools, rng)
         x, y = add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
@@ -100,7 +115,7 @@ def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A disc from the side, as bright as deflectors are."""
-    draft = blank("edge_on", 0, split, rng)
+    draft = blank(EDGE_ON, 0, split, rng)
     body = _body(_as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.3)), rng)
     q = rng.uniform(0.1, 0.25)
     # a thin disc keeps its length when it is tilted
@@ -110,7 +125,7 @@ def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Early types of one redshift, and a disc or two, around a brightest one or in a loose row."""
-    draft = blank("group", 0, split, rng)
+    draft = blank(GROUP, 0, split, rng)
     galaxy = _ordinary_deflector(pools, rng)
     x, y = add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     circle = rng.uniform(0.9, 2.5)
@@ -136,7 +151,7 @@ def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def irregular(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Clumps over a faint disc, off the stamp's centre, VIS 20 to 24.5."""
-    draft = blank("irregular", 0, split, rng)
+    draft = blank(IRREGULAR, 0, split, rng)
     body = _body(_with_flux(pools, microjansky(rng.uniform(20.0, 24.5)), rng, red=False), rng, scatter=0.25)
     add_irregular(draft, replace(body, r_e=1.3 * max(body.r_e, 0.2), q=rng.uniform(0.4, 1.0)), rng)
     return draft
@@ -144,7 +159,7 @@ def irregular(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def field(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A galaxy of the field, down to VIS 24.5, as it comes: small, clumpy, off-centre, at times blended with others."""
-    draft = blank("field", 0, split, rng)
+    draft = blank(FIELD, 0, split, rng)
     galaxy = _with_flux(pools, microjansky(rng.uniform(19.0, 24.5)), rng)
     x, y = rng.normal(0, 0.2, 2)
     add_galaxy(draft, Role.TARGET, galaxy, x, y, rng)
@@ -157,7 +172,7 @@ def field(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
 
 def star(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A star of VIS 16 to 23; one in four has another beside it, like the two images of a quasar."""
-    draft = blank("star", 0, split, rng)
+    draft = blank(STAR, 0, split, rng)
     (x, y), magnitude, roll = rng.normal(0, SCATTER, 2), rng.uniform(16.0, 23.0), rng.uniform(0, np.pi / 3)
     add_star(draft, Role.TARGET, x, y, magnitude, roll, rng)
     if rng.random() < 0.25:
@@ -171,13 +186,13 @@ def artefact(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """What the survey looks at otherwise; `draw` spoils it."""
     ordinary = (lone_early_type, spiral, field, star, empty)
     draft = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](pools, split, rng)
-    draft.row["family"] = "artefact"
+    draft.row["family"] = ARTEFACT
     return draft
 
 
 def lone_early_type(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A deflector with nothing behind it."""
-    draft = blank("elliptical", 0, split, rng)
+    draft = blank(ELLIPTICAL, 0, split, rng)
     galaxy = _any_deflector(pools, rng)
     add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     return draft
@@ -185,12 +200,12 @@ def lone_early_type(pools: Pools, split: str, rng: np.random.Generator) -> Draft
 
 def empty(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Sky with what happens to lie in it."""
-    return blank("empty", 0, split, rng)
+    return blank(EMPTY, 0, split, rng)
 
 
 FAMILIES: dict[str, Callable[[Pools, str, np.random.Generator], Draft]] = {
-    "spiral": spiral, "ring": ring, "merger": merger, "companion": companion, "edge_on": edge_on, "group": group,
-    "irregular": irregular, "field": field, "star": star, "artefact": artefact, "empty": empty,
+    SPIRAL: spiral, RING: ring, MERGER: merger, COMPANION: companion, EDGE_ON: edge_on, GROUP: group,
+    IRREGULAR: irregular, FIELD: field, STAR: star, ARTEFACT: artefact, EMPTY: empty,
 }  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from lensdream.population.body import Body
-from lensdream.population.draft import Draft
+from lensdream.instrument import Band, microjansky
+from lensdream.population.builder import Draft
+from lensdream.population.galaxy import Body
 from lensdream.population.morphology import add_bar, add_bulge, add_clump, add_part, add_smooth, arc
-from lensdream.survey import Band, microjansky
 
 SMALLEST_RADIUS, LARGEST_RADIUS = 0.5, 2.5
 """of a ring [arcsec]: the range of the Einstein radii of galaxies"""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lensdream.population.body import TILT, draw_sersic_index
-from lensdream.population.draft import Draft, fluxes
-from lensdream.population.galaxies import Galaxy
+from lensdream.population.builder import Draft, fluxes
+from lensdream.population.catalogs import Galaxy
+from lensdream.population.galaxy import TILT, draw_sersic_index
 from lensdream.scene import Role
 
 FLATTEST = 0.4

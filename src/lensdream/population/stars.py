@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lensdream.population.draft import POINT_R_E, Draft
+from lensdream.instrument import Band, microjansky
+from lensdream.population.builder import POINT_R_E, Draft
 from lensdream.scene import Role
-from lensdream.survey import Band, microjansky
 
 SPIKED = 19.5
 """VIS magnitude above which spikes drown in the noise"""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lensdream.families import COMPOUND_ARC, DOUBLE_RING, FAINT_SECOND, MATCHED_SINGLE
 from lensdream.report.finder import COMPOUND_NAMES
 from lensdream.report.table import Table, count, decimal, duration, percent_interval
 
 FINDER_AT = {"0.5": "a score of 0.5", "fpr_1e-2": "FPR 1e-2", "fpr_1e-3": "FPR 1e-3"}
-TOLD = ("compound_arc", "double_ring", "compound")
-NAMES = COMPOUND_NAMES | {"compound": "both", "matched_single": "single lenses matched to them"}
+TOLD = (COMPOUND_ARC, DOUBLE_RING, "compound")
+NAMES = COMPOUND_NAMES | {"compound": "both", MATCHED_SINGLE: "single lenses matched to them"}
 RATES = ("1e-2", "1e-3")
 
 
@@ -44,7 +45,7 @@ def mistaken(head: Mapping) -> Table:
         part = head[f"found_at_{at}"]
         taken = (
             percent_interval(part[name][f"taken_at_fpr_{rate}"])
-            for name in ("matched_single", "faint_second")
+            for name in (MATCHED_SINGLE, FAINT_SECOND)
             for rate in RATES
         )
         told = percent_interval(part["compound"]["completeness_at_matched_fpr_1e-2"])

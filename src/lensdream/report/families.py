@@ -5,33 +5,56 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lensdream.dataset import ImageStore, contact_sheet
-from lensdream.dataset.contact_sheet import FAMILIES, WITH_ARCS, Row, title_of
-from lensdream.survey import EUCLID
+from lensdream.dataset.store import ImageStore
+from lensdream.families import (
+    ARTEFACT,
+    COMPANION,
+    COMPOUND_ARC,
+    DOUBLE_RING,
+    EDGE_ON,
+    ELLIPTICAL,
+    EMPTY,
+    FAINT_SECOND,
+    FAMILIES,
+    FIELD,
+    GROUP,
+    IRREGULAR,
+    LENS,
+    MATCHED_SINGLE,
+    MERGER,
+    RING,
+    SPIRAL,
+    STAR,
+    UNDETECTABLE,
+    WITH_ARCS,
+)
+from lensdream.instrument import EUCLID
+from lensdream.plots import contact_sheet
+from lensdream.plots.contact_sheet import Row, title_of
 
 __all__ = ["FAMILIES", "WITH_ARCS", "caption_of", "choose", "draw", "title_of"]
 
-TWINS = {"lens": "elliptical", "compound_arc": "matched_single"}
+TWINS = {LENS: ELLIPTICAL, COMPOUND_ARC: MATCHED_SINGLE}
 """families, and those whose scenes are theirs with one thing changed: drawn in the same columns"""
 NOTES = {
-    "lens": "arcs are detectable",
-    "elliptical": "the lenses above,\nsource moved out",
-    "spiral": "bulge, disc, arms",
-    "ring": "Hoag, collisional,\npolar",
-    "merger": "pairs, double nuclei,\nshells",
-    "companion": "close companions",
-    "edge_on": "discs from the side",
-    "group": "early types together",
-    "irregular": "clumps without order",
-    "field": "small and faint",
-    "star": "a point, spikes\nwhere bright",
-    "artefact": "cosmic rays, ghosts,\nedges, lost bands",
-    "empty": "sky, neighbours",
-    "undetectable": "lenses below\nthe detection rule",
-    "compound_arc": "two sources",
-    "double_ring": "two rings",
-    "matched_single": "the compound arcs,\none source",
-    "faint_second": "two sources, one\ntoo faint to detect",
+    LENS: "arcs are detectable",
+    ELLIPTICAL: "the lenses above,\nsource moved out",
+    SPIRAL: "bulge, disc, arms",
+    RING: "Hoag, collisional,\npolar",
+    MERGER: "pairs, double nuclei,\nshells",
+    COMPANION: "close companions",
+    EDGE_ON: "discs from the side",
+    GROUP: "early types together",
+    IRREGULAR: "clumps without order",
+    FIELD: "small and faint",
+    STAR: "a point, spikes\nwhere bright",
+    ARTEFACT: "cosmic rays, ghosts,\nedges, lost bands",
+    EMPTY: "sky, neighbours",
+    UNDETECTABLE: "lenses below\nthe detection rule",
+    COMPOUND_ARC: "two sources",
+    DOUBLE_RING: "two rings",
+    MATCHED_SINGLE: "the compound arcs,\none source",
+    FAINT_SECOND: "two sources, one\ntoo faint to detect",
 }
 
 

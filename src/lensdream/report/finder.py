@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lensdream.families import COMPOUND_ARC, DOUBLE_RING, FAINT_SECOND, MATCHED_SINGLE, UNDETECTABLE
 from lensdream.report.table import (
     NOTHING,
     Table,
@@ -61,22 +62,22 @@ SELECTED_BY = {
 }
 
 COMPOUND_ORDER = (
-    "compound_arc",
+    COMPOUND_ARC,
     "matched_single_of_compound_arc",
-    "double_ring",
+    DOUBLE_RING,
     "matched_single_of_double_ring",
-    "matched_single",
-    "faint_second",
+    MATCHED_SINGLE,
+    FAINT_SECOND,
     "matched_single_of_faint_second",
 )
 COMPOUND_NAMES = {
-    "compound_arc": "compound arcs",
+    COMPOUND_ARC: "compound arcs",
     "matched_single_of_compound_arc": "single lenses matched to them",
-    "double_ring": "double rings",
+    DOUBLE_RING: "double rings",
     "matched_single_of_double_ring": "single lenses matched to them",
-    "faint_second": "control: second source undetectable",
+    FAINT_SECOND: "control: second source undetectable",
     "matched_single_of_faint_second": "single lenses matched to them",
-    "matched_single": "both groups of matched single lenses",
+    MATCHED_SINGLE: "both groups of matched single lenses",
 }
 
 
@@ -105,14 +106,14 @@ def false_positive_rate(evaluate: Mapping) -> str:
 
 def beside_poster(evaluate: Mapping, compound: Mapping) -> Table:
     """Put our numbers at 0.5 beside the published ones."""
-    found = {name: compound[name]["completeness_at_0.5"] for name in ("compound_arc", "double_ring")}
+    found = {name: compound[name]["completeness_at_0.5"] for name in (COMPOUND_ARC, DOUBLE_RING)}
     rows = (
         ("precision", interval(evaluate["precision"], 3), POSTER_PRECISION),
         ("recall", interval(evaluate["recall"], 3), POSTER_RECALL),
         ("accuracy", percent_interval(evaluate["accuracy"]), POSTER_ACCURACY),
         ("false positives among non-lenses", false_positive_rate(evaluate), POSTER_FALSE_POSITIVES),
-        ("compound arcs found", percent_interval(found["compound_arc"]), POSTER_COMPOUND_ARCS),
-        ("double rings found", percent_interval(found["double_ring"]), POSTER_DOUBLE_RINGS),
+        ("compound arcs found", percent_interval(found[COMPOUND_ARC]), POSTER_COMPOUND_ARCS),
+        ("double rings found", percent_interval(found[DOUBLE_RING]), POSTER_DOUBLE_RINGS),
     )
     head = ("at a score of 0.5", "this run [95 %]", "poster", "Wilde et al. 2022, best")
     return Table(head, tuple((name, ours, published.poster, published.paper) for name, ours, published in rows))
@@ -192,11 +193,11 @@ def families(evaluate: Mapping) -> Table:
 
 def undetectable(evaluate: Mapping) -> Table:
     """Count how many of the lenses below the detection rule are called lenses all the same."""
-    row = evaluate["undetectable"]
+    row = evaluate[UNDETECTABLE]
     found = (counted_share(row[f"found_at_{at}"], row["n"]) for at in ("0.5", "threshold_1e-3"))
     return Table(
         ("family", "images", "found at 0.5", "at the threshold of FPR 1e-3"),
-        (("undetectable", count(row["n"]), *found),),
+        ((UNDETECTABLE, count(row["n"]), *found),),
     )
 
 
@@ -219,7 +220,7 @@ def selection(evaluate: Mapping) -> dict[str, Table]:
 def compound(result: Mapping) -> Table:
     """Give completeness of the compound lenses and of the single ones matched to them, at every threshold."""
     names = [name for name in COMPOUND_ORDER if name in result]
-    columns = [key for key in result["compound_arc"] if key.startswith("completeness_at_")]
+    columns = [key for key in result[COMPOUND_ARC] if key.startswith("completeness_at_")]
     rows = (
         (COMPOUND_NAMES[name], count(result[name]["n"]), *(percent_interval(result[name][key]) for key in columns))
         for name in names

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from lensdream.families import COMPOUND_TRAIN, FAMILIES
 from lensdream.population.forecast import FORECAST
-from lensdream.report.families import FAMILIES
 from lensdream.report.table import (
     NOTHING,
     Table,
@@ -22,7 +22,6 @@ from lensdream.report.table import (
     size,
     word,
 )
-from lensdream.scene import COMPOUND_TRAIN
 
 SPLITS = ("train", COMPOUND_TRAIN, "validation", "test", "compound")
 

@@ -12,13 +12,12 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from lensdream.observe.bands import Origin
+from lensdream.cutouts.bands import Origin
+from lensdream.families import COMPOUND_ARC, DOUBLE_RING, FAMILIES, UNDETECTABLE, WITH_ARCS
 from lensdream.paths import Paths
-from lensdream.provenance import GitState
 from lensdream.report import compound_head, finder, others, survey
-from lensdream.report.families import FAMILIES, WITH_ARCS
-from lensdream.report.real import REAL_LENSES
 from lensdream.report.table import count, decimal, duration, interval, percent_interval
+from lensdream.runtime.provenance import GitState
 
 COMMANDS = {
     "population": "population",
@@ -170,7 +169,7 @@ def summary(measured: Measured) -> str:
     train, evaluate, observe = measured.train, measured.evaluate, measured.observe
     arcs, rings = (
         f"{percent_interval(row['completeness_at_0.5'])} of {count(row['n'])}"
-        for row in (measured.compound["compound_arc"], measured.compound["double_ring"])
+        for row in (measured.compound[COMPOUND_ARC], measured.compound[DOUBLE_RING])
     )
     above = sum(row["above_fpr_1e-3"] is True for row in observe["files"])
     real = f"Of {count(observe['n'])} real cutouts, {count(above)} lie above the threshold of that false-positive rate."
@@ -233,7 +232,7 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "thresholds": finder.thresholds(evaluate),
         "unmeasured_rates": finder.unmeasured_rates(evaluate),
         "family_table": finder.families(evaluate),
-        "undetectable": finder.undetectable(evaluate),
+        UNDETECTABLE: finder.undetectable(evaluate),
         "selection": finder.selection(evaluate),
         "curves": captioned(paths.figures / "evaluate", CURVES),
         "family_pictures": captioned(paths.figures / "evaluate", FAMILY_FIGURES),
@@ -291,3 +290,6 @@ def _json(path: Path) -> dict:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON ({error}): run its stage again") from None
+
+
+REAL_LENSES = "real-lenses.png"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lensdream.evaluate.metrics import wilson
+from lensdream.metrics import wilson
 
 NOTHING = "\N{EN DASH}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lensdream.provenance import dvc_environment
+from lensdream.runtime.provenance import dvc_environment
 from lensdream.tracking.store import database_of, folder_of, open_store, search_runs, tracking_uri
 
 HOST = "127.0.0.1"

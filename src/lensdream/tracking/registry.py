@@ -8,21 +8,12 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from lensdream.files import sha256_of
+from lensdream.finder.operating_points import FILE as OPERATING_POINTS
+from lensdream.finder.operating_points import SURVEY_FILE as SURVEY_POINTS
 from lensdream.networks.model_file import WEIGHTS, digest_of
-from lensdream.paths import Paths
-from lensdream.provenance import dvc_environment, git_state, lock_digest
-from lensdream.tracking.store import (
-    MODEL_FOLDER,
-    OPERATING_POINTS,
-    SURVEY_POINTS,
-    Store,
-    database_of,
-    lock_of,
-    log_model,
-    model_files,
-    open_store,
-)
+from lensdream.runtime.files import sha256_of
+from lensdream.runtime.provenance import dvc_environment, git_state, lock_digest
+from lensdream.tracking.store import MODEL_FOLDER, Store, database_of, lock_of, log_model, model_files, open_store
 
 MODEL = "lensdream"
 CANDIDATE = "candidate"
@@ -44,8 +35,8 @@ class RegisteredVersion:
     """the training run that stored these weights, where MLflow knows it"""
 
 
-def register(scale: str, *, root: Path = Path(), promote: bool) -> RegisteredVersion:
-    """Make `models/<scale>/` a version of the registered model, once for the same weights.
+def register(folder: Path, scale: str, *, root: Path = Path(), promote: bool) -> RegisteredVersion:
+    """Make the model of a scale, in `folder`, a version of the registered model, once for the same weights.
 
     The aliases `candidate` and `candidate-<scale>` point to it afterwards; with `promote` outside of a DVC experiment
     `champion` too, and the champion before it becomes `previous`. Weights that are registered already get the operating
@@ -53,7 +44,6 @@ def register(scale: str, *, root: Path = Path(), promote: bool) -> RegisteredVer
 
     Raises `FileNotFoundError` without a trained model.
     """
-    folder = Paths(scale, root).model
     model_files(folder)
     digest = digest_of(folder)
     store = open_store(root)

@@ -12,15 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from lensdream.files import sha256_of
 from lensdream.networks.model_file import WEIGHTS
-from lensdream.provenance import Worker, dataset_identity, dvc_environment, git_state
+from lensdream.runtime.files import sha256_of
+from lensdream.runtime.provenance import Worker, dataset_identity, dvc_environment, git_state
 from lensdream.tracking.store import Store, lock_of, log_model, network_files, open_store, search_runs, tracking_uri
 
 # isort: split
 # After `store`, which quietens MLflow before it is imported.
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+# isort: split
+# After `store`, which quietens MLflow before it is imported.
 
 
 @dataclass(frozen=True)

@@ -14,23 +14,22 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow.pyfunc
 import numpy as np
 from filelock import FileLock
-
-from lensdream.evaluate.operating_points import FILE as OPERATING_POINTS
-from lensdream.evaluate.operating_points import SURVEY_FILE as SURVEY_POINTS
-from lensdream.networks.model_file import KINDS_FILE, SECOND, SETTINGS, WEIGHTS
-from lensdream.provenance import repository_root
-from lensdream.survey import N_BANDS
-
-# MLflow reads it when it is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
-import mlflow.pyfunc
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+from lensdream.finder.operating_points import FILE as OPERATING_POINTS
+from lensdream.finder.operating_points import SURVEY_FILE as SURVEY_POINTS
+from lensdream.instrument import N_BANDS
+from lensdream.networks.model_file import KINDS_FILE, SECOND, SETTINGS, WEIGHTS
+from lensdream.runtime.provenance import repository_root
+
+# MLflow reads it when it is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 # It tells of every table that it makes.
 logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -40,7 +39,7 @@ EXPERIMENT = "lensdream"
 MODEL_FOLDER = Path("data", "network")
 """of weights, settings and operating points inside a logged model"""
 
-_LOADER = "lensdream.serving"
+_LOADER = "lensdream.tracking.serving"
 """module that MLflow imports to load a model; not imported here, for it stands on what uses this package"""
 
 _SIGNATURE = ModelSignature(

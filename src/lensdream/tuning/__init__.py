@@ -6,7 +6,6 @@ several processes, of one machine or of many, share one search.
 """
 
 from lensdream.tuning.params_file import write_settings
-from lensdream.tuning.search import run
 from lensdream.tuning.space import SPACE, settings_of
 
-__all__ = ["SPACE", "run", "settings_of", "write_settings"]
+__all__ = ["SPACE", "settings_of", "write_settings"]

@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from lensdream.config import ConfigError
-from lensdream.provenance import Worker
+from lensdream.runtime.provenance import Worker
 from lensdream.tuning.places import StudyPlace
 
 BEAT_S = 30

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lensdream.provenance import Worker
+from lensdream.runtime.provenance import Worker
 
 
 class StudyPlace(ABC):

@@ -1,0 +1,21 @@
+"""`lensdream dataset check`: every file of a store against its manifest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lensdream.dataset.check import problems
+from lensdream.dataset.store import ImageStore
+
+
+def run(folder: str) -> int:
+    """Print every problem; returns 1 for a broken store."""
+    found = problems(Path(folder))
+    for problem in found:
+        print(f"lensdream: {problem}", file=sys.stderr)
+    if found:
+        return 1
+    store = ImageStore.open(Path(folder))
+    print(f"{len(store)} images in {len(store.manifest['sha256'])} files, all as the manifest says")
+    return 0

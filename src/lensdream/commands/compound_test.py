@@ -1,0 +1,68 @@
+"""`lensdream compound`: measure finder and compound classifier on compound lenses that no training had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lensdream import config, metrics, tracking
+from lensdream.config import CompoundConfig
+from lensdream.dataset.store import ImageStore
+from lensdream.evaluate import compound_figures, compound_head, figures, selection
+from lensdream.evaluate.compound import DRAWN_AT, MIXES, UNTOLD, measure, report, scored, scored_non_lenses
+from lensdream.evaluate.compound_head import FINDER_AT
+from lensdream.families import COMPOUND
+from lensdream.finder import operating_points
+from lensdream.finder.cascade import SecondLooks, load_finder
+from lensdream.finder.compound import read_head
+from lensdream.paths import Paths
+from lensdream.plots import contact_sheet
+from lensdream.runtime.files import write_json, write_whole
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Score the compound split and the single lenses of the test split; write `compound-test.json` and figures."""
+    settings = config.load("compound", CompoundConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    shares = operating_points.read(paths.model, operating_points.SURVEY_FILE).shares
+    finder, store = load_finder(paths.model, shares=shares), ImageStore.open(paths.images)
+    head = SecondLooks(read_head(paths.model), hopeless=UNTOLD).to(memory_format=torch.channels_last)
+    non_lenses = scored_non_lenses(paths.scores / "test.parquet", paths.survey / "scores.parquet")
+    thresholds = {"0.5": 0.0} | operating_points.at_rates(non_lenses["logit"])
+    with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
+        table = scored(store, finder, head, settings.batch_size)
+        compound = table[table["split"] == "compound"]
+        result: dict[str, dict] = measure(compound, non_lenses, settings)
+        two = compound[compound["family"].isin(COMPOUND)]
+        result["selection_function"] = selection.binned(
+            two, selection.COMPOUND_EDGES, two["logit"].to_numpy(float), {at: thresholds[at] for at in FINDER_AT}
+        )
+        told = compound_head.measure(table, thresholds, settings)
+        at_drawn = told[f"found_at_{DRAWN_AT}"]
+        told["selection_function"] = compound_head.completeness(table, thresholds[DRAWN_AT], at_drawn)
+        result["compound_head"] = told
+        paths.scores.mkdir(parents=True, exist_ok=True)
+        columns = ["index", "partner", "split", "family", *MIXES, "compound_logit"]
+        table[columns].to_parquet(paths.scores / "compound.parquet", index=False)
+        folder = paths.figures / "compound-test"
+        finder_words, head_words = (
+            "found",
+            f"told from single lenses, of those found at {DRAWN_AT.replace('fpr_', 'FPR ')}",
+        )
+        drawn = {
+            "scores": figures.scores_by_family(compound, compound["logit"].to_numpy(), thresholds),
+            "selection": compound_figures.selection(result["selection_function"], finder_words),
+            "told": compound_figures.told(table, thresholds, settings.prevalence),
+            "told-selection": compound_figures.selection(told["selection_function"], head_words),
+        }
+        for name, figure in drawn.items():
+            run.figure(figures.save(figure, folder / f"{name}.png"))
+        rows = compound_figures.missed(store, table, thresholds[DRAWN_AT], at_drawn[f"threshold_{DRAWN_AT}"])
+        if rows:
+            write_whole(folder / "missed.png", contact_sheet.draw(rows))
+            run.figure(folder / "missed.png")
+        write_json(paths.metrics("compound-test"), result)
+        run.metrics(dict(metrics.values_of(result)))
+    print(report(result))
+    print(compound_head.report(told))

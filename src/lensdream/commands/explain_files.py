@@ -1,0 +1,113 @@
+"""The command `lensdream explain FILE.fits`: a picture and a FITS file of maps for each of a user's own cutouts."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from astropy.io import fits
+
+from lensdream.commands.explain_fits import SkyError, maps_file, sky_of_stamp
+from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
+from lensdream.cutouts.fits_planes import NAMED_FITS, CutoutError
+from lensdream.cutouts.reader import read_cutout, text_of
+from lensdream.explain.cutout import explain_image
+from lensdream.explain.cutout_page import cutout_page
+from lensdream.explain.deciding import Verdict, deciding_look
+from lensdream.explain.occlusion import window_corners
+from lensdream.finder.finder import ModelError, Scorer
+from lensdream.plots.heatmaps import png
+from lensdream.runtime.files import write_whole
+
+WINDOW, STRIDE = 4, 2
+"""side of the occluding square and its step [pixel]"""
+PICTURE, MAPS = "-why.png", "-maps.fits"
+"""endings of the two files of a cutout"""
+
+
+def explain_files(
+    paths: Sequence[str],
+    out: Path,
+    model: str | None = None,
+    *,
+    window: int = WINDOW,
+    stride: int = STRIDE,
+    root: Path = Path(),
+) -> int:
+    """Explain the FITS files that `paths` name (folders, globs, files); two files for each into the folder `out`.
+
+    `model`: as `observe.inputs.find_model` takes it. Returns the exit code: 0 all explained, 3 some skipped (each on
+    stderr with the reason), 2 usage error (told on stderr, nothing written).
+    """
+    try:
+        files, unmatched = named_files(paths, "explain")
+        folder, name = find_model(model, root)
+        scorer = Scorer.load(folder)
+        _check_square(scorer.stamp, window, stride)
+        _make(out)
+    except (UsageError, ModelError) as error:
+        print(f"lensdream explain: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    skipped = Skipped()
+    tell_unmatched(unmatched, skipped)
+    for path, stem in zip(files, _stems(files), strict=True):
+        try:
+            logit = _explain(path, out / stem, scorer, f"{name}@{scorer.digest[:12]}", window, stride)
+        except CutoutError as error:
+            skipped.add(path, str(error))
+        except Exception as error:  # whatever one file brings about, the others are explained
+            skipped.add(path, f"{type(error).__name__}: {error}")
+        else:
+            print(text_of(f"{path}: logit {logit:+.2f} -> {out / stem}{PICTURE}, {out / stem}{MAPS}"), flush=True)
+    return skipped.exit_code
+
+
+def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, stride: int) -> float:
+    """Write both files of one cutout; returns its logit. Raises `CutoutError` for one that cannot be explained."""
+    cutout = read_cutout(path, scorer.stamp, middle=scorer.middle)
+    try:
+        sky = sky_of_stamp(path, scorer.stamp)
+    except SkyError as error:
+        print(f"{path}: maps without world coordinates: {error}", file=sys.stderr)
+        sky, cutout = fits.Header(), replace(cutout, flags=(*cutout.flags, f"no_sky:{error}"))
+    logit = float(scorer.logits(cutout.image[None])[0])
+    if not math.isfinite(logit):
+        raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
+    look = deciding_look(scorer.network, torch.from_numpy(cutout.image).to(scorer.device))
+    maps = explain_image(look, cutout.image, window=window, stride=stride)
+    verdict = Verdict(logit, float(scorer.points.probability(logit)), look.name)
+    remark = "; ".join(part for part in (", ".join(cutout.flags), cutout.origin.value) if part)
+    page = cutout_page(cutout.object, cutout.image, maps, verdict, remark)
+    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, verdict))
+    write_whole(stem.with_name(stem.name + PICTURE), png(page))
+    return logit
+
+
+def _check_square(stamp: int, window: int, stride: int) -> None:
+    try:
+        window_corners(stamp, window, stride)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be made a folder ({error.strerror}): name another place") from None
+
+
+def _stems(files: Iterable[Path]) -> list[str]:
+    """Names without suffix, each once: of files of one name in several folders, the later get a number."""
+    stems: dict[str, None] = {}
+    for file in files:
+        stem = NAMED_FITS.sub("", file.name)
+        free, number = stem, 2
+        while free in stems:
+            free, number = f"{stem}-{number}", number + 1
+        stems[free] = None
+    return list(stems)

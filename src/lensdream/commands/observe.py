@@ -1,0 +1,132 @@
+"""The observe stage: real cutouts scored by the model just trained, as a table, metrics and a page of pictures."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lensdream import config, tracking
+from lensdream.commands.score import row_of, save_table, table_of
+from lensdream.config import ObserveConfig
+from lensdream.cutouts.page import credit_of, draw_sheets, page
+from lensdream.cutouts.reader import text_of
+from lensdream.cutouts.scoring import Score, score_targets
+from lensdream.cutouts.sources import Target, find_files, tabled_targets
+from lensdream.finder.finder import Scorer
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.paths import Paths
+from lensdream.runtime.files import write_json, write_whole
+
+MORE_FOLDERS = "LENSDREAM_CUTOUTS"
+"""environment variable that names folders of cutouts outside the repository, separated as in PATH"""
+REMEDY = f"put FITS cutouts into data/cutouts/ or name folders of them in {MORE_FOLDERS}, then run the stage again"
+COLUMNS = ("path", "object", "kind", "probability", "logit", "above_fpr_1e-2", "above_fpr_1e-3", "flags", "model")
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Score the FITS files in `data/cutouts` and in the folders of LENSDREAM_CUTOUTS, and places that tables name.
+
+    Writes `scores.csv`, `page.html` and `sheet-*.png` under `artifacts/<scale>/observed` and
+    `metrics/<scale>/observe.json`. No files at all: a message, an empty table and page. Raises `ModelError` without a
+    trained model.
+    """
+    settings = config.load("observe", ObserveConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    scorer = Scorer.load(paths.model)
+    targets, skipped = _targets(paths, os.environ)
+    data = {"cutouts": paths.cutouts, "model": paths.model}
+    if not targets:
+        print(f"no real cutouts: {REMEDY}")
+    with tracking.stage_run("observe", scale, settings, root=root, datasets=data) as tracked:
+        rows: list[dict[str, object]] = []
+        best: list[tuple[float, int, Score]] = []  # a heap: of a large folder only some pictures are kept
+        scores = score_targets(
+            targets, scorer, batch_size=settings.batch_size, on_skip=lambda path, reason: _skip(skipped, path, reason)
+        )
+        for score in scores:
+            rows.append(_row(score, scorer.points))
+            heapq.heappush(best, (score.logit, -len(rows), score))
+            if len(best) > settings.pictures:
+                heapq.heappop(best)
+        table = table_of(rows, f"models/{scale}@{scorer.digest[:12]}", COLUMNS)
+        save_table(table, paths.observed / "scores.csv")
+        shown = [score for *_, score in sorted(best, key=lambda entry: entry[:2], reverse=True)]
+        for sheet in _write_page(paths, rows, shown, skipped, scorer.points):
+            tracked.figure(sheet)
+        metrics = _metrics(rows, skipped, scorer.points)
+        above = [bool(row["above_fpr_1e-3"]) for row in rows]
+        tracked.metrics({"n": len(rows), "n_skipped": len(skipped), "n_above_fpr_1e-3": sum(above)})
+    write_json(paths.metrics("observe"), metrics)
+    print(f"{len(rows)} scored, {len(skipped)} skipped -> {paths.observed / 'page.html'}")
+
+
+def _targets(paths: Paths, environment: Mapping[str, str]) -> tuple[list[Target], list[dict[str, str]]]:
+    """Everything to score, and what cannot be: `{file, reason}`."""
+    skipped: list[dict[str, str]] = []
+    named = [Path(name) for name in environment.get(MORE_FOLDERS, "").split(os.pathsep) if name]
+    for folder in named:
+        if not folder.is_dir():
+            _skip(skipped, folder, f"{MORE_FOLDERS} names it, but there is no such folder")
+    folders = [folder for folder in (paths.cutouts, *named) if folder.is_dir()]
+    files, _ = find_files([str(folder) for folder in folders])
+    places, refused = tabled_targets(folders)
+    for table, reason in refused:
+        _skip(skipped, table, reason)
+    return [*(Target(path) for path in files), *places], skipped
+
+
+def _skip(skipped: list[dict[str, str]], path: Path, reason: str) -> None:
+    # The name only: metrics are in git and shall not know this machine's folders.
+    skipped.append({"file": text_of(path.name), "reason": reason})
+    print(f"skipped {text_of(path)}: {reason}")
+
+
+def _row(score: Score, points: OperatingPoints) -> dict[str, object]:
+    return {
+        **row_of(score, points),
+        "file": text_of(score.target.path.name),
+        "kind": score.target.kind.value,
+        "above_fpr_1e-2": score.above(points, "fpr_1e-2"),
+    }
+
+
+def _write_page(
+    paths: Paths,
+    rows: list[dict[str, object]],
+    shown: list[Score],
+    skipped: list[dict[str, str]],
+    points: OperatingPoints,
+) -> list[Path]:
+    """Write sheets and then the page that names them; returns the sheets."""
+    contents = draw_sheets(shown, points)
+    sheets = [paths.observed / f"sheet-{number:02d}.png" for number in range(1, len(contents) + 1)]
+    for sheet, content in zip(sheets, contents, strict=True):
+        write_whole(sheet, content)
+    ordered = sorted(rows, key=lambda row: row["logit"], reverse=True)
+    credit = credit_of(score.cutout.origin for score in shown)
+    html = page(paths.scale, ordered, skipped, points, [sheet.name for sheet in sheets], credit, REMEDY)
+    write_whole(paths.observed / "page.html", html.encode())
+    for old in set(paths.observed.glob("sheet-*.png")) - set(sheets):
+        old.unlink()
+    return sheets
+
+
+def _metrics(
+    rows: list[dict[str, object]], skipped: list[dict[str, str]], points: OperatingPoints
+) -> dict[str, object]:
+    columns = ("file", "object", "kind", "probability", "logit", "above_fpr_1e-2", "above_fpr_1e-3", "flags")
+    return {
+        "n": len(rows),
+        "n_skipped": len(skipped),
+        # A rate that no threshold reaches is stored as infinity, which JSON has not.
+        **{f"threshold_{rate}": _finite(points.thresholds.get(rate)) for rate in ("fpr_1e-2", "fpr_1e-3")},
+        "files": [{column: row[column] for column in columns} for row in rows],
+        "skipped": skipped,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

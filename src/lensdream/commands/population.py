@@ -1,0 +1,77 @@
+"""`lensdream population`: draw the scenes of a scale, and figures of the galaxies and lenses drawn."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lensdream import config, tracking
+from lensdream.config import PopulationConfig, SimulateConfig
+from lensdream.families import LENS, TRAIN
+from lensdream.paths import Paths
+from lensdream.population import forecast
+from lensdream.population.catalogs import Pools
+from lensdream.population.drawing import draw_all_pools, draw_scenes
+from lensdream.runtime.files import write_json
+from lensdream.scene import Scenes
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Draw the scenes of a scale and write their tables and counts."""
+    settings = config.load("population", PopulationConfig, scale, root / "params.yaml")
+    workers = config.load("simulate", SimulateConfig, scale, root / "params.yaml").workers
+    paths = Paths(scale, root)
+    with tracking.stage_run("population", scale, settings, root=root) as run:
+        started = time.perf_counter()
+        pools = draw_all_pools(settings)
+        scenes = draw_scenes(settings, workers, pools)
+        scenes.save(paths.scenes)
+        metrics = summary(scenes) | {"seconds": round(time.perf_counter() - started, 1)}
+        write_json(paths.metrics("population"), metrics)
+        run.metrics({"n": len(scenes), "seconds": metrics["seconds"]})
+        for path in draw_figures(scenes, pools, paths.figures / "population"):
+            run.figure(path)
+    print(pd.Series(metrics["counts"]).to_string())
+
+
+def summary(scenes: Scenes) -> dict[str, object]:
+    """Counts by split and family, and the percentiles 16, 50, 84 of what the lenses are like beside the forecast's."""
+    counts = scenes.scenes.groupby(["split", "family"]).size()
+    natural = as_by_nature(scenes)
+    rows = forecast.compare(natural).iterrows() if has_lenses(natural) else ()
+    return {
+        "counts": {f"{split}/{family}": int(n) for (split, family), n in counts.items()},
+        "forecast": {
+            name: {
+                kind: [round(float(row[f"{kind}_{p}"]), 4) for p in forecast.PERCENTILES]
+                for kind in ("forecast", "drawn")
+            }
+            | {"within": row["within"]}
+            for name, row in rows
+        },
+    }
+
+
+def draw_figures(scenes: Scenes, pools: Pools, folder: Path) -> list[Path]:
+    """Write the lenses beside the forecast, where there are some, and the galaxies beside the published counts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {"counts": forecast.counts_figure(pools.galaxies, pools.sky_area)}
+    natural = as_by_nature(scenes)
+    if has_lenses(natural):
+        drawn["forecast"] = forecast.figure(natural)
+    for name, page in drawn.items():
+        page.savefig(folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in drawn]
+
+
+def as_by_nature(scenes: Scenes) -> Scenes:
+    """The scenes whose lenses are in nature's proportions: all but those of the training split."""
+    return scenes.take(np.flatnonzero(scenes.scenes["split"] != TRAIN))
+
+
+def has_lenses(scenes: Scenes) -> bool:
+    """Whether there is a detectable lens of one source among them."""
+    return bool(((scenes.scenes["family"] == LENS) & (scenes.scenes["label"] == 1)).any())

@@ -1,0 +1,101 @@
+"""The README's numbers, out of the committed metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lensdream.families import COMPOUND_ARC, DOUBLE_RING
+from lensdream.paths import Paths
+from lensdream.report import survey
+from lensdream.report.finder import COMPOUND_NAMES, SCORES, networks
+from lensdream.report.table import NOTHING, Table, count, decimal, interval
+
+SCALES = ("quick", "poster")
+BEGIN, END = "<!-- numbers, by `lensdream readme` -->", "<!-- end of the numbers -->"
+AT = ("0.5", "fpr_1e-2", "fpr_1e-3", "survey_fpr_1e-3")
+TOLD = {"completeness": "completeness", "purity": "purity where 1 lens in 100 is compound,"}
+COMPOUND = (COMPOUND_ARC, "matched_single_of_compound_arc", DOUBLE_RING, "matched_single_of_double_ring")
+
+
+def run(root: Path = Path()) -> None:
+    """Write the numbers into the README; raises `FileNotFoundError` for metrics that no stage has written yet."""
+    readme = root / "README.md"
+    readme.write_text(rewritten(readme.read_text(), numbers(root)))
+
+
+def numbers(root: Path) -> str:
+    """What stands between the marks: both scales side by side, then the networks and the thresholds of the poster scale."""
+    evaluate, compound, train = (
+        {scale: json.loads(Paths(scale, root).metrics(stage).read_text()) for scale in SCALES}
+        for stage in ("evaluate", "compound-test", "train")
+    )
+    peers, thresholds = (
+        json.loads(Paths("poster", root).metrics(stage).read_text()) for stage in ("survey-peers", "survey-test")
+    )
+    tables = (
+        scales(evaluate, compound, train),
+        networks(evaluate["poster"]),
+        survey.networks(peers),
+        survey.purity(thresholds),
+    )
+    return "\n\n".join(table.as_markdown() for table in tables)
+
+
+def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], train: Mapping[str, Mapping]) -> Table:
+    """Put the scales side by side, each argument a scale's metrics by its name."""
+
+    def row(name: str, cell: Callable[[str], str]) -> tuple[str, ...]:
+        return (name, *(cell(scale) for scale in SCALES))
+
+    def numbers(values: Mapping[str, Mapping], keys: tuple[str, ...]) -> str:
+        return " / ".join(decimal(values[key]["value"], 3) for key in keys)
+
+    rows = [
+        row("images of an epoch, epochs", lambda s: f"{count(train[s]['images_an_epoch'])}, {train[s]['epochs']}"),
+        row(
+            "test images: lenses, non-lenses",
+            lambda s: " / ".join(count(evaluate[s][n]) for n in ("n_lens", "n_nonlens")),
+        ),
+        row(
+            "precision / recall / accuracy at 0.5", lambda s: numbers(evaluate[s], ("precision", "recall", "accuracy"))
+        ),
+        *(
+            row(SCORES[key], lambda s, key=key: interval(evaluate[s][key], 3))
+            for key in ("auroc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "ece")
+        ),
+        *(
+            row(
+                f"{COMPOUND_NAMES[name]} found at 0.5 / FPR 1e-2 / 1e-3 / a survey's 1e-3",
+                lambda s, name=name: numbers(compound[s][name], tuple(f"completeness_at_{at}" for at in AT)),
+            )
+            for name in COMPOUND
+        ),
+    ]
+    if any("compound_head" in measured for measured in compound.values()):
+        rows += [
+            row(
+                f"compound lenses among those found at FPR 1e-2, told from single ones: {words} at {rate}",
+                lambda s, key=f"{key}_at_fpr_{rate}": told(compound[s], key),
+            )
+            for key, words in TOLD.items()
+            for rate in ("1e-2", "1e-3")
+        ]
+    return Table(("", *SCALES), tuple(rows))
+
+
+def told(compound: Mapping, key: str) -> str:
+    """Give a number of the compound head, a dash where the scale has none or too few single lenses for it."""
+    if "compound_head" not in compound:
+        return NOTHING
+    return interval(compound["compound_head"]["found_at_fpr_1e-2"]["compound"][key], 3)
+
+
+def rewritten(page: str, between: str) -> str:
+    """The page with other text between its marks; raises `ValueError` where it has not both."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise ValueError(
+            f"README.md must have {BEGIN!r} and, after it, {END!r} once each: put them where the numbers go"
+        )
+    return f"{page[: page.index(BEGIN)]}{BEGIN}\n{between}\n{page[page.index(END) :]}"

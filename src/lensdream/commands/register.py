@@ -1,0 +1,56 @@
+"""Registering a trained model: the champion's place is earned, not given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lensdream import tracking
+from lensdream.finder import operating_points
+from lensdream.finder.operating_points import GATE, PointsError
+from lensdream.networks.model_file import is_model
+from lensdream.paths import Paths
+
+
+def run(scale: str | None = None, root: Path = Path()) -> None:
+    """Register the model of a scale, and make it champion unless the present one is better.
+
+    Without a scale, all models in `models/` that were evaluated, the last one to be so last: a model that came with the
+    repository may be better than the one just trained.
+
+    Better is a higher completeness at a false-positive rate of 1e-2, on a test set of the same population: the lowest
+    rate that a small test set resolves. Raises `FileNotFoundError` or `PointsError` with the remedy where the model of the
+    scale was not evaluated; without a scale, such models are told and left out.
+    """
+    for name in [scale] if scale else evaluated(root):
+        try:
+            own = _gate(Paths(name, root).model)
+        except PointsError as error:
+            if scale:
+                raise
+            print(f"{name} is not registered: {error}")
+            continue
+        version = tracking.register(Paths(name, root).model, name, root=root, promote=_beats_the_champion(own, root))
+        print(f"{name}: lensdream version {version.version}, aliases {', '.join(version.aliases)}; {GATE} {own:.4f}")
+
+
+def evaluated(root: Path) -> list[str]:
+    """Scales whose models were evaluated, the last one last; raises `FileNotFoundError` where there is none."""
+    points = (root / "models").glob(f"*/{operating_points.FILE}")
+    found = [path for path in points if is_model(path.parent)]
+    if not found:
+        raise FileNotFoundError(f"no model in {root / 'models'} was evaluated: run `dvc repro evaluate@quick` first")
+    return [path.parent.name for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+
+
+def _beats_the_champion(gate: float, root: Path) -> bool:
+    try:
+        return not tracking.has_champion(root) or gate >= _gate(tracking.pull(root=root))
+    except (FileNotFoundError, PointsError):
+        return True  # one of an older version, which could not score either
+
+
+def _gate(folder: Path) -> float:
+    gate = operating_points.read(folder).gate
+    if gate is None:
+        raise PointsError(f"{folder / operating_points.FILE} has no {GATE}: run the evaluate stage again")
+    return gate

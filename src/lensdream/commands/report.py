@@ -1,0 +1,60 @@
+"""The report stage: one static page, and the picture of every family."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lensdream import config, tracking
+from lensdream.commands import real_maps
+from lensdream.dataset.store import ImageStore
+from lensdream.paths import Paths
+from lensdream.report import compound_head, families, finder, survey
+from lensdream.report.page import Measured, Picture, render
+from lensdream.report.table import Table
+from lensdream.runtime.files import write_whole
+from lensdream.runtime.provenance import git_state
+
+PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4")
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.png`.
+
+    Where the observe stage scored real cutouts, also the maps of some of them, which stay out of git.
+
+    Raises `FileNotFoundError` with the remedy where a stage before this one has not written its metrics.
+    """
+    settings = config.load("report", config.ReportConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    measured, store = Measured.read(paths), ImageStore.open(paths.images)
+    drawn, index = paths.figures / "families.png", paths.report / "index.html"
+    with tracking.stage_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
+        write_whole(drawn, families.draw(store, settings.examples_per_family))
+        real_maps.write(paths)
+        links = tracking.stage_links(scale, root)
+        examples = Picture.read(drawn, families.caption_of(store))
+        write_whole(index, render(measured, paths, git_state(root), links, examples, datetime.now(UTC)).encode())
+        tracked.figure(drawn)
+        tracked.artifact(index)
+    for table in tables(measured):
+        print(table.as_text(), end="\n\n")
+    seen = measured.observe
+    above = sum(row["above_fpr_1e-3"] is True for row in seen["files"])
+    print(f"  {seen['n']} real cutouts scored, {above} above the threshold of FPR 1e-3, {seen['n_skipped']} skipped")
+    print(f"report: {index.resolve()}")
+
+
+def tables(measured: Measured) -> list[Table]:
+    """Choose what the terminal shows: main scores, networks, families, the survey's thresholds, compound test and head."""
+    main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.PEERS}
+    evaluate = measured.evaluate
+    return [
+        finder.scores(main),
+        finder.networks(evaluate),
+        finder.families(evaluate),
+        survey.rates(measured.survey_test),
+        survey.networks(measured.survey_peers),
+        finder.compound(measured.compound),
+        compound_head.told(measured.compound["compound_head"]),
+    ]

@@ -1,0 +1,32 @@
+"""`lensdream survey-peers`: compare the finder with the baseline networks on simulated survey targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from lensdream import config, tracking
+from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream.evaluate.survey import scored_lenses
+from lensdream.evaluate.survey_peers import OURS, compared, networks, streamed
+from lensdream.paths import Paths
+from lensdream.runtime.files import write_json
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Stream the non-lenses through all networks of a scale; write `metrics/<scale>/survey-peers.json` and the logits."""
+    settings = config.load("survey", SurveyConfig, scale, root / "params.yaml")
+    population = config.load("population", PopulationConfig, scale, root / "params.yaml")
+    simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
+    paths = Paths(scale, root)
+    lenses = scored_lenses(paths.scores / "test.parquet").rename(columns={"logit": f"logit_{OURS}"})
+    with tracking.stage_run("survey-peers", scale, settings, root=root) as run:
+        non_lenses = streamed(population, simulate, settings, paths.model)
+        non_lenses.to_parquet(paths.scores / "survey-peers.parquet", index=False)
+        result = {"n": len(non_lenses), "n_lens": len(lenses)} | compared(non_lenses, lenses, settings)
+        write_json(paths.metrics("survey-peers"), result)
+        run.metrics(
+            {f"{name}.{key}": value["value"] for name in networks(non_lenses) for key, value in result[name].items()}
+        )
+    print(pd.DataFrame({name: {key: v["value"] for key, v in result[name].items()} for name in networks(non_lenses)}))

@@ -1,0 +1,66 @@
+"""`lensdream train-kinds`: fit the class prior of the second stage at a scale."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lensdream import config, tracking
+from lensdream.config import KindsConfig, SecondNetworkConfig
+from lensdream.dataset import on_the_fly
+from lensdream.dataset.store import ImageStore
+from lensdream.finder.class_prior import save_kinds
+from lensdream.networks.model_file import WEIGHTS, is_model, load_model
+from lensdream.paths import Paths
+from lensdream.runtime.files import write_json
+from lensdream.train.class_prior_fit import drawn, fitted, measured, seen_of
+from lensdream.train.second_stage_data import Fresh, kinds_a_lens
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Fit it at a scale; writes `models/<scale>/kinds` and `metrics/<scale>/train-kinds.json`.
+
+    Raises `FileNotFoundError` without a second network, `ValueError` where too few images are let through.
+    """
+    paths, params = Paths(scale, root), root / "params.yaml"
+    if not is_model(paths.second):
+        raise FileNotFoundError(
+            f"no second network in {paths.second}: run `lensdream train-second --scale {scale}` first"
+        )
+    settings = config.load("kinds", KindsConfig, scale, params)
+    network, store = load_model(paths.second).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
+    scenes = Fresh.read(scale, params, config.load("second_network", SecondNetworkConfig, scale, params))
+    on_the_fly.require_size(scenes.simulate, store)
+    datasets = {"images": paths.images, "second": paths.second / WEIGHTS}
+    with tracking.stage_run("train-kinds", scale, settings, root=root, datasets=datasets) as run:
+        started = time.perf_counter()
+        torch.set_num_threads(1)  # while workers render
+        seen, kind = seen_of(drawn(scenes, settings.fresh_of_each), load_model(paths.model), network, settings.seed)
+        held_out = np.random.default_rng(settings.seed).random(len(kind)) < settings.held_out
+        found = fitted(seen[~held_out], kind[~held_out], kinds_a_lens(store, scenes), settings.penalty)
+        save_kinds(paths.model, found)
+        result = measured(found, seen[held_out], kind[held_out]) | {"seconds": round(time.perf_counter() - started, 1)}
+        result["let_through"] = {
+            name: float((kind == k).sum() / settings.fresh_of_each) for k, name in enumerate(found.names)
+        }
+        result["trained_on"] = dict(zip(found.names, found.trained_on.tolist(), strict=True))
+        write_json(paths.metrics("train-kinds"), result)
+        run.metrics({name: value for name, value in result.items() if not isinstance(value, dict)})
+    print(report(result))
+
+
+def report(result: dict[str, object]) -> str:
+    """The table that the stage prints."""
+    lines = [
+        f"{result['n_held_out']} held out: {result['accuracy']:.3f} told right, cross-entropy {result['cross_entropy']:.3f}",
+        f"  {'kind':15s} {'let through':>12s} {'told right':>11s} {'a lens':>12s}",
+    ]
+    for name, share in result["let_through"].items():
+        told = result["told"].get(name)
+        lines.append(
+            f"  {name:15s} {share:12.4f} {'-' if told is None else f'{told:.3f}':>11s} {result['trained_on'][name]:12.4f}"
+        )
+    return "\n".join(lines)

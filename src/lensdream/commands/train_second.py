@@ -1,0 +1,65 @@
+"""The train-deep and train-second stages: from what the first look lets through to the network of the second looks.
+
+DeepLensNet learns it from random weights, and the network of the second looks goes on from there, with its own fresh scenes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lensdream import tracking
+from lensdream.commands.train import fit_and_record
+from lensdream.dataset import on_the_fly
+from lensdream.dataset.store import ImageStore
+from lensdream.networks.model_file import WEIGHTS, is_model, load_model
+from lensdream.paths import Paths
+from lensdream.runtime.files import sha256_of
+from lensdream.train.recipes import DEEP, Trainee, second_network
+from lensdream.train.second_stage_data import Fresh, passed, validating
+
+
+def run_deep(scale: str, root: Path = Path()) -> None:
+    """Train DeepLensNet at a scale; writes its model, its curves and `metrics/<scale>/train-deep.json`.
+
+    Raises `FileNotFoundError` without the LensNet of the scale.
+    """
+    paths = Paths(scale, root)
+    _train(DEEP, paths, {"first": paths.model / WEIGHTS})
+
+
+def run(scale: str, root: Path = Path()) -> None:
+    """Go on from DeepLensNet at a scale; writes its model, its curves and `metrics/<scale>/train-second.json`.
+
+    Raises `FileNotFoundError` without the LensNet or the DeepLensNet of the scale.
+    """
+    paths = Paths(scale, root)
+    start = paths.model / DEEP.folder
+    if not is_model(start):
+        raise FileNotFoundError(f"no DeepLensNet in {start}: run `lensdream train-deep --scale {scale}` first")
+    weights = {"first": paths.model / WEIGHTS, "start": start / WEIGHTS}
+    _train(second_network(load_model(start)), paths, weights)
+
+
+def _train(trainee: Trainee, paths: Paths, weights: dict[str, Path]) -> None:
+    """weights: files of them that the training depends on, by what they are to it.
+
+    Raises `ValueError` for fresh images of another size than the store's.
+    """
+    params = paths.root / "params.yaml"
+    first = load_model(paths.model)
+    settings = trainee.read_settings(paths.scale, params)
+    store = ImageStore.open(paths.images)
+    scenes = Fresh.read(paths.scale, params, settings)
+    on_the_fly.require_size(scenes.simulate, store)
+    kept = paths.kept(trainee.stage) / "passed.pt"
+    torch.set_num_threads(1)  # while workers render
+    train = passed(store, first, scenes, kept, [sha256_of(file) for file in weights.values()])
+    torch.set_num_threads(settings.threads)
+    validation = validating(store, first)
+    datasets = {"images": paths.images} | weights
+    with tracking.stage_run(trainee.stage, paths.scale, settings, root=paths.root, datasets=datasets) as run:
+        n_lens = int(train.data.labels.sum())
+        more = {"lenses": n_lens, "non_lenses": len(train) - n_lens, "validation_images": len(validation)}
+        fit_and_record(trainee, settings, train, validation, paths, run, store.stamp, more)

@@ -1,0 +1,132 @@
+"""What there is to score: files, and places in files that a table names."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+from lensdream.cutouts.fits_planes import NAMED_FITS
+from lensdream.cutouts.reader import PixelPosition, SkyPosition
+
+
+class Kind(Enum):
+    """Where a target came from; the value is the word in tables."""
+
+    CUTOUT = "cutout"
+    FIELD = "field"
+    POSITION = "position"
+
+
+TABLES = {"field_objects.csv": Kind.FIELD, "positions.csv": Kind.POSITION}
+"""tables of places in files, looked for beside them; see `tabled`"""
+CENTRES = {("x_pix", "y_pix"): PixelPosition, ("ra_deg", "dec_deg"): SkyPosition}
+"""columns that say where; those before come before those after"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One row of the table of scores."""
+
+    path: Path
+    centre: PixelPosition | SkyPosition | None = None
+    """None for the middle of the file's images"""
+    name: str | None = None
+    """None for the file's own OBJECT"""
+    kind: Kind = Kind.CUTOUT
+
+
+def find_files(patterns: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Files named by folders (searched to the bottom for FITS), globs (`**` too) and plain names.
+
+    Returns the files, each once, sorted within a pattern, and the patterns that match nothing. Links to nothing are there
+    too: who reads them tells.
+    """
+    found: dict[Path, Path] = {}
+    resolved = cache(Path.resolve)
+    unmatched: list[str] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        # A name is taken literally first: real names hold brackets and plus signs.
+        candidates = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+        before = len(found)
+        matched = False
+        for candidate in candidates:
+            files = list(_below(candidate)) if candidate.is_dir() else [candidate]
+            for file in files:
+                found.setdefault(resolved(file.parent) / file.name, file)
+            matched = matched or bool(files)
+        if len(found) == before and not matched:
+            unmatched.append(pattern)
+    return list(found.values()), unmatched
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    named = (path for path in folder.rglob("*") if NAMED_FITS.search(path.name))
+    yield from sorted(path for path in named if path.is_file() or not path.exists())
+
+
+def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Path, str]]]:
+    """Places that the tables `positions.csv` and `field_objects.csv` anywhere below the folders name.
+
+    Returns them and, for each table and each row that cannot be used, the table and the reason.
+    """
+    targets: dict[Target, None] = {}
+    refused: list[tuple[Path, str]] = []
+    for folder in folders:
+        for name, kind in TABLES.items():
+            for table in sorted(folder.rglob(name)):
+                try:
+                    places, reasons = tabled(table, kind)
+                except (ValueError, OSError) as error:
+                    refused.append((table, str(error)))
+                    continue
+                targets.update(dict.fromkeys(places))
+                refused += [(table, reason) for reason in reasons]
+    return list(targets), refused
+
+
+def tabled(table: Path, kind: Kind = Kind.POSITION) -> tuple[list[Target], list[str]]:
+    """Places that the rows of a CSV table name, and the reasons of the rows that name none.
+
+    Columns: id, file (relative to the table) and x_pix, y_pix, as a `PixelPosition` has them, or ra_deg, dec_deg, as a
+    `SkyPosition` has; where a row has both, its pixels count. Raises `ValueError` without them, or `OSError`.
+    """
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, restval="", skipinitialspace=True)
+        rows, names = list(reader), reader.fieldnames or []
+    there = [column for columns in CENTRES if set(columns) <= set(names) for column in columns]
+    if not there or not {"id", "file"} <= set(names):
+        raise ValueError(
+            f"the columns are {', '.join(names)}: a table of positions has id, file and x_pix, y_pix or ra_deg, dec_deg"
+        )
+    targets, reasons = [], []
+    for row in rows:
+        centre = _centre(row)
+        if row["file"] and centre is not None:
+            targets.append(Target(table.parent / row["file"], centre, f"{kind.value} {row['id']}", kind))
+        else:
+            given = ", ".join(f"{column} = {row[column]!r}" for column in ("file", *there))
+            reasons.append(f"id {row['id']}: {given}: a place is a file and two numbers")
+    return targets, reasons
+
+
+def _centre(row: Mapping[str, str]) -> PixelPosition | SkyPosition | None:
+    for columns, position in CENTRES.items():
+        numbers = [_number(row.get(column, "")) for column in columns]
+        if all(map(math.isfinite, numbers)):
+            return position(*numbers)
+    return None
+
+
+def _number(text: str) -> float:
+    """NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,133 @@
+"""Training without a store: every epoch has scenes of its own, drawn while the one before it trains."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from lensdream.config import PopulationConfig, SimulateConfig
+from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.store import ImageStore
+from lensdream.dataset.write import RENDERING, code_digest
+from lensdream.families import LENS
+from lensdream.instrument import Band
+from lensdream.population import drawing
+from lensdream.population.catalogs import Pools
+from lensdream.population.drawing import Lot
+from lensdream.render.batch import in_chunks, renderer_of, stored
+from lensdream.runtime.processes import OrderedMap, worker_map
+from lensdream.scene import Scenes
+
+SPLIT = "train"
+_worker: dict[str, object] = {}
+
+
+@dataclass(frozen=True)
+class FreshScenes:
+    """`TrainingImages` whose epochs share no scene: epoch k is a pure function of the settings and k.
+
+    Galaxies, families and their shares are those of the store's training split, of which no scene is drawn again.
+    """
+
+    population: PopulationConfig
+    simulate: SimulateConfig
+    n: int
+    """scenes of an epoch"""
+    epochs: int
+    """how many there will be: after the last nothing is drawn ahead"""
+    ordered: OrderedMap
+    """map over processes prepared by `start_worker`"""
+    _ahead: dict[int, Iterator] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would leave a label out."""
+        n_lens = sum(lot.n for lot in self.lots(0) if lot.family == LENS)
+        if not 0 < n_lens < self.n:
+            raise ValueError(
+                f"train.fresh_scenes = {self.n} gives {n_lens} lenses an epoch and {self.n - n_lens} non-lenses, both are "
+                "needed: raise it or change population.lens_fraction"
+            )
+
+    def __len__(self) -> int:
+        """Count the images of an epoch."""
+        return self.n
+
+    @property
+    def identity(self) -> str:
+        """The settings and the code that determine the images."""
+        return json.dumps([self.n, drawn_by(self.population, self.simulate)])
+
+    def lots(self, epoch: int) -> list[Lot]:
+        """What an epoch consists of; the store's scenes are those of epoch 0 of the lots."""
+        return drawing.labelled_lots(self.population, SPLIT, self.n, epoch + 1)
+
+    def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
+        """The images of an epoch, whatever the model; those of the next are begun."""
+        side = self.simulate.stamp
+        images = torch.empty(self.n, len(Band), side, side, dtype=torch.float16)
+        labels = torch.empty(self.n)
+        drawn = self._ahead.pop(number, None) or self._begin(number)
+        start = 0
+        n_lots = len(self.lots(number))
+        for part, part_labels in tqdm(drawn, total=n_lots, desc=f"scenes of epoch {number}", leave=False):
+            inside = slice(start, start + len(part))
+            images[inside], labels[inside] = torch.from_numpy(part), torch.from_numpy(part_labels)
+            start += len(part)
+        if number + 1 < self.epochs:
+            self._ahead[number + 1] = self._begin(number + 1)
+        return LabelledImages(images, labels)
+
+    def seen(self, epochs: int) -> int:
+        """Other images in every epoch."""
+        return self.n * epochs
+
+    def _begin(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return self.ordered(draw_images, self.lots(number))
+
+
+@contextmanager
+def fresh_scenes(population: PopulationConfig, simulate: SimulateConfig, n: int, epochs: int) -> Iterator[FreshScenes]:
+    """`n` fresh scenes for each of `epochs` epochs, drawn by `simulate.workers` processes that end with the context."""
+    pools = drawing.draw_all_pools(population)
+    with worker_map(simulate.workers, start_worker, (population, simulate, pools)) as ordered:
+        yield FreshScenes(population, simulate, n, epochs, ordered)
+
+
+def require_size(simulate: SimulateConfig, store: ImageStore) -> None:
+    """Raise `ValueError` for fresh images of another size than those of the store that validates."""
+    if simulate.stamp != store.stamp:
+        raise ValueError(
+            f"simulate.stamp = {simulate.stamp} is not the {store.stamp} pixels of {store.folder}, whose images validate: "
+            "run the simulate stage again"
+        )
+
+
+def drawn_by(population: PopulationConfig, simulate: SimulateConfig) -> str:
+    """The settings and the code that determine fresh images."""
+    settings = dataclasses.asdict(population), dataclasses.asdict(simulate) | {"workers": None}
+    return json.dumps([settings, code_digest(("population", *RENDERING))])
+
+
+def start_worker(population: PopulationConfig, simulate: SimulateConfig, pools: Pools) -> None:
+    """Prepare this process for `draw_images`."""
+    drawing.start_worker(population, pools)
+    _worker.update(renderer=renderer_of(simulate), chunk=simulate.chunk)
+
+
+def draw_images(lot: Lot) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, band, y, x) float16 and labels (n,) float32 of a lot."""
+    scenes = drawing.draw_lot(lot)
+    return images_of(scenes), scenes.scenes["label"].to_numpy(np.float32)
+
+
+def images_of(scenes: Scenes) -> np.ndarray:
+    """Images (n, band, y, x) float16 of scenes, in a process that `start_worker` prepared."""
+    return np.concatenate([stored(part) for part in in_chunks(_worker["renderer"], scenes, _worker["chunk"])])

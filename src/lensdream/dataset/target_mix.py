@@ -1,0 +1,75 @@
+"""A survey's targets that are no lenses: in which lots they are drawn, and how few of their early types have a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lensdream import families
+from lensdream.config import SurveyConfig
+from lensdream.dataset import on_the_fly
+from lensdream.families import LENS, NEAR_MISS, NON_LENS_CLASSES
+from lensdream.population import drawing
+from lensdream.population.drawing import Lot
+from lensdream.scene import SOURCES, Scenes
+
+
+def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """`n` in whole numbers by these shares, none of them off by 1: the largest remainders are rounded up."""
+    exact = {name: n * share for name, share in shares.items()}
+    whole = {name: int(np.floor(value + 1e-9)) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
+    for name in by_remainder[: n - sum(whole.values())]:
+        whole[name] += 1
+    return whole
+
+
+def by_kind(by_family: Mapping[str, float], beside_caustic: float) -> dict[str, float]:
+    """Numbers or shares by family as those by class, where this share of the early types has a near miss."""
+    early = by_family[families.PAIRED]
+    apart = {NEAR_MISS: early * beside_caustic, families.PAIRED: early * (1 - beside_caustic)}
+    return {kind: (by_family | apart)[kind] for kind in NON_LENS_CLASSES}
+
+
+def survey_shares(survey: SurveyConfig) -> dict[str, float]:
+    """The shares of `NON_LENS_CLASSES` among a survey's non-lenses."""
+    return by_kind(survey.non_lens_shares, survey.beside_caustic)
+
+
+def lots(numbers: Mapping[str, int], split: str, epoch: int) -> list[Lot]:
+    """Lots of these numbers of scenes of each family; early types are controls whose lenses are drawn and left out.
+
+    split: whose galaxies are drawn; epoch: of the lots, other epochs have other scenes.
+    """
+    return [
+        _lot(family, split, number, min(drawing.LOT, n - start), epoch)
+        for family, n in numbers.items()
+        for number, start in enumerate(range(0, n, drawing.LOT))
+    ]
+
+
+def _lot(family: str, split: str, number: int, n: int, epoch: int) -> Lot:
+    if family == families.PAIRED:
+        return Lot(LENS, split, number, n=0, controls=n, epoch=epoch)
+    return Lot(family, split, number, n, epoch=epoch)
+
+
+def draw(lot: Lot, beside_caustic: float) -> Scenes:
+    """The scenes of such a lot; of its controls only a share, evenly taken, keep the light of their sources."""
+    scenes = drawing.draw_lot(lot)
+    return with_sources(scenes, beside_caustic) if lot.family == LENS else scenes
+
+
+def with_sources(scenes: Scenes, share: float) -> Scenes:
+    """The same scenes, of which only a share, evenly taken, keep the light of their sources."""
+    steps = np.floor(np.arange(len(scenes) + 1) * share + 1e-9)
+    bare = scenes.scenes["index"].to_numpy()[np.diff(steps) == 0]
+    parts = scenes.components
+    return Scenes(scenes.scenes, parts[~(parts["scene"].isin(bare) & parts["role"].isin(SOURCES))])
+
+
+def draw_images(lot: Lot, beside_caustic: float) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, band, y, x) float16 and labels (n,) float32 of such a lot, in a process of `fresh.start_worker`."""
+    scenes = draw(lot, beside_caustic)
+    return on_the_fly.images_of(scenes), scenes.scenes["label"].to_numpy(np.float32)

@@ -1,0 +1,33 @@
+"""Pages of the maps, a family each."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from lensdream import config
+from lensdream.explain.study.explained import Explained
+from lensdream.plots import heatmaps
+from lensdream.render import batch
+
+
+def pages(explained: Explained, settings: config.ExplainConfig, note: str) -> dict[str, Figure]:
+    """Draw a page of maps for every family, with a note below; by file name."""
+    drawn = {}
+    for name in dict.fromkeys(explained.family):
+        rows = [_maps_row(explained, place) for place in explained.places(name)[: settings.figures_per_family]]
+        drawn[f"occlusion-{name}"] = heatmaps.maps_page(
+            f"What supports the decision: {name}", rows, (settings.window, settings.sky_window), note
+        )
+    return drawn
+
+
+def _maps_row(explained: Explained, place: int) -> heatmaps.MapsRow:
+    logit, mask = explained.zero.original[place], explained.masks[place]
+    return heatmaps.MapsRow(
+        label=f"{explained.label(place)}\nlogit {float(logit):+.2f}, p {float(logit.sigmoid()):.2f}",
+        image=explained.images[place],
+        arcs=((mask & batch.ARC_1) > 0, (mask & batch.ARC_2) > 0),
+        occlusion_zero=explained.maps["occlusion_zero"][place],
+        occlusion_sky=explained.maps["occlusion_sky"][place],
+        guided_grad_cam=explained.maps["guided_grad_cam"][place],
+    )

@@ -1,0 +1,35 @@
+"""Deletion and insertion in the order of every method's maps, and of controls that know no network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from lensdream import config, networks
+from lensdream.explain.removal import removal_shares, remove
+from lensdream.explain.study import charts, measure
+from lensdream.explain.study.explained import FAMILIES_WITH_ARCS, Explained, array, sky_of
+from lensdream.instrument import Band
+
+
+def run(
+    model: networks.LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
+) -> tuple[dict, dict[str, Figure]]:
+    """Replace the pixels of every scene with arcs by sky, step by step, in the order of each map."""
+    places = explained.places(*FAMILIES_WITH_ARCS)
+    if not len(places):
+        return {}, {}
+    images = torch.from_numpy(explained.images[places]).to(device)
+    fill = sky_of(images, settings)
+    controls = {
+        "brightness": explained.images[:, Band.VIS],
+        "random": np.random.default_rng([settings.seed, 3]).random(explained.masks.shape),
+    }
+    curves = {}
+    for method, maps in (explained.maps | controls).items():
+        order = torch.from_numpy(maps[places]).to(device)
+        removal = remove(model, images, order, fill=fill, steps=settings.removal_steps, seed=settings.seed)
+        curves[method] = (array(removal.most_first), array(removal.least_first))
+    result = measure.measure_removal(curves, settings.seed)
+    return result, {"removal": charts.removal_chart(array(removal_shares(settings.removal_steps)), curves)}

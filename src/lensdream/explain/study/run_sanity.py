@@ -1,0 +1,48 @@
+"""Do the maps depend on what the network has learned? The same maps of networks randomised layer by layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from lensdream import config, networks
+from lensdream.explain.randomised import randomised_from_top
+from lensdream.explain.study import charts, measure
+from lensdream.explain.study.explained import FAMILIES_WITH_ARCS, Explained, array, by_gradients, occluded_by_sky
+from lensdream.explain.view import cut_of
+
+
+def run(
+    model: networks.LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
+) -> tuple[dict, dict[str, Figure]]:
+    """Randomise the network from its last layer down and compare the maps of `settings.sanity_scenes` scenes with arcs."""
+    with_arcs = explained.places(*FAMILIES_WITH_ARCS)
+    if not len(with_arcs) or not settings.sanity_scenes:
+        return {}, {}
+    n = min(settings.sanity_scenes, len(with_arcs))
+    images = torch.from_numpy(explained.images[with_arcs[np.linspace(0, len(with_arcs) - 1, n).astype(int)]]).to(device)
+    # zeros around what is looked at would agree whatever the network has learned
+    images = cut_of(model)(images)
+    original = _maps(model, images, settings)
+    randomised = {name: _maps(twin, images, settings) for name, twin in randomised_from_top(model, settings.seed)}
+    result = measure.measure_sanity(original, randomised, settings.seed)
+    return result, {"sanity": charts.sanity_chart(result)}
+
+
+def note(result: dict) -> str:
+    """Say the score of Guided Grad-CAM and of occlusion when all layers are random, for the pages of maps."""
+    if not result:
+        return ""
+    last = {method: list(result[method].values())[-1]["value"] for method in ("guided_grad_cam", "occlusion_sky")}
+    words = {method: "undefined" if value is None else f"{value:.2f}" for method, value in last.items()}
+    return (
+        f"rank correlation with the map of a network of random weights (0 is good): Guided Grad-CAM "
+        f"{words['guided_grad_cam']}, occlusion {words['occlusion_sky']}"
+    )
+
+
+def _maps(model: nn.Module, images: Tensor, settings: config.ExplainConfig) -> dict[str, np.ndarray]:
+    maps = {"occlusion_sky": occluded_by_sky(model, images, settings)} | by_gradients(model, images)
+    return {method: array(values) for method, values in maps.items()}

@@ -1,0 +1,181 @@
+"""The population stage: every scene of a scale, drawn in lots that do not depend on how many processes draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from lensdream.config import PopulationConfig
+from lensdream.families import COMPOUND_ARC, COMPOUND_TRAIN, DOUBLE_RING, FIELD, LENS, PAIRED, TRAIN, UNDETECTABLE
+from lensdream.population import lenses, nonlenses
+from lensdream.population.builder import Draft, assemble
+from lensdream.population.catalogs import SHARES, Pools, draw_pools
+from lensdream.runtime.processes import worker_map
+from lensdream.scene import Scenes
+
+DEFLECTORS = 150_000
+LOT = 100
+"""scenes of one lot, the partners of paired ones not counted"""
+MOST_BARREN = 200
+"""rounds in a row that may give nothing"""
+_worker: dict[str, object] = {}
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What one task draws: its scenes are a pure function of this and of the settings."""
+
+    family: str
+    split: str
+    number: int
+    n: int
+    """scenes of the family"""
+    controls: int = 0
+    """paired controls drawn with the lenses"""
+    epoch: int = 0
+    """0 for the store; other epochs have other scenes"""
+
+
+def draw_scenes(settings: PopulationConfig, workers: int, pools: Pools | None = None) -> Scenes:
+    """All scenes of a scale, in the order train, validation, test, undetectable, compound, compound_train."""
+    tasks, pools = lots(settings), pools or draw_all_pools(settings)
+    with worker_map(0 if workers == 1 else workers, start_worker, (settings, pools)) as ordered:
+        return joined(tqdm(ordered(draw_lot, tasks), total=len(tasks), desc="lots of scenes", leave=False))
+
+
+def draw_all_pools(settings: PopulationConfig) -> Pools:
+    """The galaxies and deflectors that every scene of a scale is drawn from."""
+    return draw_pools(settings.seed, settings.sky_area, settings.source_magnitude_limit, DEFLECTORS)
+
+
+def lots(settings: PopulationConfig) -> list[Lot]:
+    """Everything that a scale consists of."""
+    tasks = [lot for split in ("train", "validation", "test") for lot in labelled_lots(settings, split)]
+    tasks += _cut(UNDETECTABLE, "test", settings.undetectable)
+    for family in lenses.COMPOUND_FAMILIES:
+        tasks += _cut(family, "compound", getattr(settings, family))
+    tasks += _cut(COMPOUND_ARC, COMPOUND_TRAIN, settings.compound_arc_train)
+    tasks += _cut(DOUBLE_RING, COMPOUND_TRAIN, settings.double_ring_train)
+    return tasks
+
+
+def labelled_lots(settings: PopulationConfig, split: str, n: int | None = None, epoch: int = 0) -> list[Lot]:
+    """The lenses and non-lenses of a split, in their shares: `n` scenes, by default as many as the settings say."""
+    n = getattr(settings, split) if n is None else n
+    n_lens = round(n * settings.lens_fraction)
+    counts = {name: int((n - n_lens) * share) for name, share in settings.non_lens_shares.items()}
+    counts[FIELD] += n - n_lens - sum(counts.values())
+    n_controls = counts.pop(PAIRED)
+    tasks = [
+        Lot(LENS, split, number, _within(n_lens, start), _within(n_controls, start), epoch)
+        for number, start in enumerate(range(0, max(n_lens, n_controls), LOT))
+    ]
+    for family, count in counts.items():
+        tasks += _cut(family, split, count, epoch)
+    return tasks
+
+
+def _cut(family: str, split: str, n: int, epoch: int = 0) -> list[Lot]:
+    return [Lot(family, split, number, _within(n, start), epoch=epoch) for number, start in enumerate(range(0, n, LOT))]
+
+
+def _within(n: int, start: int) -> int:
+    """How many of `n` fall into the lot from `start` on."""
+    return min(max(n - start, 0), LOT)
+
+
+def joined(parts: Iterable[Scenes]) -> Scenes:
+    """Several tables as one, their scenes, each counted from 0, numbered through."""
+    scenes, components, first = [], [], 0
+    for part in parts:
+        table = part.scenes
+        partner = table["partner"].where(table["partner"] < 0, table["partner"] + first)
+        scenes.append(table.assign(index=table["index"] + first, partner=partner))
+        components.append(part.components.assign(scene=part.components["scene"] + first))
+        first += len(part)
+    if not scenes:
+        return assemble([])
+    return Scenes(pd.concat(scenes, ignore_index=True), pd.concat(components, ignore_index=True))
+
+
+def start_worker(settings: PopulationConfig, pools: Pools) -> None:
+    """Prepare this process for `draw_lot`."""
+    torch.set_num_threads(1)
+    _worker["settings"] = settings
+    parts = {name: pools.split(name) for name in SHARES}
+    _worker["pools"] = parts | {COMPOUND_TRAIN: parts["train"]}
+
+
+def draw_lot(lot: Lot) -> Scenes:
+    """The scenes of a lot, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
+    settings, pools = _worker["settings"], _worker["pools"][lot.split]
+    stream = [settings.seed, *lot.family.encode(), 0, *lot.split.encode(), lot.epoch, lot.number]
+    return assemble(DRAWN[lot.family](lot, settings, pools, np.random.default_rng(stream)))
+
+
+def _lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    """Lenses, then the paired controls of the first of them; of the training split, a share are of rare kinds."""
+
+    def gather(n: int, kind: lenses.Kind) -> list[Draft]:
+        return _gather(LENS, n, lambda: lenses.draw_single(settings, pools, lot.split, rng, kind)[0])
+
+    wanted = max(lot.n, lot.controls)
+    share = settings.rare_lenses / len(lenses.RARE) if lot.split == TRAIN else 0.0
+    found = [draft for kind in lenses.RARE for draft in gather(round(wanted * share), kind)]
+    found += gather(wanted - len(found), lenses.ANY)
+    if share:  # so that the controls are of all kinds, too
+        found = [found[k] for k in rng.permutation(len(found))]
+    controls = lenses.controls(settings, found[: lot.controls], rng) if lot.controls else []
+    return _paired(found[: lot.n], controls)
+
+
+def _undetectable(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    return _gather(lot.family, lot.n, lambda: lenses.draw_single(settings, pools, lot.split, rng)[1])
+
+
+def _compound(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    """Compound lenses, then the single lenses matched to them."""
+    family = lenses.COMPOUND_FAMILIES[lot.family]
+    pairs = _gather(lot.family, lot.n, lambda: lenses.draw_compound(settings, pools, lot.split, rng, family))
+    return _paired([compound for compound, _ in pairs], [single for _, single in pairs])
+
+
+def _non_lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    return [nonlenses.draw(lot.family, pools, lot.split, rng, settings) for _ in range(lot.n)]
+
+
+DRAWN: dict[str, Callable[[Lot, PopulationConfig, Pools, np.random.Generator], list[Draft]]] = {
+    LENS: _lenses,
+    UNDETECTABLE: _undetectable,
+    **dict.fromkeys(lenses.COMPOUND_FAMILIES, _compound),
+    **dict.fromkeys(nonlenses.FAMILIES, _non_lenses),
+}
+"""how the scenes of each family are drawn; the paired controls come with their lenses"""
+
+
+def _paired(drafts: list[Draft], others: list[Draft]) -> list[Draft]:
+    """First the ones, then the others, the k-th of both being partners; `partner` counts from the list's start."""
+    for k, (draft, other) in enumerate(zip(drafts, others, strict=False)):
+        draft.row["partner"], other.row["partner"] = len(drafts) + k, k
+    return drafts + others
+
+
+def _gather(family: str, n: int, draw_round: Callable[[], list]) -> list:
+    """The first n draws of as many rounds as it takes."""
+    found: list = []
+    barren = 0
+    while len(found) < n:
+        batch = draw_round()
+        found += batch
+        barren = 0 if batch else barren + 1
+        if barren == MOST_BARREN:
+            raise ValueError(
+                f"population: {MOST_BARREN} rounds gave no {family}, {n} are wanted: loosen minimum_arc_snr or "
+                "minimum_magnification, or widen sky_area"
+            )
+    return found[:n]

@@ -1,0 +1,68 @@
+"""Scenes to stored images, truth masks and measurements, in chunks that fit a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lensdream.config import SimulateConfig
+from lensdream.instrument import EUCLID, Band
+from lensdream.optics.sampling import Frame
+from lensdream.render.detectability import above_sky, arc_snr
+from lensdream.render.reference import RENDERERS
+from lensdream.render.renderer import TRUTH_ROLES, Rendered, Renderer
+from lensdream.scene import Role, Scenes
+
+ARC_1 = 1
+"""mask bit: lensed, PSF-convolved VIS flux of source 1 above 1 sigma of the sky"""
+ARC_2 = 2
+"""mask bit: the same of source 2"""
+LENS_LIGHT = 4
+"""mask bit: the same of the target's light"""
+
+MEASURED = ("arc_snr_1", "arc_snr_2", "flux_target_VIS", "flux_source_1_VIS", "flux_source_2_VIS")
+"""columns that rendering adds to a scene's row; fluxes are lensed, in microjansky"""
+
+
+def frame_of(settings: SimulateConfig) -> Frame:
+    """The frame that these settings render into."""
+    return Frame(settings.stamp, settings.padding, settings.supersampling, settings.fine_width, EUCLID.pixel_scale)
+
+
+def renderer_of(settings: SimulateConfig) -> Renderer:
+    """The renderer that these settings ask for."""
+    return RENDERERS[settings.renderer](frame_of(settings))
+
+
+def in_chunks(renderer: Renderer, scenes: Scenes, chunk: int) -> Iterator[Rendered]:
+    """The scenes rendered `chunk` at a time."""
+    for start in range(0, len(scenes), chunk):
+        yield renderer.render(scenes.take(slice(start, start + chunk)))
+
+
+def stored(rendered: Rendered) -> np.ndarray:
+    """Images as stores and training have them: (B, band, y, x) float16 [microjansky a pixel]."""
+    return rendered.images.to(torch.float16).cpu().numpy()
+
+
+def truth_masks(rendered: Rendered) -> torch.Tensor:
+    """Bits (B, y, x) uint8: VIS light of source 1, source 2 and target above 1 sigma of the sky."""
+    sky = rendered.sky_sigma[:, Band.VIS]
+    mask = torch.zeros_like(rendered.truth[:, 0], dtype=torch.uint8)
+    for role, bit in ((Role.SOURCE_1, ARC_1), (Role.SOURCE_2, ARC_2), (Role.TARGET, LENS_LIGHT)):
+        mask |= above_sky(rendered.truth[:, TRUTH_ROLES.index(role)], sky).to(torch.uint8) * bit
+    return mask
+
+
+def measurements(rendered: Rendered) -> pd.DataFrame:
+    """One row a scene of the columns `MEASURED`."""
+    sky = rendered.sky_sigma[:, Band.VIS]
+    target, source_1, source_2 = rendered.truth.unbind(1)
+    columns = (
+        arc_snr(source_1, target + source_2, sky), arc_snr(source_2, target + source_1, sky),
+        *rendered.lensed_flux.unbind(1),
+    )  # fmt: skip
+    return pd.DataFrame({name: column.double().cpu().numpy() for name, column in zip(MEASURED, columns, strict=True)})

@@ -1,0 +1,214 @@
+"""Training: one visible loop, the best validation epoch kept, resumable after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from lensdream.config import RecipeConfig
+from lensdream.dataset.augment import augment
+from lensdream.dataset.labelled import LabelledImages, TrainingImages
+from lensdream.networks import predict
+from lensdream.runtime.checkpoint import load as load_checkpoint
+from lensdream.runtime.checkpoint import save as save_checkpoint
+from lensdream.runtime.distributed import ALONE, Ranks
+
+if TYPE_CHECKING:
+    pass
+
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch did."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_auroc: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The model of the best validation epoch, and the history."""
+
+    model: nn.Module
+    best_epoch: int
+    records: list[EpochRecord]
+
+
+def fit(
+    build: Callable[[RecipeConfig], nn.Module],
+    config: RecipeConfig,
+    train: TrainingImages,
+    validation: LabelledImages,
+    *,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochRecord, nn.Module, bool], None] = lambda record, model, best: None,
+    ranks: Ranks = ALONE,
+) -> FitResult:
+    """Train the network that `build` makes of the settings, and keep the epoch of the lowest validation loss.
+
+    Ends early after `patience` epochs without a lower one. With `checkpoint`, every epoch's end is saved there and an
+    interrupted run goes on from it with the same result; a checkpoint of other settings or images is not used. Of several
+    `ranks` each takes its part of every batch; the first one validates, saves and calls `on_epoch`.
+    """
+    device = ranks.device
+    torch.manual_seed(config.seed)
+    model = build(config).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    steps = math.ceil(len(train) / config.batch_size)
+    # the validated and kept weights are a running mean: it generalises better than any one step
+    average = AveragedModel(model, multi_avg_fn=running_mean(config.averaging), use_buffers=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps, config.final_rate),
+    )
+    records: list[EpochRecord] = []
+    best_state, best_epoch = None, -1
+    identity = ""
+    if checkpoint is not None:
+        about = [type(model).__name__, dataclasses.asdict(config), train.identity, validation.identity]
+        identity = json.dumps(about)
+    saved = load_checkpoint(checkpoint, identity)
+    if saved is not None:
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        schedule.load_state_dict(saved["schedule"])
+        torch.set_rng_state(saved["rng"])
+        if device.type == "cuda" and saved["gpu_rng"] is not None:  # it may have begun without a GPU
+            torch.cuda.set_rng_state(saved["gpu_rng"], device)
+        records = [EpochRecord(**record) for record in saved["records"]]
+        best_state, best_epoch = saved["best_state"], saved["best_epoch"]
+        print(f"going on after epoch {len(records) - 1} of {config.epochs}")
+
+    trained = ranks.together(model)
+    mixed = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    for epoch in range(len(records), config.epochs):
+        if 0 < config.patience < epoch - best_epoch:
+            break
+        started = time.perf_counter()
+        data = train.epoch(epoch, average.module)
+        began = time.perf_counter()
+        seed = config.seed * 100_003 + epoch
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed + 2**40 * (1 + ranks.rank))
+        weights = image_weights(data.labels, config.balanced)
+        if data.weights is not None:
+            weights = weights * data.weights
+        model.train()
+        total = torch.zeros((), device=device)
+        batches = tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False, disable=not ranks.first)
+        for whole in batches:
+            if len(whole) < 2 * ranks.size:  # batch normalisation needs two
+                continue
+            batch = ranks.part(whole)
+            images = data.images[batch].to(device).float()
+            images = augment(
+                images, generator, config.shift_pixels, config.band_dropout,
+                gain_scatter=config.gain_scatter, dihedral=config.dihedral,
+            )  # fmt: skip
+            images = images.contiguous(memory_format=torch.channels_last)
+            labels = data.labels[batch].to(device)
+            smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
+            weight = (weights[batch] / weights[whole].mean()).to(device)
+            with mixed:
+                logits = trained(images)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), smooth, weight)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
+            schedule.step()
+            average.update_parameters(model)
+            total += loss.detach() * len(whole)
+        seconds = time.perf_counter() - began
+        train_loss = float(ranks.mean(total)) / len(order)
+        if not math.isfinite(train_loss):
+            raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower learning_rate")
+        validation_loss, auroc = ranks.of_first(validated(average.module, validation, device) if ranks.first else None)
+        record = EpochRecord(
+            epoch, train_loss, validation_loss, auroc, optimizer.param_groups[0]["lr"],
+            time.perf_counter() - started, len(order) / seconds,
+        )  # fmt: skip
+        records.append(record)
+        best = validation_loss <= min(r.validation_loss for r in records)
+        if best:
+            best_state = {name: tensor.detach().cpu().clone() for name, tensor in average.module.state_dict().items()}
+            best_epoch = epoch
+        if not ranks.first:
+            continue
+        if checkpoint is not None:
+            # dropout draws where the model is; the GPUs of other ranks have drawn as often as this one's
+            gpu_rng = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+            state = {
+                "identity": identity, "model": model.state_dict(), "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "rng": torch.get_rng_state(),
+                "gpu_rng": gpu_rng, "records": [dataclasses.asdict(r) for r in records], "best_state": best_state,
+                "best_epoch": best_epoch,
+            }  # fmt: skip
+            save_checkpoint(checkpoint, state)
+        on_epoch(record, average.module, best)
+    model.load_state_dict(best_state)
+    return FitResult(model.cpu().eval(), best_epoch, records)
+
+
+def validated(model: nn.Module, validation: LabelledImages, device: torch.device) -> tuple[float, float]:
+    """Loss and AUROC."""
+    logits = predict(model, validation.images, device=device)
+    loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
+    return loss, float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
+
+
+def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """How an `AveragedModel` takes in a step: as a mean that keeps `decay` of what it was, and less in the beginning.
+
+    After n steps it keeps (1 + n) / (10 + n) at most. With all of the decay from the start the random weights would
+    stand in the mean for some 1 / (1 - decay) steps, which are epochs of a short training.
+    """
+
+    def update(averaged: list[Tensor], current: list[Tensor], n_averaged: Tensor | int) -> None:
+        n = int(n_averaged)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, n_averaged)
+
+    return update
+
+
+def image_weights(labels: Tensor, balanced: bool) -> Tensor:
+    """Weight of each image in the loss, 1 in the mean; `balanced` ones go by the inverse frequency of the class."""
+    if not balanced:
+        return torch.ones_like(labels)
+    lenses = labels.mean()
+    return 0.5 / torch.where(labels == 1, lenses, 1 - lenses)
+
+
+def one_cycle(step: int, warmup: int, total: int, final: float) -> float:
+    """Share of the peak learning rate at a step: a linear rise, then half a cosine down to `final`.
+
+    Without a warm-up and with a `final` of 1 the rate is constant.
+    """
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = min((step - warmup) / max(total - warmup, 1), 1.0)
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))

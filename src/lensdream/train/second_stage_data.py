@@ -1,0 +1,270 @@
+"""What the second network learns from: images that the first look lets through, those of the store and fresh ones.
+
+It is asked about nothing else, so nothing else is shown to it. Of the non-lenses few get through: many fresh ones are drawn
+for the few that do, some in the shares of the training split, some in a survey's, whose early types mostly have no source, and
+still more of the families that are few and look most like lenses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lensdream import config
+from lensdream.config import PopulationConfig, SecondNetworkConfig, SimulateConfig, SurveyConfig
+from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.store import ImageStore
+from lensdream.families import FAMILIES_NON_LENS, LENS, MERGER, NON_LENS_CLASSES, PAIRED, RING
+from lensdream.finder.cascade import HOPELESS, passes
+from lensdream.instrument import N_BANDS
+from lensdream.networks import predict
+from lensdream.population import drawing
+from lensdream.population.drawing import Lot
+from lensdream.runtime import checkpoint
+from lensdream.runtime.processes import worker_map
+from lensdream.train import second_stage_data
+
+EPOCH = 2**30 + 2**20
+"""of the lots of fresh scenes: no store, no other training and no round of hard negatives has them"""
+TARGETS_EPOCH = EPOCH + 1
+"""of those in a survey's proportions"""
+LOOK_ALIKES_EPOCH = EPOCH + 2
+"""of those of the look-alikes alone"""
+LOOK_ALIKES = (RING, MERGER)
+"""families of which so few get through that a network learns them by heart"""
+READ_AT_ONCE = 2000
+"""images of the store in memory beside those that get through"""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Which fresh scenes are drawn: a pure function of these."""
+
+    population: PopulationConfig
+    simulate: SimulateConfig
+    survey: SurveyConfig
+    n: int
+    """in the shares of the training split, but for the share of lenses"""
+    lens_share: float
+    """of those"""
+    n_targets: int
+    """non-lenses in a survey's shares"""
+    n_look_alikes: int
+    """non-lenses of each family of `LOOK_ALIKES`, besides"""
+
+    @classmethod
+    def of(
+        cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, settings: SecondNetworkConfig
+    ) -> Fresh:
+        """Those that the settings of a training ask for."""
+        return cls(
+            dataclasses.replace(population, rare_lenses=settings.fresh_rare_lenses),
+            simulate,
+            survey,
+            settings.fresh_scenes,
+            settings.fresh_lens_share,
+            settings.fresh_targets,
+            settings.fresh_look_alikes,
+        )
+
+    @classmethod
+    def read(cls, scale: str, params: Path, settings: SecondNetworkConfig) -> Fresh:
+        """Those that the settings of a training ask for at a scale."""
+        return cls.of(
+            config.load("population", PopulationConfig, scale, params),
+            config.load("simulate", SimulateConfig, scale, params),
+            config.load("survey", SurveyConfig, scale, params),
+            settings,
+        )
+
+    @property
+    def identity(self) -> str:
+        """The settings and the code that determine the images."""
+        numbers = [self.n, self.lens_share, self.n_targets, self.survey.non_lens_shares, self.survey.beside_caustic]
+        numbers += [LOOK_ALIKES, self.n_look_alikes]
+        return json.dumps([on_the_fly.drawn_by(self.population, self.simulate), numbers, EPOCH])
+
+    @property
+    def lots(self) -> list[Lot]:
+        """Those in the shares of the training split."""
+        settings = dataclasses.replace(self.population, lens_fraction=self.lens_share)
+        return drawing.labelled_lots(settings, on_the_fly.SPLIT, self.n, EPOCH)
+
+    @property
+    def target_lots(self) -> list[Lot]:
+        """Those in a survey's shares."""
+        numbers = target_mix.counts(self.n_targets, self.survey.non_lens_shares)
+        return target_mix.lots(numbers, on_the_fly.SPLIT, TARGETS_EPOCH)
+
+    @property
+    def look_alike_lots(self) -> list[Lot]:
+        """Those of the look-alikes alone."""
+        return target_mix.lots(dict.fromkeys(LOOK_ALIKES, self.n_look_alikes), on_the_fly.SPLIT, LOOK_ALIKES_EPOCH)
+
+    def drawn(self) -> Iterator[tuple[Lot, np.ndarray, np.ndarray]]:
+        """Each lot, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
+        lots, target_lots = self.lots + self.look_alike_lots, self.target_lots
+        arguments = (self.population, self.simulate, drawing.draw_all_pools(self.population))
+        with worker_map(self.simulate.workers, on_the_fly.start_worker, arguments) as ordered:
+            of_targets = partial(target_mix.draw_images, beside_caustic=self.survey.beside_caustic)
+            parts = chain(ordered(on_the_fly.draw_images, lots), ordered(of_targets, target_lots))
+            known = tqdm(parts, total=len(lots) + len(target_lots), desc="fresh scenes", leave=False)
+            yield from ((lot, *part) for lot, part in zip(lots + target_lots, known, strict=True))
+
+
+@dataclass(frozen=True)
+class Passed:
+    """`TrainingImages` that the first look lets through, the same in every epoch."""
+
+    data: LabelledImages
+    identity: str
+
+    def __len__(self) -> int:
+        """Count the images of an epoch."""
+        return len(self.data)
+
+    def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
+        """The same images in every epoch, whatever the model."""
+        return self.data
+
+    def seen(self, epochs: int) -> int:
+        """All of them, however many epochs."""
+        return len(self)
+
+
+def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, digests: list[str]) -> Passed:
+    """The images of the training split and of the fresh scenes that the first network lets through, the plain ones thinned.
+
+    Every family of non-lenses weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so
+    that scores stay the probabilities that the first network's are; those of a survey come on top.
+
+    kept: file for the fresh images, which a training that goes on finds there; digests: of the weights of the first network
+    and of what the training starts from: with others it does not go on.
+    """
+    identity = json.dumps(
+        [store.manifest, scenes.identity, digests, HOPELESS, second_stage_data.PLAIN, second_stage_data.EVERY],
+        sort_keys=True,
+    )
+    by_family = family_weights(store, scenes)
+    found = checkpoint.load(kept, identity)
+    if found is None:
+        checkpoint.save(kept, _shown(first, _of_fresh(scenes, by_family)) | {"identity": identity})
+        # as it stays on disk: in memory, beside its copy below, it would fill 24 GB
+        found = checkpoint.load(kept, identity)
+        n, n_lens = sum(map(len, found["labels"])), int(sum(part.sum() for part in found["labels"]))
+        print(f"shown: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
+    stored = _shown(first, _of_store(store, by_family))
+    labels, weights = (torch.cat(stored[name] + found[name]) for name in ("labels", "weights"))
+    n_lens, non_lenses = drawn_in_shares(store, scenes)
+    weights = torch.where(labels == 1, weights, weights * (n_lens / sum(non_lenses.values())))
+    images = torch.empty(len(labels), N_BANDS, store.stamp, store.stamp, dtype=torch.float16)
+    start = 0
+    for part in chain(stored["images"], found["images"]):
+        images[start : start + len(part)] = part
+        start += len(part)
+    return Passed(LabelledImages(images, labels, weights), identity)
+
+
+def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, dict[str, int]]:
+    """How many lenses, and non-lenses by family, were drawn in the shares of the training split, let through or not."""
+    families = store.truth["family"].to_numpy()[store.labelled_rows("train")]
+    numbers = {family: int((families == family).sum()) for family in (LENS, *FAMILIES_NON_LENS)}
+    for lot in scenes.lots:
+        numbers[lot.family] += lot.n
+        numbers[PAIRED] += lot.controls
+    return numbers.pop(LENS), numbers
+
+
+def kinds_a_lens(store: ImageStore, scenes: Fresh) -> dict[str, float]:
+    """How many non-lenses of each kind were drawn for every lens, by what they weigh, whether let through or not."""
+    _, in_shares = drawn_in_shares(store, scenes)
+    in_survey = target_mix.counts(scenes.n_targets, scenes.survey.non_lens_shares)
+    parts = target_mix.by_kind(in_shares, 1.0), target_mix.by_kind(in_survey, scenes.survey.beside_caustic)
+    n_non_lens = sum(in_shares.values())  # those in their shares weigh what the lenses do
+    return {kind: sum(part[kind] for part in parts) / n_non_lens for kind in NON_LENS_CLASSES}
+
+
+def family_weights(store: ImageStore, scenes: Fresh) -> dict[str, float]:
+    """What one of the look-alikes weighs: they are so many more than their share."""
+    _, in_shares = drawn_in_shares(store, scenes)
+    return {family: in_shares[family] / max(in_shares[family] + scenes.n_look_alikes, 1) for family in LOOK_ALIKES}
+
+
+def validating(store: ImageStore, first: nn.Module) -> LabelledImages:
+    """The images of the validation split that the first network lets through.
+
+    Raises `ValueError` where those have one label only.
+    """
+    rows = passing_rows(store, "validation", first)
+    labels = torch.as_tensor(store.truth["label"].to_numpy()[rows], dtype=torch.float32)
+    if len(labels.unique()) != 2:
+        raise ValueError(
+            f"the first look lets {len(labels)} images of the validation split through, of labels "
+            f"{labels.unique().int().tolist()}, both 0 and 1 are needed: raise population.validation"
+        )
+    return LabelledImages(torch.from_numpy(store.images(rows)), labels)
+
+
+def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
+    """Rows of the lenses and non-lenses of a split that the first network lets through."""
+    rows = store.labelled_rows(split)
+    parts = (rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE))
+    return np.concatenate([part[passes(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
+
+
+def _shown(first: nn.Module, parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> dict[str, list[Tensor]]:
+    """Of images, their labels and what their families weigh, those that are shown, part by part."""
+    found = {"images": [], "labels": [], "weights": []}
+    for images, labels, of_family in parts:
+        weights = second_stage_data.weights(first, images, labels)
+        for name, part in (("images", images), ("labels", labels), ("weights", weights * of_family)):
+            found[name].append(part[weights > 0])
+    return found
+
+
+def _of_store(store: ImageStore, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The training split."""
+    rows = store.labelled_rows("train")
+    truth = store.truth.iloc[rows]
+    labels = torch.as_tensor(truth["label"].to_numpy(), dtype=torch.float32)
+    weights = torch.tensor([by_family.get(family, 1.0) for family in truth["family"]])
+    for start in range(0, len(rows), READ_AT_ONCE):
+        part = slice(start, start + READ_AT_ONCE)
+        yield torch.from_numpy(store.images(rows[part])), labels[part], weights[part]
+
+
+def _of_fresh(scenes: Fresh, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The fresh scenes, lot by lot; a survey has shares of its own."""
+    for lot, images, labels in scenes.drawn():
+        weight = 1.0 if lot.epoch == TARGETS_EPOCH else by_family.get(lot.family, 1.0)
+        yield torch.from_numpy(images), torch.from_numpy(labels), torch.full((len(labels),), weight)
+
+
+PLAIN = 6.0
+"""logit of the first look from which a lens teaches little (`benchmarks/second_looks.py` prints its loss)"""
+EVERY = 4
+"""so many plain lenses are stood for by one"""
+
+
+def weights(first: nn.Module, images: Tensor, labels: Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """What images (N, band, y, x) of labels (N,) weigh in the loss (N,): 0 for those not shown.
+
+    Not shown is what the first look does not let through. Of the plain lenses each fourth is, with the weight of four.
+    """
+    logits = predict(first, images, device=device)
+    second_stage_data = (logits > HOPELESS).float()
+    (plain,) = ((labels == 1) & (logits > PLAIN)).nonzero(as_tuple=True)
+    second_stage_data[plain] = 0.0
+    second_stage_data[plain[EVERY // 2 :: EVERY]] = float(EVERY)
+    return second_stage_data
