@@ -25,9 +25,9 @@ from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import N_BANDS, Band
 from lensdream.metrics import auroc, tpr_at_fpr
-from lensdream.networks import predict
 from lensdream.networks.input import InputTransform, Middle
 from lensdream.networks.lensnet import ResidualBlock
+from lensdream.networks.predict import predict
 from lensdream.paths import Paths
 from lensdream.runtime.allocator import keep_freed_memory
 from lensdream.train.loop import fit

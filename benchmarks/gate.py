@@ -14,8 +14,10 @@ import torch
 
 from lensdream.dataset.store import ImageStore
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import HOPELESS, load_finder
-from lensdream.networks import predict
+from lensdream.finder.finder import load_cascade
+from lensdream.networks.cascade import GATE_THRESHOLD
+from lensdream.networks.layout import SURVEY_POINTS
+from lensdream.networks.predict import predict
 from lensdream.paths import Paths
 
 GATES = -4.0, -5.0, -7.0
@@ -28,19 +30,19 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5000, help="of each kind, at most")
     arguments = parser.parse_args()
     paths = Paths(arguments.scale)
-    points = operating_points.read(paths.model, operating_points.SURVEY_FILE)
-    finder = load_finder(paths.model, shares=points.shares).to(memory_format=torch.channels_last)
-    finder.hopeless = -np.inf  # whatever is asked is looked at again
+    points = operating_points.read(paths.model, SURVEY_POINTS)
+    cascade = load_cascade(paths.model, points.shares)
+    cascade.gate = -np.inf  # every image goes on to the second stage
     store = ImageStore.open(paths.images)
     rng = np.random.default_rng(0)
     rows = {}
     for name, of_kind in kinds(store.truth).items():
         chosen = np.sort(rng.permutation(np.flatnonzero(of_kind))[: arguments.images])
-        first = scores(finder.network, store, chosen)
-        low = (first <= HOPELESS) & (first > min(GATES))
+        first = scores(cascade.first, store, chosen)
+        low = (first <= GATE_THRESHOLD) & (first > min(GATES))
         found = np.zeros(len(chosen), bool)
-        found[low] = scores(finder, store, chosen[low]) > points.thresholds["fpr_1e-3"]
-        rows[name] = {"images": len(chosen), "below the gate": (first <= HOPELESS).mean()}
+        found[low] = scores(cascade, store, chosen[low]) > points.thresholds["fpr_1e-3"]
+        rows[name] = {"images": len(chosen), "below the gate": (first <= GATE_THRESHOLD).mean()}
         for gate in GATES:
             more = low & (first > gate)
             rows[name] |= {

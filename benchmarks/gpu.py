@@ -24,8 +24,8 @@ from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store
 from lensdream.instrument import EUCLID, N_BANDS
-from lensdream.networks import predict
 from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.predict import predict
 from lensdream.paths import Paths
 from lensdream.render.batch import frame_of, in_chunks, measurements, stored, truth_masks
 from lensdream.render.renderer import Renderer

@@ -20,8 +20,8 @@ from gpu import Untracked, epochs_within
 from lensdream.commands.train import fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.finder.cascade import passes
 from lensdream.instrument import N_BANDS
+from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
 from lensdream.render.batch import frame_of, in_chunks, stored
@@ -130,7 +130,7 @@ def _shown(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> 
 
 def _let_through(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:
     images, labels = _read(name, arguments)
-    through = passes(first, images, arguments.device)
+    through = passes_gate(first, images, arguments.device)
     return LabelledImages(images[through.to(images.device)], labels[through])
 
 

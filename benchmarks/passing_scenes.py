@@ -21,7 +21,7 @@ from tqdm import tqdm
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.store import ImageStore
-from lensdream.finder.cascade import passes
+from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
 from lensdream.population import drawing
@@ -91,7 +91,7 @@ def look(task: tuple[Lot, Callable[[Lot], Scenes]]) -> Scenes:
     chosen, non_lenses = label == 1, np.flatnonzero(label == 0)
     if len(non_lenses):
         images = torch.from_numpy(on_the_fly.images_of(scenes.take(non_lenses)))
-        chosen[non_lenses] = passes(_worker["first"], images).numpy()
+        chosen[non_lenses] = passes_gate(_worker["first"], images).numpy()
     return taken(scenes, np.flatnonzero(chosen))
 
 

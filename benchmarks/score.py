@@ -30,9 +30,9 @@ from lensdream.cutouts.scoring import score_targets
 from lensdream.cutouts.sources import Target
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.evaluate.stream import EPOCH, SPLIT
-from lensdream.finder.finder import Scorer
+from lensdream.finder.finder import Finder
 from lensdream.instrument import EUCLID, N_BANDS, microjansky
-from lensdream.networks import predict
+from lensdream.networks.predict import predict
 from lensdream.population.drawing import draw_all_pools
 
 SCALE = "quick"
@@ -55,23 +55,23 @@ def main() -> None:
 def _measure(folder: Path, model: Path, n: int, side: int, batch: int) -> dict[str, float | int]:
     files = list(_make(folder, n, side))
     started = time.perf_counter()
-    scorer = Scorer.load(model)
+    finder = Finder.load(model)
     loading = time.perf_counter() - started
-    stamp = scorer.stamp
+    stamp = finder.stamp
     images = np.stack([read_cutout(path, stamp).image for path in files])
-    again = predict(scorer.first_look, torch.from_numpy(images)) > scorer.network.hopeless
+    again = predict(finder.cascade.first, torch.from_numpy(images)) > finder.cascade.gate
     difference = np.abs(images - np.stack([_read_with_astropy(path, stamp) for path in files])).max()
     cores = sorted(os.sched_getaffinity(0))
-    target_mix = [Target(path) for path in files]
+    targets = [Target(path) for path in files]
 
     def score() -> int:
-        return sum(1 for _ in score_targets(target_mix, scorer, batch_size=batch))
+        return sum(1 for _ in score_targets(targets, finder, batch_size=batch))
 
     with _cores(cores[:1]):
         rates = {
             "read_cached_a_core": _rates(n, lambda: [read_cutout(path, stamp) for path in files]),
             "astropy_read_cached_a_core": _rates(n, lambda: [_read_with_astropy(path, stamp) for path in files]),
-            "network_a_core": _rates(n, lambda: scorer.logits(images)),
+            "network_a_core": _rates(n, lambda: finder.scores(torch.from_numpy(images))),
             "scored_cached_a_core": _rates(n, score),
             "scored_cold_a_core": _rates(n, score, files),
         }

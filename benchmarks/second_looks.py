@@ -15,11 +15,10 @@ import pandas as pd
 import torch
 
 from lensdream import metrics
-from lensdream.finder.cascade import HOPELESS
 from lensdream.instrument import N_BANDS
-from lensdream.networks import predict
+from lensdream.networks.cascade import GATE_THRESHOLD
 from lensdream.networks.model_file import load_model
-from lensdream.networks.predict import CPU_BATCH
+from lensdream.networks.predict import CPU_BATCH, predict
 from lensdream.paths import Paths
 from lensdream.train.second_stage_data import PLAIN
 
@@ -36,7 +35,7 @@ def main() -> None:
     rows = []
     for split, part in scores.groupby("split", sort=False):
         labels, finder, alone = (part[name].to_numpy() for name in ("label", "logit", "logit_alone"))
-        again = part["logit_one_look"].to_numpy() > HOPELESS
+        again = part["logit_one_look"].to_numpy() > GATE_THRESHOLD
         for weight in WEIGHTS:
             logits = np.where(again, (1 - weight) * alone + weight * finder, finder)
             found = {f"tpr_at_{rate:g}": metrics.tpr_at_fpr(logits, labels, rate) for rate in RATES}
@@ -44,7 +43,7 @@ def main() -> None:
             accuracy = ((logits > 0) == (labels == 1)).mean()
             rows.append({"split": split, "weight": weight, "loss": loss, "accuracy": accuracy} | found)
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.4f}"))
-    through = scores[scores["logit_one_look"] > HOPELESS]
+    through = scores[scores["logit_one_look"] > GATE_THRESHOLD]
     through = through.assign(loss=losses(through["logit"].to_numpy(), through["label"].to_numpy()))
     print(through.groupby("family")["loss"].agg(["size", "mean"]).to_string(float_format=lambda value: f"{value:.3f}"))
     lenses = through[through["label"] == 1]

@@ -48,9 +48,9 @@ from lensdream.dataset.target_mix import survey_shares
 from lensdream.dataset.write import write_store
 from lensdream.explain.study.explained import all_maps
 from lensdream.families import FAMILIES_NON_LENS
-from lensdream.finder.cascade import BothLogits, load_finder
-from lensdream.networks import predict
+from lensdream.finder.finder import Finder
 from lensdream.networks.model_file import load_model
+from lensdream.networks.predict import predict
 from lensdream.paths import Paths
 from lensdream.population.catalogs import Pools, draw_pools
 from lensdream.population.drawing import draw_scenes
@@ -216,14 +216,14 @@ def of_truth(tiny: Tiny) -> Given:
 def of_finder(tiny: Tiny) -> Given:
     """The poster's finder: logits for the shares of training, and for a survey's."""
     shares = survey_shares(settings("survey", SurveyConfig))
-    finder = BothLogits(load_finder(ROOT / "models" / "poster", shares=shares))
-    training, survey = predict(finder, torch.from_numpy(tiny.images)).numpy().T
-    return of_logits(training_shares=training, survey_shares=survey)
+    scores = Finder.unmeasured(ROOT / "models" / "poster", shares).scores(torch.from_numpy(tiny.images))
+    return of_logits(training_shares=scores.training_mix_logit, survey_shares=scores.logit)
 
 
 def of_quick_finder(tiny: Tiny) -> Given:
     """The quick scale's finder, which has no second network."""
-    return of_logits(logits=predict(load_finder(ROOT / "models" / "quick"), torch.from_numpy(tiny.images)).numpy())
+    scores = Finder.unmeasured(ROOT / "models" / "quick").scores(torch.from_numpy(tiny.images))
+    return of_logits(logits=scores.logit)
 
 
 def of_compound(tiny: Tiny) -> Given:

@@ -17,12 +17,13 @@ from lensdream import config, families
 from lensdream.commands import train_compound
 from lensdream.config import CompoundHeadConfig
 from lensdream.dataset.store import ImageStore
-from lensdream.finder.compound import FOLDER, read_head
 from lensdream.instrument import EUCLID, Band
-from lensdream.networks import predict
+from lensdream.networks.compound import FOLDER, read_head
+from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import LensNet, LensNetConfig
-from lensdream.networks.model_file import images_trained_on, load_model, save_model
+from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OUConfig
+from lensdream.networks.predict import predict
 from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.train import compound_data

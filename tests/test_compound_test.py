@@ -16,10 +16,10 @@ from lensdream.config import CompoundConfig
 from lensdream.evaluate import compound, compound_figures, compound_head, selection
 from lensdream.families import NON_LENS_CLASSES
 from lensdream.finder import operating_points
-from lensdream.finder.class_prior import Kinds, save_kinds
-from lensdream.finder.compound import FOLDER
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, Band
+from lensdream.networks.class_prior import Kinds, save_kinds
+from lensdream.networks.compound import FOLDER
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths

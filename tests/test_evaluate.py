@@ -17,9 +17,9 @@ from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.evaluate import compound, figures, peers, selection, test_set
 from lensdream.families import FAMILIES_NON_LENS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
-from lensdream.finder.class_prior import Kinds, save_kinds
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, Band
+from lensdream.networks.class_prior import Kinds, save_kinds
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.networks.ou import OU66, OUConfig

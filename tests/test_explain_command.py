@@ -18,10 +18,10 @@ from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_page import cutout_page
 from lensdream.explain.deciding import OneLook
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import load_finder
 from lensdream.finder.finder import Scorer
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, N_BANDS, Band
+from lensdream.networks.cascade import load_finder
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from test_kinds import IN_SURVEY, save_told

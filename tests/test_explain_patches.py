@@ -8,8 +8,8 @@ from lensdream.explain.chain import chain_of, plain
 from lensdream.explain.deciding import OneLook
 from lensdream.explain.occlusion import occlude, window_corners
 from lensdream.explain.patches import plan
-from lensdream.finder.class_prior import InShares, Kinds
 from lensdream.instrument import EUCLID, N_BANDS
+from lensdream.networks.class_prior import InShares, Kinds
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OUConfig
 

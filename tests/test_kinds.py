@@ -18,13 +18,14 @@ from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import stream, survey_peers
 from lensdream.families import NEAR_MISS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import load_finder, orientations
-from lensdream.finder.class_prior import InShares, Kinds, load_kinds, save_kinds
 from lensdream.finder.finder import ModelError, Scorer
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import Band
+from lensdream.networks.cascade import load_finder, orientations
+from lensdream.networks.class_prior import InShares, Kinds, load_kinds, save_kinds
+from lensdream.networks.layout import digest_of
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig, pooled
-from lensdream.networks.model_file import digest_of, save_model
+from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.tracking.store import model_files

@@ -5,13 +5,14 @@ import json
 import pytest
 import torch
 
-from lensdream.finder.cascade import SecondLooks, load_finder, orientations
 from lensdream.instrument import EUCLID
-from lensdream.networks import predict
+from lensdream.networks.cascade import SecondLooks, load_finder, orientations
 from lensdream.networks.input import InputTransform, asinh
+from lensdream.networks.layout import SETTINGS, digest_of, images_trained_on
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
-from lensdream.networks.model_file import SETTINGS, digest_of, images_trained_on, load_model, save_model
+from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OU200, OUConfig
+from lensdream.networks.predict import predict
 
 BOTH = pytest.mark.parametrize("network", [OU66, OU200])
 

@@ -22,12 +22,13 @@ from lensdream.cutouts.reader import read_cutout
 from lensdream.cutouts.scoring import score_targets
 from lensdream.cutouts.sources import Target, find_files
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import load_finder
 from lensdream.finder.finder import ModelError, Scorer
 from lensdream.finder.operating_points import OperatingPoints, PointsError
 from lensdream.instrument import EUCLID
+from lensdream.networks.cascade import load_finder
+from lensdream.networks.layout import digest_of
 from lensdream.networks.lensnet import LensNet, LensNetConfig
-from lensdream.networks.model_file import digest_of, save_model
+from lensdream.networks.model_file import save_model
 from lensdream.networks.ou import OU66, OUConfig
 
 STAMP = 32

@@ -14,10 +14,11 @@ from lensdream import config
 from lensdream.commands import train_second
 from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
 from lensdream.dataset.store import ImageStore
-from lensdream.finder.cascade import load_finder
 from lensdream.instrument import Band
+from lensdream.networks.cascade import load_finder
+from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
-from lensdream.networks.model_file import images_trained_on, load_model, save_model
+from lensdream.networks.model_file import load_model, save_model
 from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.population.drawing import Lot

@@ -20,8 +20,8 @@ from mlflow import MlflowClient
 from conftest import heed_interrupts
 from lensdream import tracking
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import SecondLooks, load_finder
 from lensdream.finder.operating_points import OperatingPoints
+from lensdream.networks.cascade import SecondLooks, load_finder
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.runtime.provenance import dataset_identity, git_state, repository_root

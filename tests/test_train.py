@@ -19,11 +19,12 @@ from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import SCHEMA_VERSION, ImageStore
 from lensdream.instrument import EUCLID, Band
-from lensdream.networks import predict
 from lensdream.networks.input import InputTransform
+from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import LensNet, LensNetConfig
-from lensdream.networks.model_file import images_trained_on, load_model, save_model
+from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OUConfig
+from lensdream.networks.predict import predict
 from lensdream.runtime.files import sha256_of
 from lensdream.train import loop
 from lensdream.train.loop import fit, image_weights, one_cycle, running_mean

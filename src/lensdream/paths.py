@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lensdream.networks.model_file import PEERS, SECOND
+from lensdream.networks.layout import PEERS, SECOND
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from lensdream import config, metrics, tracking
 from lensdream.config import CompoundConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import compound_figures, compound_head, figures, selection
-from lensdream.evaluate.compound import DRAWN_AT, MIXES, UNTOLD, measure, report, scored, scored_non_lenses
+from lensdream.evaluate.compound import DRAWN_AT, MIXES, measure, report, scored, scored_non_lenses
 from lensdream.evaluate.compound_head import FINDER_AT
 from lensdream.families import COMPOUND
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import SecondLooks, load_finder
-from lensdream.finder.compound import read_head
+from lensdream.finder.finder import Finder
+from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.paths import Paths
 from lensdream.plots import contact_sheet
 from lensdream.runtime.files import write_json, write_whole
@@ -25,13 +23,14 @@ def run(scale: str, root: Path = Path()) -> None:
     """Score the compound split and the single lenses of the test split; write `compound-test.json` and figures."""
     settings = config.load("compound", CompoundConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    shares = operating_points.read(paths.model, operating_points.SURVEY_FILE).shares
-    finder, store = load_finder(paths.model, shares=shares), ImageStore.open(paths.images)
-    head = SecondLooks(read_head(paths.model), hopeless=UNTOLD).to(memory_format=torch.channels_last)
+    shares = operating_points.read(paths.model, SURVEY_POINTS).shares
+    finder, store = Finder.unmeasured(paths.model, shares), ImageStore.open(paths.images)
+    if finder.compound is None:
+        raise FileNotFoundError(f"no compound classifier in {paths.model}: run the train-compound stage first")
     non_lenses = scored_non_lenses(paths.scores / "test.parquet", paths.survey / "scores.parquet")
     thresholds = {"0.5": 0.0} | operating_points.at_rates(non_lenses["logit"])
     with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
-        table = scored(store, finder, head, settings.batch_size)
+        table = scored(store, finder, settings.batch_size)
         compound = table[table["split"] == "compound"]
         result: dict[str, dict] = measure(compound, non_lenses, settings)
         two = compound[compound["family"].isin(COMPOUND)]

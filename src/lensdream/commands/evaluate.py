@@ -15,10 +15,10 @@ from lensdream.evaluate import figures, peers, selection
 from lensdream.evaluate.test_set import _share, measured, report
 from lensdream.families import UNDETECTABLE
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import LOOKS, BothLogits, load_finder
+from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
-from lensdream.networks import predict
-from lensdream.networks.model_file import images_trained_on
+from lensdream.networks.cascade import LOOKS
+from lensdream.networks.layout import MERIT, images_trained_on
 from lensdream.paths import Paths
 from lensdream.runtime.files import write_json
 
@@ -34,18 +34,19 @@ def run(scale: str, root: Path = Path()) -> None:
     settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
     survey = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    finder = load_finder(paths.model, shares=target_mix.survey_shares(survey))
+    finder = Finder.unmeasured(paths.model, target_mix.survey_shares(survey))
     rivals = peers.read_all(paths.model)
     store = ImageStore.open(paths.images)
     truth = store.truth
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
         chosen = np.flatnonzero(truth["split"].isin(["validation", "test"]))
         images = torch.from_numpy(store.images(chosen))
-        in_both = predict(BothLogits(finder), images, settings.batch_size).numpy()
-        ours = peers.Scored(in_both[:, 0], peers.parameters(finder), images_trained_on(paths.model))
+        scores = finder.scores(images, batch_size=settings.batch_size)
+        n_weights = peers.parameters(finder.cascade)
+        ours = peers.Scored(scores.training_mix_logit, n_weights, images_trained_on(paths.model))
         others = {name: rival.score(images, settings.batch_size) for name, rival in rivals.items()}
         columns = {f"logit_{name}": other.logits for name, other in others.items()}
-        columns["survey_logit"] = in_both[:, 1]
+        columns["survey_logit"] = scores.logit
         table = truth.iloc[chosen].assign(logit=ours.logits, **columns).reset_index(drop=True)
         is_test = ((table["split"] == "test") & (table["label"] >= 0)).to_numpy()
         test = table[is_test]
@@ -54,12 +55,12 @@ def run(scale: str, root: Path = Path()) -> None:
         first = others[peers.ONE_LOOK].logits[is_test]
         ratios = peers.compared(others, ours, is_test, test["label"].to_numpy(), settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
-        result["looked_at_again"] = float((first > finder.hopeless).mean())
-        more = LOOKS if finder.second else LOOKS - 1  # alone, its first look is one of the eight
+        result["looked_at_again"] = float((first > finder.cascade.gate).mean())
+        more = LOOKS if finder.cascade.second else LOOKS - 1  # alone, its first look is one of the eight
         result["looks_an_image"] = 1 + more * result["looked_at_again"]
         rates = operating_points.measurable(result["n_nonlens"])
         thresholds = {f"fpr_{rate}": result[f"threshold_fpr_{rate}"] for rate in rates}
-        points = OperatingPoints(thresholds, temperature, gate=result[operating_points.GATE]["value"])
+        points = OperatingPoints(thresholds, temperature, merit=result[MERIT]["value"])
         operating_points.write(paths.model, points)
         undetectable = table[table["family"] == UNDETECTABLE]["logit"].to_numpy()
         result[UNDETECTABLE] = {

@@ -12,14 +12,13 @@ import torch
 from astropy.io import fits
 
 from lensdream.commands.explain_fits import SkyError, maps_file, sky_of_stamp
-from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
+from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, named_files, tell_unmatched
 from lensdream.cutouts.fits_planes import NAMED_FITS, CutoutError
 from lensdream.cutouts.reader import read_cutout, text_of
-from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_page import cutout_page
-from lensdream.explain.deciding import Verdict, deciding_look
 from lensdream.explain.occlusion import window_corners
-from lensdream.finder.finder import ModelError, Scorer
+from lensdream.finder.finder import Finder
+from lensdream.finder.locate import ModelError
 from lensdream.plots.heatmaps import png
 from lensdream.runtime.files import write_whole
 
@@ -40,14 +39,13 @@ def explain_files(
 ) -> int:
     """Explain the FITS files that `paths` name (folders, globs, files); two files for each into the folder `out`.
 
-    `model`: as `observe.inputs.find_model` takes it. Returns the exit code: 0 all explained, 3 some skipped (each on
+    `model`: as `Finder.load` takes it. Returns the exit code: 0 all explained, 3 some skipped (each on
     stderr with the reason), 2 usage error (told on stderr, nothing written).
     """
     try:
         files, unmatched = named_files(paths, "explain")
-        folder, name = find_model(model, root)
-        scorer = Scorer.load(folder)
-        _check_square(scorer.stamp, window, stride)
+        finder = Finder.load(model, root=root)
+        _check_square(finder.stamp, window, stride)
         _make(out)
     except (UsageError, ModelError) as error:
         print(f"lensdream explain: {error}", file=sys.stderr)
@@ -56,7 +54,7 @@ def explain_files(
     tell_unmatched(unmatched, skipped)
     for path, stem in zip(files, _stems(files), strict=True):
         try:
-            logit = _explain(path, out / stem, scorer, f"{name}@{scorer.digest[:12]}", window, stride)
+            logit = _explain(path, out / stem, finder, window, stride)
         except CutoutError as error:
             skipped.add(path, str(error))
         except Exception as error:  # whatever one file brings about, the others are explained
@@ -66,23 +64,22 @@ def explain_files(
     return skipped.exit_code
 
 
-def _explain(path: Path, stem: Path, scorer: Scorer, model: str, window: int, stride: int) -> float:
+def _explain(path: Path, stem: Path, finder: Finder, window: int, stride: int) -> float:
     """Write both files of one cutout; returns its logit. Raises `CutoutError` for one that cannot be explained."""
-    cutout = read_cutout(path, scorer.stamp, middle=scorer.middle)
+    cutout = read_cutout(path, finder.stamp, middle=finder.crop_pixels)
     try:
-        sky = sky_of_stamp(path, scorer.stamp)
+        sky = sky_of_stamp(path, finder.stamp)
     except SkyError as error:
         print(f"{path}: maps without world coordinates: {error}", file=sys.stderr)
         sky, cutout = fits.Header(), replace(cutout, flags=(*cutout.flags, f"no_sky:{error}"))
-    logit = float(scorer.logits(cutout.image[None])[0])
+    logit = float(finder.scores(torch.from_numpy(cutout.image[None])).logit[0])
     if not math.isfinite(logit):
         raise CutoutError(f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
-    look = deciding_look(scorer.network, torch.from_numpy(cutout.image).to(scorer.device))
-    maps = explain_image(look, cutout.image, window=window, stride=stride)
-    verdict = Verdict(logit, float(scorer.points.probability(logit)), look.name)
+    maps = finder.explain(cutout.image, window=window, stride=stride)
+    decision = finder.decision(cutout.image, logit)
     remark = "; ".join(part for part in (", ".join(cutout.flags), cutout.origin.value) if part)
-    page = cutout_page(cutout.object, cutout.image, maps, verdict, remark)
-    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, model, verdict))
+    page = cutout_page(cutout.object, cutout.image, maps, decision, remark)
+    write_whole(stem.with_name(stem.name + MAPS), maps_file(cutout, maps, sky, finder.model, decision))
     write_whole(stem.with_name(stem.name + PICTURE), png(page))
     return logit
 

@@ -14,7 +14,7 @@ from lensdream.cutouts.fits_planes import Plane, open_planes
 from lensdream.cutouts.reader import Cutout
 from lensdream.cutouts.resample import Window, window_around
 from lensdream.explain.cutout import CutoutMaps
-from lensdream.explain.deciding import Verdict
+from lensdream.explain.deciding import Decision
 from lensdream.instrument import EUCLID, Band
 
 
@@ -65,7 +65,7 @@ def _cut_out(plane: Plane, window: Window, stamp: int) -> fits.Header:
         return wcs.to_header(relax=True)
 
 
-def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, verdict: Verdict) -> bytes:
+def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, decision: Decision) -> bytes:
     """All maps of a cutout, each an extension with its world coordinates; and the image that the network was shown."""
     first = fits.PrimaryHDU()
     cards = first.header
@@ -73,9 +73,9 @@ def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, ve
     cards["FILE"] = _in_ascii(cutout.path.name)
     cards["MODEL"] = (_in_ascii(model), "name@sha256")
     cards["LOGIT"] = (maps.logit, "of the look that the maps are of")
-    cards["LOOK"] = (verdict.look, "of the finder")
-    cards["FINDER"] = (verdict.logit, "logit of the finder, mean of its looks")
-    cards["PROB"] = (verdict.probability, "of a lens, by the finder")
+    cards["LOOK"] = (decision.network, "of the finder")
+    cards["FINDER"] = (decision.logit, "logit of the finder, mean of its looks")
+    cards["PROB"] = (decision.probability, "of a lens, by the finder")
     cards["WINDOW"] = (maps.window, "[pixel] side of the occluding square")
     cards["STRIDE"] = (maps.stride, "[pixel] its step")
     cards["COMMENT"] = "Maps are positive where they support 'lens', negative where 'non-lens'."

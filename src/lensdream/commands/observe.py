@@ -15,7 +15,7 @@ from lensdream.cutouts.page import credit_of, draw_sheets, page
 from lensdream.cutouts.reader import text_of
 from lensdream.cutouts.scoring import Score, score_targets
 from lensdream.cutouts.sources import Target, find_files, tabled_targets
-from lensdream.finder.finder import Scorer
+from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.paths import Paths
 from lensdream.runtime.files import write_json, write_whole
@@ -35,7 +35,7 @@ def run(scale: str, root: Path = Path()) -> None:
     """
     settings = config.load("observe", ObserveConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    scorer = Scorer.load(paths.model)
+    finder = Finder.load(paths.model)
     targets, skipped = _targets(paths, os.environ)
     data = {"cutouts": paths.cutouts, "model": paths.model}
     if not targets:
@@ -44,19 +44,19 @@ def run(scale: str, root: Path = Path()) -> None:
         rows: list[dict[str, object]] = []
         best: list[tuple[float, int, Score]] = []  # a heap: of a large folder only some pictures are kept
         scores = score_targets(
-            targets, scorer, batch_size=settings.batch_size, on_skip=lambda path, reason: _skip(skipped, path, reason)
+            targets, finder, batch_size=settings.batch_size, on_skip=lambda path, reason: _skip(skipped, path, reason)
         )
         for score in scores:
-            rows.append(_row(score, scorer.points))
+            rows.append(_row(score))
             heapq.heappush(best, (score.logit, -len(rows), score))
             if len(best) > settings.pictures:
                 heapq.heappop(best)
-        table = table_of(rows, f"models/{scale}@{scorer.digest[:12]}", COLUMNS)
+        table = table_of(rows, f"models/{scale}@{finder.digest[:12]}", COLUMNS)
         save_table(table, paths.observed / "scores.csv")
         shown = [score for *_, score in sorted(best, key=lambda entry: entry[:2], reverse=True)]
-        for sheet in _write_page(paths, rows, shown, skipped, scorer.points):
+        for sheet in _write_page(paths, rows, shown, skipped, finder.points):
             tracked.figure(sheet)
-        metrics = _metrics(rows, skipped, scorer.points)
+        metrics = _metrics(rows, skipped, finder.points)
         above = [bool(row["above_fpr_1e-3"]) for row in rows]
         tracked.metrics({"n": len(rows), "n_skipped": len(skipped), "n_above_fpr_1e-3": sum(above)})
     write_json(paths.metrics("observe"), metrics)
@@ -84,12 +84,12 @@ def _skip(skipped: list[dict[str, str]], path: Path, reason: str) -> None:
     print(f"skipped {text_of(path)}: {reason}")
 
 
-def _row(score: Score, points: OperatingPoints) -> dict[str, object]:
+def _row(score: Score) -> dict[str, object]:
     return {
-        **row_of(score, points),
+        **row_of(score),
         "file": text_of(score.target.path.name),
         "kind": score.target.kind.value,
-        "above_fpr_1e-2": score.above(points, "fpr_1e-2"),
+        "above_fpr_1e-2": score.above("fpr_1e-2"),
     }
 
 
@@ -101,7 +101,7 @@ def _write_page(
     points: OperatingPoints,
 ) -> list[Path]:
     """Write sheets and then the page that names them; returns the sheets."""
-    contents = draw_sheets(shown, points)
+    contents = draw_sheets(shown)
     sheets = [paths.observed / f"sheet-{number:02d}.png" for number in range(1, len(contents) + 1)]
     for sheet, content in zip(sheets, contents, strict=True):
         write_whole(sheet, content)

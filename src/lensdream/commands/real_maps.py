@@ -15,7 +15,7 @@ from lensdream.dataset.store import ImageStore
 from lensdream.explain.study.explained import all_maps, choose_scenes
 from lensdream.families import LENS
 from lensdream.finder.finder import Scorer
-from lensdream.networks.model_file import is_model
+from lensdream.networks.layout import is_model
 from lensdream.paths import Paths
 from lensdream.plots.heatmaps import MapsRow, maps_page, png
 from lensdream.render.batch import ARC_1, ARC_2

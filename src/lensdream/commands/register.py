@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lensdream import tracking
 from lensdream.finder import operating_points
-from lensdream.finder.operating_points import GATE, PointsError
-from lensdream.networks.model_file import is_model
+from lensdream.finder.operating_points import PointsError
+from lensdream.networks.layout import MERIT, POINTS, is_model
 from lensdream.paths import Paths
 
 
@@ -23,34 +23,34 @@ def run(scale: str | None = None, root: Path = Path()) -> None:
     """
     for name in [scale] if scale else evaluated(root):
         try:
-            own = _gate(Paths(name, root).model)
+            own = _merit(Paths(name, root).model)
         except PointsError as error:
             if scale:
                 raise
             print(f"{name} is not registered: {error}")
             continue
         version = tracking.register(Paths(name, root).model, name, root=root, promote=_beats_the_champion(own, root))
-        print(f"{name}: lensdream version {version.version}, aliases {', '.join(version.aliases)}; {GATE} {own:.4f}")
+        print(f"{name}: lensdream version {version.version}, aliases {', '.join(version.aliases)}; {MERIT} {own:.4f}")
 
 
 def evaluated(root: Path) -> list[str]:
     """Scales whose models were evaluated, the last one last; raises `FileNotFoundError` where there is none."""
-    points = (root / "models").glob(f"*/{operating_points.FILE}")
+    points = (root / "models").glob(f"*/{POINTS}")
     found = [path for path in points if is_model(path.parent)]
     if not found:
         raise FileNotFoundError(f"no model in {root / 'models'} was evaluated: run `dvc repro evaluate@quick` first")
     return [path.parent.name for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
 
-def _beats_the_champion(gate: float, root: Path) -> bool:
+def _beats_the_champion(merit: float, root: Path) -> bool:
     try:
-        return not tracking.has_champion(root) or gate >= _gate(tracking.pull(root=root))
+        return not tracking.has_champion(root) or merit >= _merit(tracking.pull(root=root))
     except (FileNotFoundError, PointsError):
         return True  # one of an older version, which could not score either
 
 
-def _gate(folder: Path) -> float:
-    gate = operating_points.read(folder).gate
-    if gate is None:
-        raise PointsError(f"{folder / operating_points.FILE} has no {GATE}: run the evaluate stage again")
-    return gate
+def _merit(folder: Path) -> float:
+    merit = operating_points.read(folder).merit
+    if merit is None:
+        raise PointsError(f"{folder / POINTS} has no {MERIT}: run the evaluate stage again")
+    return merit

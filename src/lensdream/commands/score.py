@@ -9,18 +9,21 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, find_model, named_files, tell_unmatched
+from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, named_files, tell_unmatched
 from lensdream.cutouts.reader import text_of
 from lensdream.cutouts.scoring import Score, score_targets
 from lensdream.cutouts.sources import Target, tabled
-from lensdream.finder.finder import ModelError, Scorer
-from lensdream.finder.operating_points import FILE, OperatingPoints
+from lensdream.finder.finder import Finder
+from lensdream.finder.locate import ModelError
+from lensdream.networks.layout import POINTS
 
-COLUMNS = ("path", "object", "probability", "logit", "above_fpr_1e-3", "flags", "model")
+COLUMNS = (
+    "path", "object", "probability", "logit", "above_fpr_1e-3", "compound_probability", "looks_like", "flags", "model",
+)  # fmt: skip
 """of the table"""
 
 NO_THRESHOLD = (
-    f"no threshold for a false-positive rate of 1e-3 in {FILE}, so above_fpr_1e-3 stays empty; run the evaluate stage"
+    f"no threshold for a false-positive rate of 1e-3 in {POINTS}, so above_fpr_1e-3 stays empty; run the evaluate stage"
 )
 
 TableWriter = Callable[[pd.DataFrame, Path], None]
@@ -37,14 +40,16 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
 WRITERS: Mapping[str, TableWriter] = {".csv": _write_csv, ".parquet": _write_parquet}
 
 
-def row_of(score: Score, points: OperatingPoints) -> dict[str, object]:
+def row_of(score: Score) -> dict[str, object]:
     """Row of the table of scores, without the model."""
     return {
         "path": text_of(score.target.path),
         "object": score.target.name or score.cutout.object,
-        "probability": float(points.probability(score.logit)),
+        "probability": score.probability,
         "logit": score.logit,
-        "above_fpr_1e-3": score.above(points, "fpr_1e-3"),
+        "above_fpr_1e-3": score.above("fpr_1e-3"),
+        "compound_probability": score.compound_probability,
+        "looks_like": score.looks_like,
         "flags": ";".join(score.cutout.flags),
     }
 
@@ -53,9 +58,10 @@ def table_of(rows: Sequence[Mapping[str, object]], model: str, columns: Sequence
     """Rows of `row_of`, and the model, with types by which a table without rows or thresholds is read back the same."""
     table = pd.DataFrame(rows, columns=columns).assign(model=model)
     booleans = [column for column in table if column.startswith("above_")]
-    strings = ["path", "object", "flags", "model"]
+    strings = [column for column in ("path", "object", "looks_like", "flags", "model") if column in table]
+    floats = [column for column in ("probability", "logit", "compound_probability") if column in table]
     return table.astype(
-        dict.fromkeys(booleans, "boolean") | dict.fromkeys(strings, "str") | {"probability": float, "logit": float}
+        dict.fromkeys(booleans, "boolean") | dict.fromkeys(strings, "str") | dict.fromkeys(floats, float)
     )
 
 
@@ -76,7 +82,7 @@ def score_files(
     """Score the FITS files that `paths` name (folders, globs, files) into the table `out` (.csv or .parquet).
 
     `positions`: a table of places in files to score, too, or alone without `paths`; see `targets.tabled`. `model`: as
-    `observe.inputs.find_model` takes it. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with the
+    `Finder.load` takes it. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with the
     reason), 2 usage error (told on stderr, nothing written). A `KeyboardInterrupt` leaves what is done in
     `<out>.partial.csv`, and says so.
     """
@@ -86,30 +92,28 @@ def score_files(
             raise UsageError(f"a batch of {batch_size}: score at least 1 image at once")
         places, reasons = _places(positions)
         files, unmatched = named_files(paths, "score") if paths or positions is None else ([], [])
-        folder, name = find_model(model, root)
-        scorer = Scorer.load(folder)
+        finder = Finder.load(model, root=root)
     except (UsageError, ModelError) as error:
         print(f"lensdream score: {error}", file=sys.stderr)
         return USAGE_ERROR
-    if "fpr_1e-3" not in scorer.points.thresholds:
-        print(f"warning: {folder}: {NO_THRESHOLD}", file=sys.stderr)
+    if "fpr_1e-3" not in finder.points.thresholds:
+        print(f"warning: {finder.folder}: {NO_THRESHOLD}", file=sys.stderr)
     skipped = Skipped()
     tell_unmatched(unmatched, skipped)
     for reason in reasons:
         skipped.add(positions, reason)
     targets, rows = [*map(Target, files), *places], []
-    scores = score_targets(targets, scorer, batch_size=batch_size, on_skip=skipped.add)
-    name = f"{name}@{scorer.digest[:12]}"
+    scores = score_targets(targets, finder, batch_size=batch_size, on_skip=skipped.add)
     partial = out.with_name(f"{out.name}.partial.csv")
     try:
         # A bar on terminals only.
         for score in tqdm(scores, total=len(targets), unit=" cutouts", leave=False, disable=None):
-            rows.append(row_of(score, scorer.points))  # noqa: PERF401, an interrupt leaves those that are done
+            rows.append(row_of(score))  # noqa: PERF401, an interrupt leaves those that are done
     except KeyboardInterrupt:
-        save_table(table_of(rows, name), partial)
+        save_table(table_of(rows, finder.model), partial)
         words = f"{partial} has the rows of {len(rows)} of {len(targets)} targets, {out} is not written"
         raise KeyboardInterrupt(words) from None
-    save_table(table_of(rows, name), out, write)
+    save_table(table_of(rows, finder.model), out, write)
     partial.unlink(missing_ok=True)
     print(f"{len(rows)} scored, {len(skipped)} skipped -> {out}")
     return skipped.exit_code

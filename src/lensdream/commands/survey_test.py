@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import atlas, figures, selection
 from lensdream.evaluate.survey import calibration, measure, measured_shortcuts, report, scored_lenses, streamed
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import SecondLooks, load_finder
-from lensdream.finder.class_prior import InShares
-from lensdream.finder.operating_points import SURVEY_FILE, OperatingPoints
-from lensdream.networks import predict
+from lensdream.finder.finder import Finder
+from lensdream.finder.operating_points import OperatingPoints
+from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.paths import Paths
 from lensdream.runtime.files import write_json
 from lensdream.scene import Scenes
@@ -33,14 +31,16 @@ def run(scale: str, root: Path = Path()) -> None:
     simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     shares = target_mix.survey_shares(settings)
-    model = load_finder(paths.model, shares=shares)
+    finder = Finder.unmeasured(paths.model, shares)
     lenses, others = (scored_lenses(paths.scores / "test.parquet", split) for split in ("test", "validation"))
     scenes, store = Scenes.load(paths.scenes), ImageStore.open(paths.images)
 
-    def scored_by(finder: SecondLooks) -> Callable[[Tensor], np.ndarray]:
-        return lambda images: predict(finder, images, settings.batch_size).numpy()
+    def logits_of(images: Tensor) -> np.ndarray:
+        return finder.scores(images, batch_size=settings.batch_size).logit
 
-    scores = scored_by(model), scored_by(load_finder(paths.model))
+    def training_mix_logits_of(images: Tensor) -> np.ndarray:
+        return finder.scores(images, batch_size=settings.batch_size).training_mix_logit
+
     datasets = {"scenes": paths.scenes, "images": paths.images}
     with tracking.stage_run("survey-test", scale, settings, root=root, datasets=datasets) as run:
         started = time.perf_counter()
@@ -53,12 +53,14 @@ def run(scale: str, root: Path = Path()) -> None:
         points = OperatingPoints(
             operating_points.at_rates(logits, operating_points.measurable(settings.n)),
             result["temperature"],
-            shares if isinstance(model.second, InShares) else None,
+            shares if finder.corrects_prior else None,
         )
-        operating_points.write(paths.model, points, SURVEY_FILE)
+        operating_points.write(paths.model, points, SURVEY_POINTS)
         result["atlas"] = survey.highest.rows["family"].value_counts().to_dict()
         threshold = result["threshold_fpr_1e-3"]["value"]
-        result["shortcuts"] = measured_shortcuts(*scores, scenes, store, lenses, simulate, settings, threshold)
+        result["shortcuts"] = measured_shortcuts(
+            logits_of, training_mix_logits_of, scenes, store, lenses, simulate, settings, threshold
+        )
         paths.survey.mkdir(parents=True, exist_ok=True)
         survey.table.to_parquet(paths.survey / "scores.parquet", index=False)
         survey.highest.rows.to_parquet(paths.survey / "atlas.parquet", index=False)

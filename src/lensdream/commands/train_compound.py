@@ -9,7 +9,8 @@ import torch
 from lensdream import tracking
 from lensdream.commands.train import fit_and_record
 from lensdream.dataset.store import ImageStore
-from lensdream.networks.model_file import WEIGHTS, load_model
+from lensdream.networks.layout import WEIGHTS
+from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
 from lensdream.runtime.files import sha256_of
 from lensdream.train.compound_data import lesson

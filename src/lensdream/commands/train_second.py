@@ -13,7 +13,8 @@ from lensdream import tracking
 from lensdream.commands.train import fit_and_record
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
-from lensdream.networks.model_file import WEIGHTS, is_model, load_model
+from lensdream.networks.layout import WEIGHTS, is_model
+from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
 from lensdream.runtime.files import sha256_of
 from lensdream.train.recipes import DEEP, Trainee, second_network

@@ -62,20 +62,20 @@ def credit_of(origins: Iterable[Origin]) -> str:
     return ", ".join(origin.value for origin in Origin if origin in there and origin.value)
 
 
-def draw_sheets(scores: Sequence[Score], points: OperatingPoints) -> list[bytes]:
+def draw_sheets(scores: Sequence[Score]) -> list[bytes]:
     """PNG files of `COLUMNS` x `ROWS` pictures in the order of `scores`, with names, scores, flags and credits."""
     size = COLUMNS * ROWS
-    return [_sheet(scores[start : start + size], points) for start in range(0, len(scores), size)]
+    return [_sheet(scores[start : start + size]) for start in range(0, len(scores), size)]
 
 
-def _sheet(scores: Sequence[Score], points: OperatingPoints) -> bytes:
+def _sheet(scores: Sequence[Score]) -> bytes:
     rows = -(-len(scores) // COLUMNS)
     figure = Figure(figsize=(2.6 * COLUMNS, 3.5 * rows + 0.4), layout="constrained")
     places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in places[len(scores) :]:
         axes.axis("off")
     for axes, score in zip(places, scores, strict=False):
-        _panel(axes, score, points)
+        _panel(axes, score)
     credit = credit_of(score.cutout.origin for score in scores)
     if credit:
         figure.supxlabel(f"Pixels: {credit}", fontsize="small")
@@ -84,15 +84,15 @@ def _sheet(scores: Sequence[Score], points: OperatingPoints) -> bytes:
     return file.getvalue()
 
 
-def _panel(axes: Axes, score: Score, points: OperatingPoints) -> None:
+def _panel(axes: Axes, score: Score) -> None:
     image = score.cutout.image
     axes.imshow(composite.shown(image), origin="lower", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set(color=ABOVE if score.above(points, "fpr_1e-3") else BELOW, linewidth=3)
+        spine.set(color=ABOVE if score.above("fpr_1e-3") else BELOW, linewidth=3)
     name = score.target.name or score.cutout.object
-    title = f"{name if len(name) <= 26 else name[:25] + '…'}\np = {points.probability(score.logit):.4f}"
+    title = f"{name if len(name) <= 26 else name[:25] + '…'}\np = {score.probability:.4f}"
     # Names come from files: no mathematics in them.
     axes.set_title(f"{title}, logit {score.logit:.2f}", fontsize="small", parse_math=False)
     axes.set_xlabel("\n".join(_lines(score.cutout.flags)), fontsize="xx-small", parse_math=False)

@@ -8,7 +8,7 @@ each other at every layer. A file that cannot be scored is reported with the rea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,7 @@ import torch
 from lensdream.cutouts.fits_planes import CutoutError
 from lensdream.cutouts.reader import Cutout, read_cutout
 from lensdream.cutouts.sources import Target
-from lensdream.finder.finder import Scorer
-from lensdream.finder.operating_points import OperatingPoints
+from lensdream.finder.finder import Finder, Scores
 
 LARGEST_CPU_BATCH = 16
 """images scored together on a core: they stay in its cache, a quarter faster than 64"""
@@ -32,15 +31,22 @@ Skip = Callable[[Path, str], None]
 
 @dataclass(frozen=True)
 class Score:
-    """One scored target."""
+    """The scores of one target."""
 
     target: Target
     cutout: Cutout
     logit: float
+    probability: float
+    compound_probability: float
+    """NaN below the finder's threshold of 1e-2"""
+    looks_like: str | None
+    """the likeliest class"""
+    hits: Mapping[str, bool]
+    """by false-positive rate: is the logit above its threshold"""
 
-    def above(self, points: OperatingPoints, rate: str) -> bool | None:
+    def above(self, rate: str) -> bool | None:
         """Whether it lies above the threshold of a rate; None where that is not known, or not measured for such an image."""
-        return None if self.cutout.unmeasured else points.above(self.logit, rate)
+        return None if self.cutout.unmeasured else self.hits.get(rate)
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,13 @@ class Unscored:
 
 
 def score_targets(
-    targets: Sequence[Target], scorer: Scorer, *, batch_size: int, on_skip: Skip | None = None
+    targets: Sequence[Target], finder: Finder, *, batch_size: int, on_skip: Skip | None = None
 ) -> Iterator[Score]:
     """Score files and places in files, in order; `on_skip` is told of each that cannot be scored, and why.
 
     `batch_size`: images that the network takes at once, on a CPU at most `LARGEST_CPU_BATCH`.
     """
-    on_cpu = scorer.device.type == "cpu"
+    on_cpu = finder.device.type == "cpu"
     cores = torch.get_num_threads()
     # One more than there are cores: one may wait for the disk.
     workers = cores + 1 if on_cpu else READERS_FOR_A_GPU
@@ -67,7 +73,7 @@ def score_targets(
     waiting: deque[Future[list[Score | Unscored]]] = deque()
     try:
         for start in range(0, len(targets), size):
-            waiting.append(pool.submit(_score_batch, targets[start : start + size], scorer))
+            waiting.append(pool.submit(_score_batch, targets[start : start + size], finder))
             if len(waiting) > 2 * workers:
                 yield from _scored(waiting.popleft().result(), on_skip)
         while waiting:
@@ -81,28 +87,40 @@ def _use_one_core() -> None:
     torch.set_num_threads(1)
 
 
-def _score_batch(targets: Sequence[Target], scorer: Scorer) -> list[Score | Unscored]:
-    results = [_read(target, scorer) for target in targets]
+def _score_batch(targets: Sequence[Target], finder: Finder) -> list[Score | Unscored]:
+    results = [_read(target, finder) for target in targets]
     images = [result.image for result in results if isinstance(result, Cutout)]
-    logits = iter(scorer.logits(np.stack(images)) if images else ())
-    return [_result(target, result, logits) for target, result in zip(targets, results, strict=True)]
+    scores = finder.scores(torch.from_numpy(np.stack(images))) if images else None
+    places = iter(range(len(images)))
+    return [
+        Unscored(target, str(result))
+        if isinstance(result, CutoutError)
+        else _result(target, result, scores, next(places))
+        for target, result in zip(targets, results, strict=True)
+    ]
 
 
-def _read(target: Target, scorer: Scorer) -> Cutout | CutoutError:
+def _read(target: Target, finder: Finder) -> Cutout | CutoutError:
     try:
-        return read_cutout(target.path, scorer.stamp, target.centre, scorer.middle)
+        return read_cutout(target.path, finder.stamp, target.centre, finder.crop_pixels)
     except CutoutError as error:
         return error
 
 
-def _result(target: Target, result: Cutout | CutoutError, logits: Iterator[float]) -> Score | Unscored:
-    """Pair a cutout with the next logit."""
-    if isinstance(result, CutoutError):
-        return Unscored(target, str(result))
-    logit = float(next(logits))
+def _result(target: Target, cutout: Cutout, scores: Scores, k: int) -> Score | Unscored:
+    """Pair a cutout with the scores of the k-th image."""
+    logit = float(scores.logit[k])
     if not np.isfinite(logit):
         return Unscored(target, f"the network's logit is {logit}: fluxes far out of range, or a damaged model")
-    return Score(target, result, logit)
+    return Score(
+        target,
+        cutout,
+        logit,
+        float(scores.probability[k]),
+        float(scores.compound_probability[k]),
+        scores.looks_like[k],
+        {rate: bool(hits[k]) for rate, hits in scores.above.items()},
+    )
 
 
 def _scored(results: Sequence[Score | Unscored], on_skip: Skip | None) -> Iterator[Score]:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.networks import predict
+from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.runtime import checkpoint
 from lensdream.runtime.distributed import ALONE, Ranks

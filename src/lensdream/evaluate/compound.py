@@ -18,11 +18,9 @@ from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.compound_head import CONTROL
 from lensdream.families import COMPOUND, LENS, MATCHED_SINGLE
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import BothLogits, SecondLooks
-from lensdream.networks import predict
+from lensdream.finder.finder import Finder
+from lensdream.networks.predict import predict
 
-UNTOLD = -1.0
-"""logit of the head's first look below which there is no second: its thresholds lie well above"""
 MIXES = {"logit": "", "survey_logit": "survey_"}
 """columns of the finder's logits, and what stands before the names of the thresholds on them"""
 DRAWN_AT = "fpr_1e-2"
@@ -46,17 +44,19 @@ def scored_non_lenses(test_scores: Path, survey_scores: Path) -> dict[str, np.nd
     return {"logit": test["logit"].to_numpy(float), "survey_logit": tables["survey-test"]["logit"].to_numpy(float)}
 
 
-def scored(store: ImageStore, finder: SecondLooks, head: SecondLooks, batch_size: int) -> pd.DataFrame:
+def scored(store: ImageStore, finder: Finder, batch_size: int) -> pd.DataFrame:
     """Rows of the truth table of the compound split and of the test split's single lenses, with the logits of both networks.
 
-    The finder's are in the columns of `MIXES`, the head's in `compound_logit`; `position` is the row's place in the store.
+    The finder's are in the columns of `MIXES`, the compound classifier's in `compound_logit`; `position` is the row in the
+    store.
     """
     truth = store.truth
     single = (truth["split"] == "test") & (truth["family"] == LENS) & (truth["label"] == 1)
     chosen = np.flatnonzero((truth["split"] == "compound") | single)
     images = torch.from_numpy(store.images(chosen))
-    found = predict(BothLogits(finder), images, batch_size).numpy()
-    logits = dict(zip(MIXES, found.T, strict=True)) | {"compound_logit": predict(head, images, batch_size).numpy()}
+    found = finder.scores(images, batch_size=batch_size)
+    logits = {"logit": found.training_mix_logit, "survey_logit": found.logit}
+    logits["compound_logit"] = predict(finder.compound, images, batch_size).numpy()
     return truth.iloc[chosen].assign(position=chosen, **logits).reset_index(drop=True)
 
 

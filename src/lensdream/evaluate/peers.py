@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from lensdream import metrics
 from lensdream.config import EvaluateConfig
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import load_finder
-from lensdream.networks import model_file, predict
-from lensdream.networks.model_file import images_trained_on, is_model, load_model
+from lensdream.networks.cascade import Cascade
+from lensdream.networks.layout import PEERS, SECOND, images_trained_on, is_model
+from lensdream.networks.model_file import load_model
+from lensdream.networks.predict import predict
 
 ONE_LOOK = "one_look"
 """our network without second looks: what they gain and cost"""
 ALONE = "alone"
 """with second looks, but without the second network: what that gains"""
-SECOND = "second"
-"""the second network, one look"""
+SECOND_STAGE = "second"
+"""the second-stage network, one orientation"""
 MISSED = "missed_at_fpr_1e-3_ratio"
 COLUMNS = {
     "accuracy": "accuracy",
@@ -71,15 +72,15 @@ def parameters(model: nn.Module) -> int:
 def read_all(folder: Path) -> dict[str, Network]:
     """Read our network in parts, and every trained peer, by its folder's name; there may be none."""
     found = {ONE_LOOK: Network.read(folder)}
-    if is_model(folder / model_file.SECOND):
-        alone = load_finder(folder, alone=True)
-        found |= {ALONE: Network(alone, images_trained_on(folder)), SECOND: Network.read(folder / model_file.SECOND)}
+    if is_model(folder / SECOND):
+        alone = Cascade(load_model(folder)).to(memory_format=torch.channels_last).eval()
+        found |= {ALONE: Network(alone, images_trained_on(folder)), SECOND_STAGE: Network.read(folder / SECOND)}
     return found | {name: Network.read(path) for name, path in peer_folders(folder).items()}
 
 
 def peer_folders(folder: Path) -> dict[str, Path]:
     """Folders of the trained peers of the model in `folder`, by name."""
-    return {path.name: path for path in sorted((folder / model_file.PEERS).glob("*")) if is_model(path)}
+    return {path.name: path for path in sorted((folder / PEERS).glob("*")) if is_model(path)}
 
 
 def compared(

@@ -18,8 +18,8 @@ import torch
 
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
-from lensdream.finder.cascade import load_finder
-from lensdream.networks import predict
+from lensdream.finder.finder import load_cascade
+from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
 from lensdream.population.drawing import Lot
@@ -98,7 +98,7 @@ def start_worker(
     drawing.start_worker(population, pools)
     _worker.update(
         renderer=renderer_of(simulate), chunk=simulate.chunk, settings=settings,
-        model=load_finder(model, shares=target_mix.survey_shares(settings)), highest=np.full(settings.atlas, -np.inf),
+        model=load_cascade(model, target_mix.survey_shares(settings)), highest=np.full(settings.atlas, -np.inf),
     )  # fmt: skip
 
 

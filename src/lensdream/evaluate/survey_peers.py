@@ -20,9 +20,9 @@ from lensdream.dataset import on_the_fly, target_mix
 from lensdream.evaluate import stream
 from lensdream.evaluate.peers import MISSED, peer_folders
 from lensdream.finder import operating_points
-from lensdream.finder.cascade import load_finder
-from lensdream.networks import predict
+from lensdream.finder.finder import load_cascade
 from lensdream.networks.model_file import load_model
+from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
 from lensdream.population.drawing import Lot
@@ -49,7 +49,7 @@ def start_worker(
     """Prepare this process for `score_lot`."""
     on_the_fly.start_worker(population, simulate, pools)
     torch.set_num_threads(1)
-    models: dict[str, nn.Module] = {OURS: load_finder(model, shares=target_mix.survey_shares(settings))}
+    models: dict[str, nn.Module] = {OURS: load_cascade(model, target_mix.survey_shares(settings))}
     models |= {name: load_model(path) for name, path in peer_folders(model).items()}
     models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}
     _worker.update(models=models, settings=settings)

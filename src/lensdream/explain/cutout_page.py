@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensdream.explain.cutout import CutoutMaps
-from lensdream.explain.deciding import Verdict
+from lensdream.explain.deciding import Decision
 from lensdream.instrument import EUCLID, Band
 from lensdream.plots import composite, heatmaps
 
@@ -17,14 +17,14 @@ TOP, BETWEEN = 0.8, 0.3
 """space above the first row, for a title of two lines, and between the rows, for headings [inch]"""
 
 
-def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, verdict: Verdict, remark: str = "") -> Figure:
+def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, decision: Decision, remark: str = "") -> Figure:
     """Draw a cutout's image (band, y, x) [microjansky a pixel] and all its maps in the unit of occlusion.
 
-    name, verdict, remark: printed above and below. Two rows: the colours, VIS and the maps over all bands; VIS less its
+    name, decision, remark: printed above and below. Two rows: the colours, VIS and the maps over all bands; VIS less its
     blur and the occlusion of each band alone.
     """
-    said = f"finder: logit {verdict.logit:+.2f}, probability of a lens {verdict.probability:.3f}"
-    title = f"{_shortened(name)}\n{said}; maps of {verdict.look}, logit {maps.logit:+.2f}"
+    said = f"finder: logit {decision.logit:+.2f}, probability of a lens {decision.probability:.3f}"
+    title = f"{_shortened(name)}\n{said}; maps of {decision.network}, logit {maps.logit:+.2f}"
     window = f"{maps.window}x{maps.window}"
     headings = ("VIS, Y J, H" if image[Band.Y :].any() else "VIS, bright end", "VIS", f"{window} occlusion, sky")
     headings = (*headings, f"{window} occlusion, black", f"Integrated Gradients in {window}")

@@ -11,23 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from lensdream.metrics import probability, threshold_at_fpr
-from lensdream.networks.model_file import digest_of
+from lensdream.networks.layout import MERIT, POINTS, SURVEY_POINTS, digest_of, weights_digest_of
 from lensdream.runtime.files import write_json
 
-FILE = "operating_points.json"
-"""of the test mix, by the evaluate stage"""
-SURVEY_FILE = "survey_points.json"
-"""of a survey's proportions, by the survey-test stage; what scores real cutouts takes these, where they are"""
-STAGES = {FILE: "evaluate", SURVEY_FILE: "survey-test"}
-GATE = "tpr_at_fpr_1e-2"
-"""completeness that the champion of the registry is chosen by"""
+STAGES = {POINTS: "evaluate", SURVEY_POINTS: "survey-test"}
 RATES = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
-THRESHOLD, TEMPERATURE, SHARES, WEIGHTS = "threshold_", "temperature", "shares", "weights_sha256"
+THRESHOLD, TEMPERATURE, SHARES = "threshold_", "temperature", "shares"
 """keys of the files"""
+DIGESTS = {"model_sha256": digest_of, "weights_sha256": weights_digest_of}
+"""keys of the digest of the model that points are of, the second of files of the first edition"""
 
 
 class PointsError(ValueError):
-    """A file that cannot be used, with the remedy."""
+    """A file of operating points that cannot be used; the message names the stage to run."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +35,9 @@ class OperatingPoints:
     temperature: float = 1.0
     """probability = sigmoid(logit / temperature)"""
     shares: Mapping[str, float] | None = None
-    """of the kinds of a survey's non-lenses, which the logits are for; None for those of training"""
-    gate: float | None = None
-    """what the champion is chosen by; of the test mix alone"""
+    """of the non-lens classes in a survey, which the logits are for; None for those of training"""
+    merit: float | None = None
+    """completeness at a rate of 1e-2 that the champion is chosen by; of the test mix alone"""
 
     def above(self, logit: float, rate: str) -> bool | None:
         """Whether a logit lies above the threshold of a rate such as `fpr_1e-3`; None where either is not known."""
@@ -63,33 +59,33 @@ def at_rates(non_lens_logits: np.ndarray, rates: Mapping[str, float] = RATES) ->
     return {f"fpr_{name}": threshold_at_fpr(non_lens_logits, rate) for name, rate in rates.items()}
 
 
-def write(folder: Path, points: OperatingPoints, file: str = FILE) -> None:
-    """Write points beside the weights that they are of."""
+def write(folder: Path, points: OperatingPoints, file: str = POINTS) -> None:
+    """Write points into the folder of the model that they are of."""
     values = {f"{THRESHOLD}{name}": value for name, value in points.thresholds.items()}
     values[TEMPERATURE] = points.temperature
-    values |= {} if points.gate is None or math.isnan(points.gate) else {GATE: points.gate}
+    values |= {} if points.merit is None or math.isnan(points.merit) else {MERIT: points.merit}
     values |= {} if points.shares is None else {SHARES: dict(points.shares)}
-    write_json(folder / file, values | {WEIGHTS: digest_of(folder)})
+    write_json(folder / file, values | {"model_sha256": digest_of(folder)})
 
 
-def read(folder: Path, file: str = FILE) -> OperatingPoints:
+def read(folder: Path, file: str = POINTS) -> OperatingPoints:
     """What `write` wrote.
 
     Raises `FileNotFoundError` where there is none, `PointsError` for a file that does not hold numbers, a temperature or
-    shares that are not positive, and points of other weights than the folder's; all name the stage to run.
+    shares that are not positive, and points of another model than the folder's; all name the stage to run.
     """
     path, remedy = folder / file, f"run the {STAGES[file]} stage"
     if not path.is_file():
         raise FileNotFoundError(f"no {file} in {folder}: {remedy} for this model first")
     try:
         found = json.loads(path.read_text())
-        weights = found.pop(WEIGHTS, None)
+        digests = {key: found.pop(key) for key in DIGESTS if key in found}
         shares = {name: float(value) for name, value in found.pop(SHARES).items()} if SHARES in found else None
         values = {name: float(value) for name, value in found.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise PointsError(f"{path} must hold names and numbers ({error}): {remedy} again") from None
-    if weights != digest_of(folder):
-        raise PointsError(f"{path} is of other weights than those in {folder}: {remedy} again")
+    if not digests or any(digest != DIGESTS[key](folder) for key, digest in digests.items()):
+        raise PointsError(f"{path} is of another model than that in {folder}: {remedy} again")
     temperature = values.get(TEMPERATURE, 1.0)
     if not (math.isfinite(temperature) and temperature > 0):
         raise PointsError(f"{path}: {TEMPERATURE} is {temperature}, it must be positive: {remedy} again")
@@ -100,12 +96,12 @@ def read(folder: Path, file: str = FILE) -> OperatingPoints:
         for name, value in values.items()
         if name.startswith(THRESHOLD) and not math.isnan(value)
     }
-    return OperatingPoints(thresholds, temperature, shares, values.get(GATE))
+    return OperatingPoints(thresholds, temperature, shares, values.get(MERIT))
 
 
 def read_best(folder: Path) -> OperatingPoints:
     """A survey's points where they were measured, else the test mix's, else none; raises `PointsError`."""
-    for file in (SURVEY_FILE, FILE):
+    for file in (SURVEY_POINTS, POINTS):
         if (folder / file).is_file():
             return read(folder, file)
     return OperatingPoints()

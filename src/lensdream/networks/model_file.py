@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import safetensors.torch
 from torch import nn
 
 from lensdream.instrument import Band
+from lensdream.networks.layout import SETTINGS, WEIGHTS, is_model
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OU200, OUConfig
-from lensdream.runtime.files import sha256_of
 
 NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     LensNet.__name__: (LensNet, LensNetConfig),
@@ -23,18 +22,18 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
 }
 """the classes that a `model.json` may name, each with that of its settings"""
 
-WEIGHTS = "model.safetensors"
-SETTINGS = "model.json"
-SECOND = "second"
-"""folder, within that of a model, of another one that has its second looks; most have none"""
-PEERS = "peers"
-"""folder, within that of a model, of the models that it is compared with, a subfolder each"""
-KINDS_FILE = Path("kinds", "kinds.safetensors")
-"""file, within that of a model, of what its second network tells of non-lenses (`networks.kinds`); most have none"""
 
+def save_model(
+    folder: Path,
+    model: nn.Module,
+    stamp: int,
+    images_trained_on: int | None = None,
+    training_odds: float | None = None,
+) -> None:
+    """Write weights and settings of a model of `NETWORKS`; each file appears whole or not at all.
 
-def save_model(folder: Path, model: nn.Module, stamp: int, images_trained_on: int | None = None) -> None:
-    """Write weights and settings of a model of `NETWORKS`; each file appears whole or not at all."""
+    stamp: side of its images [pixel]; training_odds: label-1 images for every label-0 image in its training.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "network": type(model).__name__,
@@ -44,7 +43,7 @@ def save_model(folder: Path, model: nn.Module, stamp: int, images_trained_on: in
         "pixel_scale_arcsec": 0.1,
         "stamp": stamp,
         "images_trained_on": images_trained_on,
-    }
+    } | ({} if training_odds is None else {"training_odds": training_odds})
     part = folder / f"{WEIGHTS}.part"
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     safetensors.torch.save_file(state, part)
@@ -72,25 +71,3 @@ def load_model(folder: Path) -> nn.Module:
     model = network(config(**settings["config"]))
     model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     return model.eval()
-
-
-def is_model(folder: Path) -> bool:
-    """Whether a trained network lies in `folder`."""
-    return (folder / SETTINGS).is_file() and (folder / WEIGHTS).is_file()
-
-
-def digest_of(folder: Path) -> str:
-    """Hex digest that tells the model in `folder` from others: of its weights, those of its second network and its kinds."""
-    digests = [sha256_of(part / WEIGHTS) for part in (folder, folder / SECOND) if is_model(part)]
-    digests += [sha256_of(folder / KINDS_FILE)] if (folder / KINDS_FILE).is_file() else []
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def images_trained_on(folder: Path) -> int | None:
-    """How many different images the model in `folder` was trained on; None where an older version wrote it."""
-    return json.loads((folder / SETTINGS).read_text()).get("images_trained_on")
-
-
-def stamp_of(folder: Path) -> int:
-    """Side [pixel] of the images that the model in `folder` was trained on."""
-    return int(json.loads((folder / SETTINGS).read_text())["stamp"])

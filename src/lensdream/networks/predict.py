@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,14 +12,18 @@ CPU_BATCH, GPU_BATCH = 32, 512
 
 
 def predict(
-    model: nn.Module, images: Tensor, batch_size: int | None = None, device: torch.device | str = "cpu"
+    model: Callable[[Tensor], Tensor],
+    images: Tensor,
+    batch_size: int | None = None,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Logits (N,), or (N, k) of a model that has several, of images (N, band, y, x) of any float type.
+    """Logits (N,), or (N, k) where `model` gives several, of images (N, band, y, x) of any float type.
 
-    Leaves the model in evaluation mode.
+    Leaves a module in evaluation mode.
     """
     batch_size = batch_size or (CPU_BATCH if torch.device(device).type == "cpu" else GPU_BATCH)
-    model.eval()
+    if isinstance(model, nn.Module):
+        model.eval()
     with torch.inference_mode():
         found = [
             model(batch.float().to(device, memory_format=torch.channels_last)).cpu()

@@ -8,9 +8,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from lensdream.finder.operating_points import FILE as OPERATING_POINTS
-from lensdream.finder.operating_points import SURVEY_FILE as SURVEY_POINTS
-from lensdream.networks.model_file import WEIGHTS, digest_of
+from lensdream.networks.layout import POINTS, SURVEY_POINTS, WEIGHTS, digest_of
 from lensdream.runtime.files import sha256_of
 from lensdream.runtime.provenance import dvc_environment, git_state, lock_digest
 from lensdream.tracking.store import MODEL_FOLDER, Store, database_of, lock_of, log_model, model_files, open_store
@@ -54,7 +52,7 @@ def register(folder: Path, scale: str, *, root: Path = Path(), promote: bool) ->
             version = _new_version(store, folder, scale, root, digest)
         else:
             model_id = store.client.get_model_version(MODEL, version).source.removeprefix("models:/")
-            for points in filter(Path.is_file, (folder / OPERATING_POINTS, folder / SURVEY_POINTS)):
+            for points in filter(Path.is_file, (folder / POINTS, folder / SURVEY_POINTS)):
                 store.client.log_model_artifact(model_id, str(points), MODEL_FOLDER.as_posix())
         _point(store, version, scale, promote=promote and "DVC_EXP_NAME" not in dvc_environment())
     entry = store.client.get_model_version(MODEL, version)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lensdream.networks.model_file import WEIGHTS
+from lensdream.networks.layout import WEIGHTS
 from lensdream.runtime.files import sha256_of
 from lensdream.runtime.provenance import Worker, dataset_identity, dvc_environment, git_state
 from lensdream.tracking.store import Store, lock_of, log_model, network_files, open_store, search_runs, tracking_uri

@@ -22,10 +22,8 @@ from mlflow.entities import Run
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from lensdream.finder.operating_points import FILE as OPERATING_POINTS
-from lensdream.finder.operating_points import SURVEY_FILE as SURVEY_POINTS
 from lensdream.instrument import N_BANDS
-from lensdream.networks.model_file import KINDS_FILE, SECOND, SETTINGS, WEIGHTS
+from lensdream.networks.layout import POINTS, SETTINGS, SURVEY_POINTS, WEIGHTS, part_files
 from lensdream.runtime.provenance import repository_root
 
 # MLflow reads it when it is imported.
@@ -39,7 +37,7 @@ EXPERIMENT = "lensdream"
 MODEL_FOLDER = Path("data", "network")
 """of weights, settings and operating points inside a logged model"""
 
-_LOADER = "lensdream.tracking.serving"
+_LOADER = "lensdream.serving"
 """module that MLflow imports to load a model; not imported here, for it stands on what uses this package"""
 
 _SIGNATURE = ModelSignature(
@@ -49,6 +47,7 @@ _SIGNATURE = ModelSignature(
             ColSpec(DataType.double, "logit"),
             ColSpec(DataType.double, "probability"),
             ColSpec(DataType.boolean, "above_fpr_1e-3", required=False),
+            ColSpec(DataType.double, "compound_probability", required=False),
         ]
     ),
 )
@@ -152,12 +151,13 @@ def network_files(folder: Path) -> list[Path]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """Those of the network and, where there are some, operating points, second network and kinds of the model in `folder`.
+    """Files of the model in `folder` and, where they were measured, its operating points.
 
     Raises what `network_files` does.
     """
-    names = (OPERATING_POINTS, SURVEY_POINTS, Path(SECOND, WEIGHTS), Path(SECOND, SETTINGS), KINDS_FILE)
-    return network_files(folder) + [folder / name for name in names if (folder / name).is_file()]
+    network_files(folder)
+    names = (*part_files(folder), POINTS, SURVEY_POINTS)
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def log_model(

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from lensdream import families
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.families import FAMILIES_NON_LENS, LENS, NEAR_MISS, NON_LENS_CLASSES
-from lensdream.finder.cascade import orientations, passes
-from lensdream.finder.class_prior import Kinds
+from lensdream.networks.cascade import orientations, passes_gate
+from lensdream.networks.class_prior import ClassPrior
 from lensdream.networks.lensnet import DeepLensNet, pooled
 from lensdream.networks.predict import CPU_BATCH
 from lensdream.population import drawing
@@ -56,7 +56,7 @@ def seen_of(
     seen, kinds = [], []
     for kind, some in parts:
         images = torch.from_numpy(some)
-        images = images[passes(first, images)].float()
+        images = images[passes_gate(first, images)].float()
         for batch in images.split(CPU_BATCH):
             turned = orientations(batch)[rng.integers(8)].contiguous(memory_format=torch.channels_last)
             seen.append(pooled(network.features(turned)).numpy())
@@ -66,7 +66,7 @@ def seen_of(
     return np.concatenate(seen), np.array(kinds)
 
 
-def fitted(seen: np.ndarray, kind: np.ndarray, trained_on: dict[str, float], penalty: float) -> Kinds:
+def fitted(seen: np.ndarray, kind: np.ndarray, trained_on: dict[str, float], penalty: float) -> ClassPrior:
     """The multinomial logistic regression of kinds (N,) on what is seen (N, feature), as many having been drawn of each.
 
     trained_on: how many of each class the second network learned from for every lens. A kind of which nothing is
@@ -82,10 +82,10 @@ def fitted(seen: np.ndarray, kind: np.ndarray, trained_on: dict[str, float], pen
     weight[known] = model.coef_ / scaler.scale_
     bias[known] = model.intercept_ - weight[known] @ scaler.mean_
     weight, bias = (torch.as_tensor(array, dtype=torch.float32) for array in (weight, bias))
-    return Kinds(weight, bias, {name: trained_on[name] for name in NON_LENS_CLASSES})
+    return ClassPrior(weight, bias, {name: trained_on[name] for name in NON_LENS_CLASSES})
 
 
-def measured(kinds: Kinds, seen: np.ndarray, kind: np.ndarray) -> dict[str, object]:
+def measured(kinds: ClassPrior, seen: np.ndarray, kind: np.ndarray) -> dict[str, object]:
     """Of held-out images: their number, the mean negative log likelihood and, of each kind, the share told right."""
     said = kinds(torch.from_numpy(seen)).double()
     truth = torch.from_numpy(kind)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from lensdream.config import RecipeConfig
 from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
-from lensdream.networks import predict
+from lensdream.networks.predict import predict
 from lensdream.runtime.checkpoint import load as load_checkpoint
 from lensdream.runtime.checkpoint import save as save_checkpoint
 from lensdream.runtime.distributed import ALONE, Ranks

@@ -11,9 +11,8 @@ from torch import nn
 
 from lensdream import config
 from lensdream.config import CompoundHeadConfig, DeepConfig, FitConfig, RecipeConfig, SecondNetworkConfig, TrainConfig
-from lensdream.finder.compound import FOLDER
+from lensdream.networks.layout import COMPOUND, SECOND
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
-from lensdream.networks.model_file import SECOND
 from lensdream.networks.ou import OU66, OU200, OUConfig
 
 
@@ -26,7 +25,7 @@ def trainee(finder: nn.Module) -> Trainee:
     return Trainee(
         "LensNet, compound against single lenses",
         "train-compound",
-        FOLDER,
+        COMPOUND,
         "compound_head",
         CompoundHeadConfig,
         lambda settings: started_from(finder, settings),

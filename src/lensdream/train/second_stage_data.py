@@ -26,14 +26,13 @@ from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.families import FAMILIES_NON_LENS, LENS, MERGER, NON_LENS_CLASSES, PAIRED, RING
-from lensdream.finder.cascade import HOPELESS, passes
 from lensdream.instrument import N_BANDS
-from lensdream.networks import predict
+from lensdream.networks.cascade import GATE_THRESHOLD, passes_gate
+from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.population.drawing import Lot
 from lensdream.runtime import checkpoint
 from lensdream.runtime.processes import worker_map
-from lensdream.train import second_stage_data
 
 EPOCH = 2**30 + 2**20
 """of the lots of fresh scenes: no store, no other training and no round of hard negatives has them"""
@@ -153,7 +152,7 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, diges
     and of what the training starts from: with others it does not go on.
     """
     identity = json.dumps(
-        [store.manifest, scenes.identity, digests, HOPELESS, second_stage_data.PLAIN, second_stage_data.EVERY],
+        [store.manifest, scenes.identity, digests, GATE_THRESHOLD, PLAIN, EVERY],
         sort_keys=True,
     )
     by_family = family_weights(store, scenes)
@@ -220,14 +219,14 @@ def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
     """Rows of the lenses and non-lenses of a split that the first network lets through."""
     rows = store.labelled_rows(split)
     parts = (rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE))
-    return np.concatenate([part[passes(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
+    return np.concatenate([part[passes_gate(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
 
 
 def _shown(first: nn.Module, parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> dict[str, list[Tensor]]:
     """Of images, their labels and what their families weigh, those that are shown, part by part."""
     found = {"images": [], "labels": [], "weights": []}
     for images, labels, of_family in parts:
-        weights = second_stage_data.weights(first, images, labels)
+        weights = training_weights(first, images, labels)
         for name, part in (("images", images), ("labels", labels), ("weights", weights * of_family)):
             found[name].append(part[weights > 0])
     return found
@@ -257,14 +256,14 @@ EVERY = 4
 """so many plain lenses are stood for by one"""
 
 
-def weights(first: nn.Module, images: Tensor, labels: Tensor, device: torch.device | str = "cpu") -> Tensor:
+def training_weights(first: nn.Module, images: Tensor, labels: Tensor, device: torch.device | str = "cpu") -> Tensor:
     """What images (N, band, y, x) of labels (N,) weigh in the loss (N,): 0 for those not shown.
 
     Not shown is what the first look does not let through. Of the plain lenses each fourth is, with the weight of four.
     """
     logits = predict(first, images, device=device)
-    second_stage_data = (logits > HOPELESS).float()
+    weights = (logits > GATE_THRESHOLD).float()
     (plain,) = ((labels == 1) & (logits > PLAIN)).nonzero(as_tuple=True)
-    second_stage_data[plain] = 0.0
-    second_stage_data[plain[EVERY // 2 :: EVERY]] = float(EVERY)
-    return second_stage_data
+    weights[plain] = 0.0
+    weights[plain[EVERY // 2 :: EVERY]] = float(EVERY)
+    return weights
