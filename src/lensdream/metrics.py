@@ -1,4 +1,12 @@
-"""Numbers from logits and labels, each with a bootstrap interval. Pure functions of arrays."""
+"""Numbers from logits and labels, each with a bootstrap interval. Pure functions of arrays.
+
+Examples
+--------
+>>> import numpy as np
+>>> from lensdream import metrics
+>>> metrics.auroc(np.array([2.0, 0.5, 1.0, -1.0]), np.array([1, 1, 0, 0]))
+0.75
+"""
 
 from __future__ import annotations
 
@@ -14,25 +22,97 @@ UNKNOWN: Interval = dict.fromkeys(("value", "low", "high"), float("nan"))
 
 
 def precision(found: np.ndarray, labels: np.ndarray) -> float:
-    """Share of lenses among what is called a lens; NaN where nothing is."""
+    """Share of lenses among what is called a lens; NaN where nothing is.
+
+    Parameters
+    ----------
+    found : ndarray of bool
+        What is called a lens (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Examples
+    --------
+    >>> precision(np.array([True, True, False]), np.array([1, 0, 1]))
+    0.5
+    """
     return float(labels[found].mean()) if found.any() else float("nan")
 
 
 def recall(found: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the lenses that are called so; NaN without lenses."""
+    """Share of the lenses that are called so; NaN without lenses.
+
+    Parameters
+    ----------
+    found : ndarray of bool
+        What is called a lens (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Examples
+    --------
+    >>> recall(np.array([True, True, False]), np.array([1, 0, 1]))
+    0.5
+    """
     lenses = labels == 1
     return float(found[lenses].mean()) if lenses.any() else float("nan")
 
 
 def f1(found: np.ndarray, labels: np.ndarray) -> float:
-    """Harmonic mean of precision and recall."""
+    """Harmonic mean of precision and recall.
+
+    Parameters
+    ----------
+    found : ndarray of bool
+        What is called a lens (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN without lenses, found or true.
+
+    Examples
+    --------
+    >>> f1(np.array([True, True, False]), np.array([1, 0, 1]))
+    0.5
+    """
     both = int((found & (labels == 1)).sum())
     total = int(found.sum()) + int((labels == 1).sum())
     return 2 * both / total if total else float("nan")
 
 
 def auroc(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Area under the ROC curve: the chance that a lens outscores a non-lens (Mann & Whitney), ties half."""
+    """Area under the ROC curve: the chance that a lens outscores a non-lens (Mann & Whitney), ties half.
+
+    Parameters
+    ----------
+    logits : ndarray
+        Lens logits (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN with one class only.
+
+    Examples
+    --------
+    >>> auroc(np.array([2.0, 0.5, 1.0, -1.0]), np.array([1, 1, 0, 0]))
+    0.75
+    """
     n_lens, n_non = int((labels == 1).sum()), int((labels == 0).sum())
     if n_lens == 0 or n_non == 0:
         return float("nan")
@@ -44,6 +124,23 @@ def threshold_at_fpr(non_lens_logits: np.ndarray, fpr: float) -> float:
     """Lowest logit t for which at most this share of the non-lenses lies above t; NaN without non-lenses.
 
     With fewer than 1 / fpr non-lenses it is the highest of them: no false positive is left.
+
+    Parameters
+    ----------
+    non_lens_logits : ndarray
+        Logits of non-lenses (N,).
+    fpr : float
+        Share of them that may lie above, in [0, 1).
+
+    Returns
+    -------
+    float
+        The threshold; what lies above it counts as a lens.
+
+    Examples
+    --------
+    >>> threshold_at_fpr(np.arange(100.0), 0.1)
+    89.0
     """
     n = len(non_lens_logits)
     if n == 0:
@@ -57,6 +154,23 @@ def threshold_interval(non_lens_logits: np.ndarray, fpr: float) -> Interval:
 
     How many of n non-lenses lie above the true threshold is binomial, whatever their distribution; the interval is between
     the order statistics at its percentiles 2.5 and 97.5. A bound beyond the highest or lowest logit is NaN: there is none.
+
+    Parameters
+    ----------
+    non_lens_logits : ndarray
+        Logits of non-lenses (N,).
+    fpr : float
+        Share of them that may lie above, in [0, 1).
+
+    Returns
+    -------
+    Interval
+        `value`, `low` and `high` of the 95 % interval.
+
+    Examples
+    --------
+    >>> threshold_interval(np.arange(100.0), 0.1)
+    {'value': 89.0, 'low': 83.0, 'high': 95.0}
     """
     descending = np.sort(non_lens_logits)[::-1]
     fewest, most = (int(k) for k in binom.ppf([0.025, 0.975], len(descending), fpr))
@@ -68,7 +182,27 @@ def threshold_interval(non_lens_logits: np.ndarray, fpr: float) -> Interval:
 
 
 def tpr_at_fpr(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
-    """Completeness at the threshold of a false-positive rate."""
+    """Completeness at the threshold of a false-positive rate.
+
+    Parameters
+    ----------
+    logits : ndarray
+        Lens logits (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+    fpr : float
+        False-positive rate, in [0, 1).
+
+    Returns
+    -------
+    float
+        Share of the lenses above the threshold.
+
+    Examples
+    --------
+    >>> tpr_at_fpr(np.array([3.0, 1.0, 2.0, 0.0]), np.array([1, 1, 0, 0]), fpr=0.0)
+    0.5
+    """
     return float((logits[labels == 1] > threshold_at_fpr(logits[labels == 0], fpr)).mean())
 
 
@@ -76,20 +210,80 @@ def missed_ratio(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
     """Lenses that the first of two networks misses over those that the second does; NaN where that misses none.
 
     `logits` are (N, 2), a column a network, each with its own threshold at the false-positive rate.
+
+    Parameters
+    ----------
+    logits : ndarray
+        Logits of two networks (N, 2).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+    fpr : float
+        False-positive rate, in [0, 1).
+
+    Returns
+    -------
+    float
+        Above 1 where the second network misses fewer.
+
+    Examples
+    --------
+    >>> logits = np.array([[3.0, 3.0], [1.0, 4.0], [1.0, 1.0], [2.0, 2.0]])
+    >>> missed_ratio(logits, np.array([1, 1, 1, 0]), fpr=0.0)
+    2.0
     """
     first, second = (1 - tpr_at_fpr(column, labels, fpr) for column in logits.T)
     return first / second if second else float("nan")
 
 
 def tpr_before_false_positives(logits: np.ndarray, labels: np.ndarray, allowed: int) -> float:
-    """Completeness with at most `allowed` false positives; TPR0 and TPR10 of Metcalf et al. 2019 are 0 and 9."""
+    """Completeness with at most `allowed` false positives; TPR0 and TPR10 of Metcalf et al. 2019 are 0 and 9.
+
+    Parameters
+    ----------
+    logits : ndarray
+        Lens logits (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+    allowed : int
+        False positives, 0 or more.
+
+    Returns
+    -------
+    float
+        Share of the lenses above the threshold.
+
+    Examples
+    --------
+    >>> tpr_before_false_positives(np.array([3.0, 1.0, 2.0, 0.0]), np.array([1, 1, 0, 0]), allowed=1)
+    1.0
+    """
     non = np.sort(logits[labels == 0])[::-1]
     threshold = non[allowed] if allowed < len(non) else -np.inf
     return float((logits[labels == 1] > threshold).mean())
 
 
 def purity_at_prevalence(tpr: float, fpr: float, prevalence: float) -> float:
-    """Share of lenses among the candidates of a survey in which this share of objects are lenses."""
+    """Share of lenses among the candidates of a survey in which this share of objects are lenses.
+
+    Parameters
+    ----------
+    tpr : float
+        Completeness, in [0, 1].
+    fpr : float
+        False-positive rate, in [0, 1].
+    prevalence : float
+        Share of lenses among all objects, in [0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where nothing is found.
+
+    Examples
+    --------
+    >>> round(purity_at_prevalence(tpr=0.9, fpr=1e-3, prevalence=1e-3), 3)
+    0.474
+    """
     found = prevalence * tpr + (1 - prevalence) * fpr
     return prevalence * tpr / found if found else float("nan")
 
@@ -99,7 +293,26 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance of probability and lens share over bins of equal width, weighted by their counts (Guo et al. 2017).
 
-    weights: what each image counts (N,); None for one.
+    Parameters
+    ----------
+    probabilities : ndarray
+        Lens probabilities (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+    weights : ndarray, optional
+        What each image counts (N,); 1 by default.
+    bins : int
+        Number of bins.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN without images.
+
+    Examples
+    --------
+    >>> round(expected_calibration_error(np.full(4, 0.7), np.array([1, 1, 0, 0])), 6)
+    0.2
     """
     weights = np.ones(len(probabilities)) if weights is None else weights
     which = np.clip((probabilities * bins).astype(int), 0, bins - 1)
@@ -111,6 +324,26 @@ def error_if_calibrated(probabilities: np.ndarray, n: int, rng: np.random.Genera
     """Calibration error of as many images whose probabilities are right, with the 95 % range of `n` sets of labels.
 
     The distance in a bin is never negative, so an error of zero is not what a calibrated network shows.
+
+    Parameters
+    ----------
+    probabilities : ndarray
+        Lens probabilities (N,).
+    n : int
+        Sets of labels that are drawn.
+    rng : numpy.random.Generator
+        Of the labels.
+
+    Returns
+    -------
+    Interval
+        `value`, `low` and `high` of the 95 % interval.
+
+    Examples
+    --------
+    >>> error = error_if_calibrated(np.full(100, 0.5), 200, np.random.default_rng(1))
+    >>> error["low"] < error["value"] < error["high"]
+    True
     """
     drawn = [
         expected_calibration_error(probabilities, rng.random(len(probabilities)) < probabilities) for _ in range(n)
@@ -120,13 +353,51 @@ def error_if_calibrated(probabilities: np.ndarray, n: int, rng: np.random.Genera
 
 
 def equal_classes(labels: np.ndarray) -> np.ndarray:
-    """Weights (N,) by which lenses (1) and non-lenses (0) count the same in all, their sum being N."""
+    """Weights (N,) by which lenses (1) and non-lenses (0) count the same in all, their sum being N.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+        1 for lenses, 0 for non-lenses (N,).
+
+    Returns
+    -------
+    ndarray
+        (N,).
+
+    Examples
+    --------
+    >>> equal_classes(np.array([1, 0, 0, 0])).round(2)
+    array([2.  , 0.67, 0.67, 0.67])
+    """
     counts = np.bincount(labels, minlength=2)
     return (len(labels) / 2 / np.maximum(counts, 1))[labels]
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Temperature T > 0 that makes sigmoid(logit / T) likeliest (Guo et al. 2017); weights (N,): what each image counts."""
+    """Temperature T > 0 that makes sigmoid(logit / T) likeliest (Guo et al. 2017).
+
+    Parameters
+    ----------
+    logits : ndarray
+        Lens logits (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+    weights : ndarray, optional
+        What each image counts (N,); 1 by default.
+
+    Returns
+    -------
+    float
+        Between exp(-3) and exp(3).
+
+    Examples
+    --------
+    >>> logits = np.repeat([2.0, -2.0], 100)
+    >>> labels = np.r_[np.arange(100) < 73, np.arange(100) >= 73].astype(int)  # right in 73 %, where logits of 1 would be
+    >>> round(fit_temperature(logits, labels), 1)
+    2.0
+    """
 
     def loss(log_t: float) -> float:
         scaled = logits / np.exp(log_t)
@@ -136,7 +407,25 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray 
 
 
 def probability(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Lens probability of logits."""
+    """Lens probability of logits.
+
+    Parameters
+    ----------
+    logits : ndarray
+        Lens logits, of any shape.
+    temperature : float
+        Of `fit_temperature`.
+
+    Returns
+    -------
+    ndarray
+        In [0, 1], the shape of `logits`.
+
+    Examples
+    --------
+    >>> probability(np.array([0.0, 2.0]), temperature=2.0).round(3)
+    array([0.5  , 0.731])
+    """
     return expit(np.asarray(logits, float) / temperature)
 
 
@@ -151,9 +440,35 @@ def bootstrap(
 ) -> Interval:
     """A measure of (logits, labels) with its 95 % interval from resampling lenses and non-lenses apart.
 
-    biased: for a measure that scatter only raises, and that is not negative, such as a calibration error. A resampled one
-    is raised twice, so the percentiles of its excess over the measure are taken from the measure (the basic bootstrap);
-    the interval ends at the measure at the least.
+    Parameters
+    ----------
+    measure : callable
+        Of (logits, labels), gives a float.
+    logits : ndarray
+        Lens logits (N,).
+    labels : ndarray
+        1 for lenses, 0 for non-lenses (N,).
+    n : int
+        Number of resamplings.
+    rng : numpy.random.Generator
+        Of the resampling.
+    biased : bool
+        For a measure that scatter only raises, and that is not negative, such as a calibration error. A resampled one is
+        raised twice, so the percentiles of its excess over the measure are taken from the measure (the basic bootstrap); the
+        interval ends at the measure at the least.
+
+    Returns
+    -------
+    Interval
+        `value`, `low` and `high` of the 95 % interval.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> labels = np.repeat([1, 0], 100)
+    >>> found = bootstrap(auroc, rng.normal(labels, 1.0), labels, 200, rng)
+    >>> found["low"] < found["value"] < found["high"]
+    True
     """
     lenses, non = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
     draws = []
@@ -171,7 +486,30 @@ def bootstrap(
 def resampled_thresholds(
     non_lens_logits: np.ndarray, rates: Mapping[str, float], n: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Thresholds (n,) of each false-positive rate, on as many non-lenses drawn from these with replacement."""
+    """Thresholds (n,) of each false-positive rate, on as many non-lenses drawn from these with replacement.
+
+    Parameters
+    ----------
+    non_lens_logits : ndarray
+        Logits of non-lenses (N,).
+    rates : mapping of str to float
+        False-positive rates by name.
+    n : int
+        Number of resamplings.
+    rng : numpy.random.Generator
+        Of the resampling.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Thresholds (n,) by the rates' names.
+
+    Examples
+    --------
+    >>> drawn = resampled_thresholds(np.arange(100.0), {"1e-1": 0.1}, 50, np.random.default_rng(1))
+    >>> drawn["1e-1"].shape
+    (50,)
+    """
     drawn: dict[str, list[float]] = {name: [] for name in rates}
     for _ in range(n):
         some = rng.choice(non_lens_logits, len(non_lens_logits))
@@ -183,7 +521,30 @@ def resampled_thresholds(
 def completeness(
     lens_logits: np.ndarray, threshold: float, resampled: np.ndarray, rng: np.random.Generator
 ) -> Interval:
-    """Share of the lenses above a threshold, with its 95 % interval from lenses resampled and the thresholds resampled (n,)."""
+    """Share of the lenses above a threshold, with its 95 % interval from lenses resampled and the thresholds resampled (n,).
+
+    Parameters
+    ----------
+    lens_logits : ndarray
+        Logits of lenses (N,).
+    threshold : float
+        Logit above which an image counts as a lens.
+    resampled : ndarray
+        Thresholds (n,), of `resampled_thresholds`.
+    rng : numpy.random.Generator
+        Of the resampling.
+
+    Returns
+    -------
+    Interval
+        `value`, `low` and `high` of the 95 % interval.
+
+    Examples
+    --------
+    >>> found = completeness(np.arange(10.0), 4.0, np.full(200, 4.0), np.random.default_rng(1))
+    >>> found["value"], found["low"] < 0.5 < found["high"]
+    (0.5, True)
+    """
     if len(lens_logits) == 0:
         return dict(UNKNOWN)
     n = len(lens_logits)
@@ -193,7 +554,25 @@ def completeness(
 
 
 def values_of(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers in nested blocks that have an interval, without it, under dotted names; what is NaN is left out."""
+    """The numbers in nested blocks that have an interval, without it, under dotted names; what is NaN is left out.
+
+    Parameters
+    ----------
+    result : mapping
+        Nested blocks; those with a `value` are numbers.
+    prefix : str
+        Put before every name.
+
+    Yields
+    ------
+    iterator of (str, float)
+        Names and numbers.
+
+    Examples
+    --------
+    >>> list(values_of({"test": {"auroc": {"value": 0.9, "low": 0.8, "high": 1.0}}}))
+    [('test.auroc', 0.9)]
+    """
     for name, entry in result.items():
         if isinstance(entry, Mapping):
             if "value" not in entry:
@@ -208,7 +587,31 @@ def bootstrap_groups(
     n: int,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
-    """Several measures of groups of scores (N,), with 95 % intervals from resampling each group on its own."""
+    """Several measures of groups of scores (N,), with 95 % intervals from resampling each group on its own.
+
+    Parameters
+    ----------
+    measure : callable
+        Of a mapping of names to scores, gives a mapping of names to floats.
+    groups : mapping of str to ndarray
+        Scores (N,) of each group.
+    n : int
+        Number of resamplings.
+    rng : numpy.random.Generator
+        Of the resampling.
+
+    Returns
+    -------
+    dict of str to Interval
+        By the measures' names.
+
+    Examples
+    --------
+    >>> groups = {"lens": np.array([2.0, 3.0]), "spiral": np.array([0.0])}
+    >>> gap = lambda scores: {"gap": scores["lens"].mean() - scores["spiral"].mean()}
+    >>> float(bootstrap_groups(gap, groups, 100, np.random.default_rng(1))["gap"]["value"])
+    2.5
+    """
     draws = [
         measure({name: rng.choice(part, len(part)) if len(part) else part for name, part in groups.items()})
         for _ in range(n)
@@ -222,7 +625,27 @@ def bootstrap_groups(
 
 
 def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> Interval:
-    """A share with its 95 % bootstrap interval; resampling hits is drawing from a binomial."""
+    """A share with its 95 % bootstrap interval; resampling hits is drawing from a binomial.
+
+    Parameters
+    ----------
+    hits : ndarray of bool
+        (N,).
+    n : int
+        Number of resamplings.
+    rng : numpy.random.Generator
+        Of the resampling.
+
+    Returns
+    -------
+    Interval
+        `value`, `low` and `high` of the 95 % interval.
+
+    Examples
+    --------
+    >>> share_with_interval(np.array([True, False, False, False]), 100, np.random.default_rng(1))["value"]
+    0.25
+    """
     if len(hits) == 0:
         return dict(UNKNOWN)
     value = float(np.mean(hits))
@@ -231,12 +654,46 @@ def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> I
 
 
 def rare_share(hits: np.ndarray) -> Interval:
-    """A share with its 95 % interval after Wilson, which holds for a few hits and for none."""
+    """A share with its 95 % interval after Wilson, which holds for a few hits and for none.
+
+    Parameters
+    ----------
+    hits : ndarray of bool
+        (N,).
+
+    Returns
+    -------
+    Interval
+        `value`, `low` and `high` of the 95 % interval.
+
+    Examples
+    --------
+    >>> rare_share(np.zeros(100, bool))["high"] > 0.03  # none of 100, and yet up to 4 % are possible
+    True
+    """
     return wilson(int(np.sum(hits)), len(hits))
 
 
 def wilson(hits: int, n: int) -> Interval:
-    """The share `hits` of n with its 95 % interval after Wilson (1927); NaN of nothing."""
+    """The share `hits` of n with its 95 % interval after Wilson (1927); NaN of nothing.
+
+    Parameters
+    ----------
+    hits : int
+        How many.
+    n : int
+        Of how many.
+
+    Returns
+    -------
+    Interval
+        `value`, `low` and `high` of the 95 % interval.
+
+    Examples
+    --------
+    >>> {name: round(bound, 3) for name, bound in wilson(1, 100).items()}
+    {'value': 0.01, 'low': 0.002, 'high': 0.054}
+    """
     if n == 0:
         return dict(UNKNOWN)
     bounds = binomtest(hits, n).proportion_ci(method="wilson")
