@@ -15,7 +15,16 @@ AB_ZERO_POINT_MICROJANSKY = 23.9
 
 
 class Band(IntEnum):
-    """The four bands of Euclid, valued by their place on the band axis."""
+    """The four bands of Euclid, valued by their place on the band axis.
+
+    Examples
+    --------
+    >>> from lensdream import Band, Lens, simulate
+    >>> [band.name for band in Band]
+    ['VIS', 'Y', 'J', 'H']
+    >>> simulate(Lens())[Band.VIS].shape
+    (80, 80)
+    """
 
     VIS = 0
     Y = 1
@@ -110,7 +119,34 @@ DITHERS = _dithers(24)
 
 @dataclass(frozen=True)
 class Survey:
-    """A survey's pixels, its bands in the order of `Band`, and the point spreads of its fields."""
+    """A survey's pixels, its bands in the order of `Band`, and the point spreads of its fields; `EUCLID` is one.
+
+    Parameters
+    ----------
+    name : str
+        The survey's name.
+    pixel_scale : float
+        Side of a pixel of the delivered mosaics [arcsec].
+    bands : tuple of BandResponse
+        Zero point, point spread and noise of VIS, Y, J, H.
+    point_spreads : tuple of PointSpread
+        How the point spread differs from field to field.
+
+    Raises
+    ------
+    ValueError
+        For another number of bands than four.
+
+    Examples
+    --------
+    >>> from lensdream import EUCLID, Band
+    >>> EUCLID.pixel_scale
+    0.1
+    >>> EUCLID.bands[Band.VIS].psf_fwhm  # [arcsec]
+    0.167
+    >>> [round(sigma, 4) for sigma in EUCLID.sky_sigma]  # [microjansky a pixel]
+    [0.0013, 0.0023, 0.002, 0.0021]
+    """
 
     name: str
     pixel_scale: float

@@ -86,7 +86,31 @@ COMPONENT_COLUMNS = (
 
 @dataclass(frozen=True)
 class Scenes:
-    """The two tables, rows of `components` sorted by scene."""
+    """The table of scenes: two tables, rows of `components` sorted by scene.
+
+    Parameters
+    ----------
+    scenes : DataFrame
+        One row a scene, of the columns `SCENE_COLUMNS`; the module's docstring has their meaning and units.
+    components : DataFrame
+        One row a light component, of the columns `COMPONENT_COLUMNS`.
+
+    Raises
+    ------
+    ValueError
+        For tables that lack a column.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from lensdream import Lens, Scenes
+    >>> scenes = Lens(theta_E=1.2).scene()
+    >>> len(scenes), len(scenes.components)  # one scene: the deflector's light and the source's
+    (1, 2)
+    >>> scenes.save(Path("scenes"))
+    >>> Scenes.load(Path("scenes")).scenes["theta_E_1"].tolist()  # [arcsec]
+    [1.2]
+    """
 
     scenes: pd.DataFrame
     components: pd.DataFrame
@@ -108,7 +132,18 @@ class Scenes:
                 )
 
     def take(self, positions: np.ndarray | slice) -> Scenes:
-        """The scenes at these positions (not indices), in this order."""
+        """The scenes at these positions (not indices), in this order.
+
+        Parameters
+        ----------
+        positions : ndarray of int or slice
+            Rows of `scenes`, counted from 0.
+
+        Returns
+        -------
+        Scenes
+            These scenes with their components.
+        """
         scenes = self.scenes.iloc[positions]
         order = self.components["scene"].to_numpy()
         first = np.searchsorted(order, scenes["index"].to_numpy(), "left")
@@ -117,7 +152,18 @@ class Scenes:
         return Scenes(scenes, self.components.iloc[rows.astype(int)])
 
     def without(self, roles: Set[Role]) -> Scenes:
-        """The same scenes, sky and noise with the components of these roles left out."""
+        """The same scenes, sky and noise with the components of these roles left out.
+
+        Parameters
+        ----------
+        roles : set of Role
+            What is left out; `SOURCES` removes the arcs.
+
+        Returns
+        -------
+        Scenes
+            As many scenes, with fewer components.
+        """
         return Scenes(self.scenes, self.components[~self.components["role"].isin([int(role) for role in roles])])
 
     def save(self, folder: Path) -> None:

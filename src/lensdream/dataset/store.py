@@ -37,7 +37,35 @@ class MissingStoreError(StoreError):
 
 @dataclass(frozen=True)
 class ImageStore:
-    """A finished store, opened read-only."""
+    """Rendered images, masks and their truth table in a folder: a finished store, opened read-only.
+
+    `ImageStore.open(folder)` opens one that `lensdream simulate` wrote.
+
+    Attributes
+    ----------
+    folder : Path
+        Where its files lie.
+    manifest : dict
+        Its `manifest.json`: bands, number and size of the images, digests of the files.
+    truth : DataFrame
+        One row an image: the scene's row and what rendering measured.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from lensdream import ImageStore, Lens
+    >>> from lensdream.config import SimulateConfig
+    >>> from lensdream.dataset.write import write_store
+    >>> settings = SimulateConfig(
+    ...     stamp=80, padding=16, supersampling=3, fine_width=54, shard_size=500, chunk=32, workers=1, renderer="lensdream"
+    ... )
+    >>> n_bytes = write_store(Lens(theta_E=1.2).scene(), settings, Path("images"))
+    >>> store = ImageStore.open(Path("images"))
+    >>> store.images([0]).shape, store.masks([0]).shape
+    ((1, 4, 80, 80), (1, 80, 80))
+    >>> store.truth["theta_E_1"].tolist()  # [arcsec]
+    [1.2]
+    """
 
     folder: Path
     manifest: dict
@@ -45,7 +73,25 @@ class ImageStore:
 
     @classmethod
     def open(cls, folder: Path) -> ImageStore:
-        """Open a store; raises `StoreError` with the remedy when it cannot be trusted."""
+        """Open a store.
+
+        Parameters
+        ----------
+        folder : Path
+            Where `manifest.json` lies.
+
+        Returns
+        -------
+        ImageStore
+            The store; images are read when they are asked for.
+
+        Raises
+        ------
+        MissingStoreError
+            Where there is no finished store.
+        StoreError
+            For a store of another version, or one that does not match its manifest; the message has the remedy.
+        """
         manifest = read_manifest(folder)
         missing = [name for name in manifest["sha256"] if not (folder / name).is_file()]
         if missing:
@@ -66,11 +112,34 @@ class ImageStore:
         return np.flatnonzero((self.truth["split"] == split) & (self.truth["label"] >= 0))
 
     def images(self, positions: np.ndarray) -> np.ndarray:
-        """Images at these rows of `truth`: (n, band, y, x) float16 [microjansky a pixel]."""
+        """Images at these rows of `truth`.
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Rows, counted from 0.
+
+        Returns
+        -------
+        ndarray
+            (n, band, y, x) float16 [microjansky a pixel].
+        """
         return self._gather("images", np.asarray(positions))
 
     def masks(self, positions: np.ndarray) -> np.ndarray:
-        """Masks at these rows of `truth`: (n, y, x) uint8 of bits."""
+        """Masks at these rows of `truth`.
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Rows, counted from 0.
+
+        Returns
+        -------
+        ndarray
+            (n, y, x) uint8 of bits, where VIS light is above the sky's scatter: 1 of source 1, 2 of source 2, 4 of the
+            target.
+        """
         return self._gather("masks", np.asarray(positions))
 
     @property

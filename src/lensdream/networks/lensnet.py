@@ -16,6 +16,20 @@ class DeepLensNet(nn.Module):
 
     Arcs are as thin as the point spread, two pixels of VIS, and LensNet's first layer halves the resolution at once because
     a CPU's time goes there. This one keeps it for a layer, and has two blocks at a quarter and an eighth of it.
+
+    Parameters
+    ----------
+    config : LensNetConfig
+        Width, dropout and side of the middle that the network takes in.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lensdream import DeepLensNet
+    >>> from lensdream.networks import LensNetConfig
+    >>> network = DeepLensNet(LensNetConfig(width=16)).eval()
+    >>> network(torch.zeros(2, 4, 80, 80)).shape  # (B, band, y, x) [microjansky a pixel] -> logits (B,)
+    torch.Size([2])
     """
 
     def __init__(self, config: LensNetConfig) -> None:
@@ -89,6 +103,20 @@ class LensNet(nn.Module):
 
     Only one layer is at half the image's resolution, where a block would take a third of the time: of the designs compared
     at equal time (`benchmarks/designs.py`) those that spend least there are best.
+
+    Parameters
+    ----------
+    config : LensNetConfig
+        Width, dropout and side of the middle that the network takes in.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lensdream import LensNet
+    >>> from lensdream.networks import LensNetConfig
+    >>> network = LensNet(LensNetConfig(width=16)).eval()
+    >>> network(torch.zeros(2, 4, 80, 80)).shape  # (B, band, y, x) [microjansky a pixel] -> logits (B,)
+    torch.Size([2])
     """
 
     def __init__(self, config: LensNetConfig) -> None:
