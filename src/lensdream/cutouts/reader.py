@@ -40,6 +40,8 @@ EMPTY_RMS = 0.1
 """a flux of exactly 0 with an RMS below this many sky scatters marks no data; Euclid's VIS writes 1e-4 counts there"""
 MOST_BAD = 0.3
 """largest share of VIS pixels in the stamp that may be bad"""
+STAMP = 80
+"""side of the images that the networks are trained on [pixel of 0.1 arcsec]"""
 MIDDLE = 64
 """side of the middle of a stamp that a network looks at, where its settings are not at hand [pixel]"""
 LEAST_COVERED = 0.85
@@ -74,7 +76,33 @@ class SkyPosition:
 
 @dataclass(frozen=True)
 class Cutout:
-    """What the network is shown of one file."""
+    """One file's image on the network's grid, and what was missing or mended in it; `read_cutout` makes it.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    object : str
+        OBJECT of the first header, else the file's name without suffix.
+    image : ndarray
+        (band, stamp, stamp) float32 [microjansky a pixel of 0.1 arcsec].
+    flags : tuple of str
+        What was missing or mended, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`.
+    origin : Origin
+        The telescope or survey that the VIS image is of.
+    bad_core : int
+        Bad VIS pixels in the object's core; above `bad_pixels.MENDABLE` the score is not to be held against a threshold.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from lensdream import Lens, read_cutout, simulate
+    >>> from lensdream.cutouts.export import write_cutout
+    >>> write_cutout(Path("lens.fits"), simulate(Lens()), "a lens")
+    >>> cutout = read_cutout(Path("lens.fits"))
+    >>> cutout.object, cutout.flags, cutout.image.shape
+    ('a lens', (), (4, 80, 80))
+    """
 
     path: Path
     object: str
@@ -110,12 +138,42 @@ class _Picture:
 
 
 def read_cutout(
-    path: Path, stamp: int, centre: PixelPosition | SkyPosition | None = None, middle: int = MIDDLE
+    path: Path, stamp: int = STAMP, centre: PixelPosition | SkyPosition | None = None, middle: int = MIDDLE
 ) -> Cutout:
-    """Read one FITS file, around the middle of its images or around `centre`.
+    """Read one FITS file in the layout of Euclid's cutouts, onto the network's grid.
 
-    `stamp`: side of the image [pixel of 0.1 arcsec]; `middle`: of what the network looks at in it. Raises `CutoutError`
-    with the reason for a file that cannot be scored: damaged, without VIS, without data there, or not covering the middle.
+    Parameters
+    ----------
+    path : Path
+        The file, gzipped or not; the module's docstring has its extensions.
+    stamp : int
+        Side of the image [pixel of 0.1 arcsec].
+    centre : PixelPosition or SkyPosition, optional
+        Where the object is; by default in the middle of the images.
+    middle : int
+        Side of the part of the image that the network takes in, which the file has to cover [pixel of 0.1 arcsec].
+
+    Returns
+    -------
+    Cutout
+        The image, (4, stamp, stamp) [microjansky a pixel], with flags for what was missing or mended.
+
+    Raises
+    ------
+    CutoutError
+        For a file that cannot be scored, with the reason: damaged, without VIS, without data there, or not covering the
+        middle.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from lensdream import Lens, read_cutout, simulate
+    >>> from lensdream.cutouts.export import write_cutout
+    >>> image = simulate(Lens(theta_E=1.2))
+    >>> write_cutout(Path("lens.fits"), image, "a lens")
+    >>> cutout = read_cutout(Path("lens.fits"))
+    >>> float(abs(cutout.image - image).max()) < 1e-5
+    True
     """
     path = Path(path)
     with open_planes(path) as file:
