@@ -8,23 +8,50 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from lensdream.instrument import EUCLID
+
 
 @dataclass(frozen=True)
 class Frame:
-    """A stamp with its margin. The margin takes the light that the point spread carries across the edge; it is cut away."""
+    """A stamp with its margin: where a scene's light is sampled.
 
-    stamp: int
-    """side of the image that is kept [pixel]"""
-    padding: int
-    """margin on each side [pixel]; the point spread is cut off at this radius"""
-    supersampling: int
-    """samples an axis in a pixel of the inner square"""
-    fine_width: int
-    """side of the inner square [pixel]"""
-    pixel_scale: float
-    """[arcsec]"""
+    The margin takes the light that the point spread carries across the edge; it is cut away.
+
+    Parameters
+    ----------
+    stamp : int
+        Side of the image that is kept [pixel].
+    padding : int
+        Margin on each side [pixel]; the point spread is cut off at this radius.
+    supersampling : int
+        Samples an axis in a pixel of the inner square.
+    fine_width : int
+        Side of the inner square [pixel], at most `width` and of its parity; outside there is one sample a pixel.
+    pixel_scale : float
+        Side of a pixel [arcsec].
+    integrate : bool
+        Integrate light over cusps and pixels; if not, samples are averaged as they are, which is what lenstronomy does.
+
+    Raises
+    ------
+    ValueError
+        For an inner square that is wider than the frame, or of another parity.
+
+    Examples
+    --------
+    >>> from lensdream import Frame
+    >>> Frame()
+    Frame(stamp=80, padding=16, supersampling=3, fine_width=54, pixel_scale=0.1, integrate=True)
+    >>> Frame(stamp=40, fine_width=40).width
+    72
+    """
+
+    stamp: int = 80
+    padding: int = 16
+    supersampling: int = 3
+    fine_width: int = 54
+    pixel_scale: float = EUCLID.pixel_scale
     integrate: bool = True
-    """integrate light over cusps and pixels; if not, samples are averaged as they are, which is what lenstronomy does"""
 
     def __post_init__(self) -> None:
         """Refuse frames that cannot be laid out."""

@@ -74,11 +74,44 @@ class _Sampled(NamedTuple):
     """of each scene"""
 
 
+EUCLID_FRAME = Frame()
+"""8 arcsec a side, as the networks are trained on"""
+
+
 class Renderer:
-    """Renders scenes into one frame for one survey."""
+    """Renders scenes into images of one frame, as one survey would see them.
+
+    Parameters
+    ----------
+    frame : Frame
+        The images' size and sampling; by default 80 x 80 pixels of 0.1 arcsec.
+    survey : Survey
+        Bands, point spreads and noise.
+    dtype : torch.dtype
+        Of the ray-tracing and of the noiseless light; `torch.float64` for comparisons.
+    device : str
+        Where to compute, such as `cuda`.
+
+    Examples
+    --------
+    >>> from lensdream import Frame, Lens, Renderer
+    >>> renderer = Renderer(Frame(stamp=64))
+    >>> rendered = renderer.render(Lens(theta_E=1.2).scene(seed=3))
+    >>> rendered.images.shape  # (scene, band, y, x) [microjansky a pixel]
+    torch.Size([1, 4, 64, 64])
+
+    What is light of the arcs alone, in VIS and without noise, is in `truth`:
+
+    >>> bool((rendered.truth[0, 1] > rendered.sky_sigma[0, 0]).any())  # some of it above the sky's scatter
+    True
+    """
 
     def __init__(
-        self, frame: Frame, survey: Survey = EUCLID, dtype: torch.dtype = torch.float32, device: str = "cpu"
+        self,
+        frame: Frame = EUCLID_FRAME,
+        survey: Survey = EUCLID,
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
         self.frame, self.survey, self.dtype, self.device = frame, survey, dtype, torch.device(device)
         x, y = frame.points
@@ -96,7 +129,19 @@ class Renderer:
         self._transfer = lru_cache(maxsize=64)(self._transfer_functions)
 
     def render(self, scenes: Scenes) -> Rendered:
-        """Images and truth of a batch; each depends on its own scene alone."""
+        """Images and truth of a batch; each depends on its own scene alone.
+
+        Parameters
+        ----------
+        scenes : Scenes
+            One scene or more, as of `draw_scenes` or `Lens.scene`.
+
+        Returns
+        -------
+        Rendered
+            `images`, `noiseless` (B, 4, y, x), `truth` (B, 3, y, x) VIS light of target, source 1, source 2 [microjansky a
+            pixel]; `lensed_flux` (B, 3) of these [microjansky]; `sky_sigma` (B, 4) [microjansky a pixel].
+        """
         noiseless, truth, lensed_flux = self.light(scenes)
         table = scenes.scenes
         sky_sigma = self._sky_sigma * self._tensor(table[list(SKY_COLUMNS)], torch.float32)
