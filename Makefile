@@ -41,11 +41,13 @@ run poster: $(READY)
 	touch mlruns/ran-$(SCALE)
 	@echo "report: $(abspath reports/$(SCALE)/index.html)"
 
-# Nothing but these two stages: of what they need, only the images are not in git, and they are for the report.
+# Nothing but these two stages. Of what they read only the images are not in git: without them the scores are the same, and
+# there is neither a comparison with simulated lenses nor a report. An empty folder stands in for them, as DVC wants one.
 observe: folders $(READY)
 	test -d data/cutouts || dvc pull --quiet data.dvc
+	mkdir -p artifacts/$(SCALE)/images
 	dvc repro --force --single-item observe@$(SCALE)
-	test ! -d artifacts/$(SCALE)/images || dvc repro --single-item report@$(SCALE)
+	test ! -f artifacts/$(SCALE)/images/manifest.json || dvc repro --single-item report@$(SCALE)
 	@echo "page: $(abspath artifacts/$(SCALE)/observed/page.html)"
 
 folders:

@@ -104,11 +104,13 @@ def heed_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def write_images(folder, truth, images):
-    """A store of one shard without masks: images (N, band, y, x) and their truth table."""
+def write_images(folder, truth, images, masks=None):
+    """A store of one shard: images (N, band, y, x), their truth table and, where given, masks (N, y, x)."""
     folder.mkdir(parents=True)
     truth.to_parquet(folder / "truth.parquet")
     np.save(folder / "images-00000.npy", images.astype(np.float16))
+    if masks is not None:
+        np.save(folder / "masks-00000.npy", masks)
     manifest = {
         "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": len(truth),
         "stamp": images.shape[-1], "shard_size": max(len(truth), 1),

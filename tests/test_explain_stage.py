@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from conftest import join, random_scene
-from lensdream.commands import explain as stage
+from lensdream.commands import explain_study as stage
 from lensdream.config import ExplainConfig, SimulateConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store

@@ -13,11 +13,13 @@ import yaml
 from astropy.io import fits
 from PIL import Image
 
+from conftest import write_images
 from lensdream.commands import observe
 from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.page import credit_of
 from lensdream.cutouts.reader import PixelPosition, SkyPosition
+from lensdream.cutouts.scoring import Score
 from lensdream.cutouts.sources import Kind, Target, tabled, tabled_targets
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints
@@ -25,8 +27,14 @@ from lensdream.instrument import EUCLID
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths
+from lensdream.render.batch import ARC_1
 
 STAMP = 32
+EXPLAIN = {
+    "seed": 4, "window": 8, "stride": 8, "sky_window": 8, "sky_stride": 8, "chunk": 32, "dream_scenes": 0,
+    "dream_steps": 2, "dream_octaves": 2, "dream_octave_scale": 1.4, "dream_jitter": 2, "dream_step_size": 0.25,
+    "figures_per_family": 1, "scenes_per_family": 2, "sanity_scenes": 0, "removal_steps": 3, "channel_scenes": 0,
+}  # fmt: skip
 
 
 class Run:
@@ -62,7 +70,10 @@ def root(tmp_path, monkeypatch):
     torch.manual_seed(0)
     save_model(folder / "models" / "tiny", LensNet(LensNetConfig(width=4)).eval(), STAMP)
     operating_points.write(folder / "models" / "tiny", OperatingPoints({"fpr_1e-2": -1.0, "fpr_1e-3": 1.0}))
-    settings = {"observe": {"shared": {"batch_size": 4, "pictures": 3}, "tiny": {}}}
+    settings = {
+        "observe": {"shared": {"batch_size": 4, "pictures": 3}, "tiny": {}},
+        "explain": {"shared": EXPLAIN, "tiny": {}},
+    }
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     return folder
 
@@ -120,6 +131,64 @@ def test_folders_tables_and_pictures(root, tmp_path, tracked, monkeypatch):
     best = max(metrics["files"], key=lambda row: row["logit"])
     assert page.index(f"{best['logit']:.2f}") < page.index("Skipped")
     assert not list(root.rglob("*.part"))
+
+
+def simulate_lenses(paths):
+    """A store of two lenses, their arcs in the middle."""
+    truth = pd.DataFrame({"index": [7, 8], "family": "lens", "split": "test"})
+    images = np.random.default_rng(0).normal(0, 5, (2, 4, STAMP, STAMP)) * np.array(EUCLID.sky_sigma)[:, None, None]
+    masks = np.zeros((2, STAMP, STAMP), np.uint8)
+    masks[:, 14:18, 14:18] = ARC_1
+    write_images(paths.images, truth, images, masks)
+
+
+def test_the_highest_cutouts_are_explained_beside_simulated_lenses(root, tracked, monkeypatch):
+    paths, drawn = Paths("tiny", root), []
+    for seed in range(8):
+        write(paths.cutouts / f"{seed}.fits", seed)
+    (paths.cutouts / "positions.csv").write_text("id,file,x_pix,y_pix\nA,0.fits,17,22\n")
+    simulate_lenses(paths)
+    draw = observe.real_cutouts.page
+    monkeypatch.setattr(observe.real_cutouts, "page", lambda *given: drawn.append(given) or draw(*given))
+    observe.run("tiny", root)
+    ((_, names, images, *_, credit),) = drawn
+    cutouts = [row for row in read_json(root)["files"] if row["kind"] == "cutout"]
+    cutouts.sort(key=lambda row: row["logit"], reverse=True)
+    assert names == [row["object"] for row in cutouts[:6]]
+    assert images.shape == (6, 4, STAMP, STAMP)
+    assert credit == ""  # simulated files owe none
+    assert paths.real_lenses.read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in paths.observed.glob("sheet-*")] == ["sheet-01.png"]
+
+
+@pytest.mark.parametrize("lost", ["images", "cutouts"])
+def test_without_images_or_cutouts_an_old_picture_of_maps_goes_and_the_scores_stay(root, tracked, capsys, lost):
+    paths = Paths("tiny", root)
+    if lost == "images":
+        write(paths.cutouts / "a.fits")
+        paths.images.mkdir(parents=True)  # as the Makefile leaves it in a fresh clone
+    else:
+        simulate_lenses(paths)
+    paths.observed.mkdir(parents=True)
+    paths.real_lenses.write_bytes(b"of an earlier run")
+    observe.run("tiny", root)
+    assert not paths.real_lenses.exists()
+    assert read_json(root)["n"] == (1 if lost == "images" else 0)
+    told = capsys.readouterr().out
+    assert ("no maps of real cutouts beside simulated lenses: no manifest.json" in told) == (lost == "images")
+
+
+def test_of_equal_logits_the_first_are_kept():
+    def scored(name, logit):
+        return Score(Target(Path(name)), None, logit)
+
+    highest = observe.Highest(2)
+    for name, logit in (("a", 1.0), ("b", 2.0), ("c", 1.0), ("d", 0.5)):
+        highest.add(scored(name, logit))
+    assert [score.target.path.name for score in highest.in_order()] == ["b", "a"]
+    none = observe.Highest(0)
+    none.add(scored("a", 1.0))
+    assert none.in_order() == []
 
 
 def test_nothing_to_score(root, tracked, capsys):

@@ -1,5 +1,6 @@
 """The report: one page that needs nothing else, and the picture of every family."""
 
+import base64
 import dataclasses
 import json
 import math
@@ -26,6 +27,7 @@ from lensdream.explain.study.measure import score_maps
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.instrument import EUCLID, Band
 from lensdream.paths import Paths
+from lensdream.population.forecast import FORECAST
 from lensdream.report import compound_head as report_of_head
 from lensdream.report import families, finder, others, survey
 from lensdream.report.page import Explanations, Measured, captioned
@@ -243,7 +245,9 @@ def all_metrics() -> dict:
 
 def draw_something(path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Figure(figsize=(1, 1)).savefig(path)
+    figure = Figure(figsize=(1, 1))
+    figure.text(0, 0.5, path.stem)  # no two pictures are the same
+    figure.savefig(path)
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +271,7 @@ def made(tmp_path_factory):
                  "explain/removal", "explain/kernels", "explain/kernels-stem"):  # fmt: skip
         draw_something(paths.figures / f"{name}.png")
     draw_something(paths.observed / "sheet-01.png")
+    draw_something(paths.real_lenses)
     (root / "params.yaml").write_text(yaml.safe_dump({"report": {"shared": {"examples_per_family": 3}, SCALE: {}}}))
     return root
 
@@ -285,7 +290,7 @@ def written(root) -> Read:
 def test_page_holds_everything_and_loads_nothing(made, capsys):
     report.run(SCALE, made)
     paths, page = Paths(SCALE, made), written(made)
-    n_pictures = 16 + 9 + 1 + 1  # of the stages, of the explanations, of the cutouts, of the families
+    n_pictures = 16 + 9 + 1 + 1 + 1  # of the stages, the explanations, the cutouts, their maps, the families
     assert len(page.sources) == n_pictures
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
@@ -335,6 +340,25 @@ def test_what_is_told_stands_beside_what_was_found():
     mistaken = dict(zip(report_of_head.mistaken(head).head, report_of_head.mistaken(head).rows[1], strict=True))
     assert mistaken["ordinary single lenses"] == "150"
     assert mistaken["matched taken at 1e-2"] == "100.0 [100.0, 100.0] %"
+
+
+def test_maps_of_real_cutouts_are_in_the_report_where_the_observe_stage_has_drawn_them(root):
+    paths = Paths(SCALE, root)
+    report.run(SCALE, root)
+    page = written(root)
+    picture = f"data:image/png;base64,{base64.b64encode(paths.real_lenses.read_bytes()).decode()}"
+    assert page.sources.count(picture) == 1
+    assert "Real cutouts beside simulated lenses" in page.text
+    paths.real_lenses.unlink()
+    report.run(SCALE, root)
+    without = written(root)
+    assert page.sources != without.sources
+    assert [source for source in page.sources if source != picture] == without.sources
+    assert "Real cutouts beside simulated lenses" not in without.text
+
+
+def test_labels_of_the_forecast_are_those_of_its_figure():
+    assert {quantity.name: quantity.label for quantity in FORECAST} == others.LENS_QUANTITIES
 
 
 def test_second_run_links_to_no_run_of_its_own(made):
@@ -544,7 +568,7 @@ def test_ablation_sanity_and_removal_become_tables_and_may_be_missing():
 
 def test_metrics_are_read_and_absent_figures_noticed(made):
     paths = Paths(SCALE, made)
-    assert Measured.read(paths).train["epochs"] == 2
+    assert Measured.read(paths.metrics("train").parent, SCALE).train["epochs"] == 2
     assert captioned(paths.figures, {"absent": "words"})[0].source == ""
 
 

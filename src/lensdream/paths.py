@@ -39,6 +39,11 @@ class Paths:
         return self.root / "artifacts" / self.scale / "observed"
 
     @property
+    def real_lenses(self) -> Path:
+        """Picture of the maps of real cutouts beside those of simulated lenses; never in git."""
+        return self.observed / "real-lenses.png"
+
+    @property
     def scores(self) -> Path:
         """Folder of the tables of scores: of stored images, and of the fresh ones that the peers looked at."""
         return self.root / "artifacts" / self.scale / "scores"

@@ -6,34 +6,43 @@ import heapq
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from lensdream import config, tracking
 from lensdream.commands.score import row_of, save_table, table_of
-from lensdream.config import ObserveConfig
+from lensdream.config import ExplainConfig, ObserveConfig
 from lensdream.cutouts.page import credit_of, draw_sheets, page
 from lensdream.cutouts.reader import text_of
 from lensdream.cutouts.scoring import Score, score_targets
-from lensdream.cutouts.sources import Target, find_files, tabled_targets
+from lensdream.cutouts.sources import Kind, Target, find_files, tabled_targets
+from lensdream.dataset.store import ImageStore, StoreError
+from lensdream.explain.study import real_cutouts
 from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.paths import Paths
+from lensdream.plots.heatmaps import png
 from lensdream.runtime.files import write_json, write_whole
 
 MORE_FOLDERS = "LENSDREAM_CUTOUTS"
 """environment variable that names folders of cutouts outside the repository, separated as in PATH"""
 REMEDY = f"put FITS cutouts into data/cutouts/ or name folders of them in {MORE_FOLDERS}, then run the stage again"
+EXPLAINED = 6
+"""cutouts with maps, those of the highest logits; places in larger images have none"""
 COLUMNS = ("path", "object", "kind", "probability", "logit", "above_fpr_1e-2", "above_fpr_1e-3", "flags", "model")
 
 
 def run(scale: str, root: Path = Path()) -> None:
     """Score the FITS files in `data/cutouts` and in the folders of LENSDREAM_CUTOUTS, and places that tables name.
 
-    Writes `scores.csv`, `page.html` and `sheet-*.png` under `artifacts/<scale>/observed` and
-    `metrics/<scale>/observe.json`. No files at all: a message, an empty table and page. Raises `ModelError` without a
-    trained model.
+    Writes `scores.csv`, `page.html`, `sheet-*.png` and, where the scale's images are there to compare with,
+    `real-lenses.png` under `artifacts/<scale>/observed`, and `metrics/<scale>/observe.json`. No files at all: a message,
+    an empty table and page. Raises `ModelError` without a trained model.
     """
     settings = config.load("observe", ObserveConfig, scale, root / "params.yaml")
+    explaining = config.load("explain", ExplainConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     finder = Finder.load(paths.model)
     targets, skipped = _targets(paths, os.environ)
@@ -42,25 +51,45 @@ def run(scale: str, root: Path = Path()) -> None:
         print(f"no real cutouts: {REMEDY}")
     with tracking.stage_run("observe", scale, settings, root=root, datasets=data) as tracked:
         rows: list[dict[str, object]] = []
-        best: list[tuple[float, int, Score]] = []  # a heap: of a large folder only some pictures are kept
+        best, explained = Highest(settings.pictures), Highest(EXPLAINED)
         scores = score_targets(
             targets, finder, batch_size=settings.batch_size, on_skip=lambda path, reason: _skip(skipped, path, reason)
         )
         for score in scores:
             rows.append(_row(score))
-            heapq.heappush(best, (score.logit, -len(rows), score))
-            if len(best) > settings.pictures:
-                heapq.heappop(best)
+            best.add(score)
+            if score.target.kind is Kind.CUTOUT:
+                explained.add(score)
         table = table_of(rows, f"models/{scale}@{finder.digest[:12]}", COLUMNS)
         save_table(table, paths.observed / "scores.csv")
-        shown = [score for *_, score in sorted(best, key=lambda entry: entry[:2], reverse=True)]
-        for sheet in _write_page(paths, rows, shown, skipped, finder.points):
+        for sheet in _write_page(paths, rows, best.in_order(), skipped, finder.points):
             tracked.figure(sheet)
+        _write_maps(paths, finder, explained.in_order(), explaining)
         metrics = _metrics(rows, skipped, finder.points)
         above = [bool(row["above_fpr_1e-3"]) for row in rows]
         tracked.metrics({"n": len(rows), "n_skipped": len(skipped), "n_above_fpr_1e-3": sum(above)})
     write_json(paths.metrics("observe"), metrics)
     print(f"{len(rows)} scored, {len(skipped)} skipped -> {paths.observed / 'page.html'}")
+
+
+@dataclass
+class Highest:
+    """The scores of the highest logits: of a large folder, only some images are kept."""
+
+    most: int
+    _heap: list[tuple[float, int, Score]] = field(default_factory=list)
+    _added: int = 0
+
+    def add(self, score: Score) -> None:
+        """Keep a score, if it is one of the `most` highest so far; of equal logits, those added first."""
+        self._added += 1
+        heapq.heappush(self._heap, (score.logit, -self._added, score))
+        if len(self._heap) > self.most:
+            heapq.heappop(self._heap)
+
+    def in_order(self) -> list[Score]:
+        """Scores from the highest logit down."""
+        return [score for *_, score in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]
 
 
 def _targets(paths: Paths, environment: Mapping[str, str]) -> tuple[list[Target], list[dict[str, str]]]:
@@ -112,6 +141,23 @@ def _write_page(
     for old in set(paths.observed.glob("sheet-*.png")) - set(sheets):
         old.unlink()
     return sheets
+
+
+def _write_maps(paths: Paths, finder: Finder, scores: list[Score], settings: ExplainConfig) -> None:
+    """Write the maps of these cutouts beside those of simulated lenses; without cutouts or images an old picture goes."""
+    if not scores:
+        paths.real_lenses.unlink(missing_ok=True)
+        return
+    try:
+        store = ImageStore.open(paths.images)
+    except StoreError as error:  # a fresh clone has none; scores need none
+        print(f"no maps of real cutouts beside simulated lenses: {error}")
+        paths.real_lenses.unlink(missing_ok=True)
+        return
+    images = np.stack([score.cutout.image for score in scores])
+    credit = credit_of(score.cutout.origin for score in scores)
+    names = [score.cutout.object for score in scores]
+    write_whole(paths.real_lenses, png(real_cutouts.page(finder, names, images, store, settings, credit)))
 
 
 def _metrics(

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lensdream import config, tracking
-from lensdream.commands import real_maps
+from lensdream.cutouts.bands import Origin
+from lensdream.cutouts.page import credit_of
 from lensdream.dataset.store import ImageStore
 from lensdream.paths import Paths
 from lensdream.report import compound_head, families, finder, survey
-from lensdream.report.page import Measured, Picture, render
+from lensdream.report.page import Measured, Picture, Pictures, render
 from lensdream.report.table import Table
 from lensdream.runtime.files import write_whole
 from lensdream.runtime.provenance import git_state
@@ -21,20 +22,24 @@ PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_a
 def run(scale: str, root: Path = Path()) -> None:
     """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.png`.
 
-    Where the observe stage scored real cutouts, also the maps of some of them, which stay out of git.
-
     Raises `FileNotFoundError` with the remedy where a stage before this one has not written its metrics.
     """
     settings = config.load("report", config.ReportConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    measured, store = Measured.read(paths), ImageStore.open(paths.images)
+    measured, store = Measured.read(paths.metrics("train").parent, scale), ImageStore.open(paths.images)
     drawn, index = paths.figures / "families.png", paths.report / "index.html"
     with tracking.stage_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
         write_whole(drawn, families.draw(store, settings.examples_per_family))
-        real_maps.write(paths)
         links = tracking.stage_links(scale, root)
-        examples = Picture.read(drawn, families.caption_of(store))
-        write_whole(index, render(measured, paths, git_state(root), links, examples, datetime.now(UTC)).encode())
+        pictures = Pictures(
+            figures=paths.figures,
+            observed=paths.observed,
+            real_lenses=paths.real_lenses,
+            examples=Picture.read(drawn, families.caption_of(store)),
+            credit=credit_of(Origin),
+        )
+        page = render(scale, measured, pictures, git_state(root), links, datetime.now(UTC))
+        write_whole(index, page.encode())
         tracked.figure(drawn)
         tracked.artifact(index)
     for table in tables(measured):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from lensdream.families import COMPOUND_TRAIN, FAMILIES
-from lensdream.population.forecast import FORECAST
 from lensdream.report.table import (
     NOTHING,
     Table,
@@ -25,7 +24,19 @@ from lensdream.report.table import (
 
 SPLITS = ("train", COMPOUND_TRAIN, "validation", "test", "compound")
 
-LENS_QUANTITIES = {quantity.name: quantity.label for quantity in FORECAST}
+LENS_QUANTITIES = {
+    "z_lens": "redshift of the lens",
+    "z_source": "redshift of the source",
+    "theta_E": "Einstein radius [arcsec]",
+    "sigma": "velocity dispersion [km/s]",
+    "q": "axis ratio of the mass",
+    "lens_VIS": "lens [VIS mag]",
+    "source_VIS": "source, unlensed [VIS mag]",
+    "lensed_VIS": "source, lensed [VIS mag]",
+    "source_r_e": "half-light radius of the source [arcsec]",
+    "magnification": "magnification",
+}
+"""labels of the forecast's quantities, as in its figure"""
 
 EPOCH_COLUMNS = {
     "train_loss": ("training loss", 4),

@@ -12,9 +12,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from lensdream.cutouts.bands import Origin
 from lensdream.families import COMPOUND_ARC, DOUBLE_RING, FAMILIES, UNDETECTABLE, WITH_ARCS
-from lensdream.paths import Paths
 from lensdream.report import compound_head, finder, others, survey
 from lensdream.report.table import count, decimal, duration, interval, percent_interval
 from lensdream.runtime.provenance import GitState
@@ -87,21 +85,40 @@ class Measured:
     epochs: pd.DataFrame
 
     @classmethod
-    def read(cls, paths: Paths) -> Measured:
-        """Read them all; raises `FileNotFoundError` that names every missing one and the remedy."""
-        files = {command: paths.metrics(stage) for stage, command in COMMANDS.items()}
-        epochs = paths.metrics("train").with_name("epochs.csv")
+    def read(cls, folder: Path, scale: str) -> Measured:
+        """Read the metrics files of a scale from its folder.
+
+        Raises `FileNotFoundError` that names each missing file and the command that writes it.
+        """
+        files = {command: folder / f"{stage}.json" for stage, command in COMMANDS.items()}
+        epochs = folder / "epochs.csv"
         missing = [command for command, file in files.items() if not file.is_file()]
         if not epochs.is_file() and "train" not in missing:
             missing.append("train")
         if missing:
             names = [str(file) for file in (*files.values(), epochs) if not file.is_file()]
             raise FileNotFoundError(
-                f"no {', no '.join(names)}: run `dvc repro report@{paths.scale}`, or on their own "
-                + ", ".join(f"`lensdream {command} --scale {paths.scale}`" for command in missing)
+                f"no {', no '.join(names)}: run `dvc repro report@{scale}`, or on their own "
+                + ", ".join(f"`lensdream {command} --scale {scale}`" for command in missing)
             )
         read = {command.replace("-", "_"): _json(file) for command, file in files.items()}
         return cls(**read, epochs=pd.read_csv(epochs))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures of a scale lie, and what is printed with them."""
+
+    figures: Path
+    """folder of the figures, one subfolder a stage"""
+    observed: Path
+    """folder of the sheets of real cutouts, `sheet-*.png`"""
+    real_lenses: Path
+    """maps of real cutouts beside those of simulated lenses; absent where the observe stage had none to draw"""
+    examples: Picture
+    """examples of every family"""
+    credit: str
+    """of the pixels of real cutouts"""
 
 
 @dataclass(frozen=True)
@@ -185,11 +202,11 @@ def summary(measured: Measured) -> str:
 
 
 def render(
-    measured: Measured, paths: Paths, git: GitState, links: Mapping[str, str], examples: Picture, now: datetime
+    scale: str, measured: Measured, pictures: Pictures, git: GitState, links: Mapping[str, str], now: datetime
 ) -> str:
-    """Write the page as HTML. `links`: address of each stage's run on MLflow's pages; `examples`: of every family.
+    """Write the page as HTML. `links`: address of each stage's run on MLflow's pages.
 
-    Raises `ValueError` with the remedy where a metrics file lacks what the page shows.
+    Raises `ValueError` where a metrics file lacks what the page shows; the message says what to run.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -199,31 +216,31 @@ def render(
         lstrip_blocks=True,
     )
     try:
-        values = _values(measured, paths)
+        values = _values(measured, pictures)
     except KeyError as error:
         raise ValueError(
-            f"the metrics of {paths.scale} have no {error}, so another version wrote them: run "
-            f"`dvc repro --force report@{paths.scale}`"
+            f"the metrics of {scale} have no {error}, so another version wrote them: run "
+            f"`dvc repro --force report@{scale}`"
         ) from error
     return environment.get_template("page.html").render(
         values,
-        scale=paths.scale,
+        scale=scale,
         commit="" if git.commit == "none" else git.commit,
         dirty=git.dirty,
         date=now.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        examples=examples,
         links={stage: links[stage] for stage in COMMANDS if stage in links},
-        whole_run=WHOLE_RUN.get(paths.scale, f"dvc repro report@{paths.scale}"),
+        whole_run=WHOLE_RUN.get(scale, f"dvc repro report@{scale}"),
         commands=COMMANDS.values(),
     )
 
 
-def _values(measured: Measured, paths: Paths) -> dict[str, object]:
+def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
     """Everything that comes out of metrics and figures, under the names that the template uses."""
     evaluate, observe, explain = measured.evaluate, measured.observe, measured.explain
     told = measured.compound["compound_head"]
     return {
         "summary": summary(measured),
+        "examples": pictures.examples,
         "beside_poster": finder.beside_poster(evaluate, measured.compound),
         "n_lens": count(evaluate["n_lens"]),
         "n_nonlens": count(evaluate["n_nonlens"]),
@@ -234,9 +251,9 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "family_table": finder.families(evaluate),
         UNDETECTABLE: finder.undetectable(evaluate),
         "selection": finder.selection(evaluate),
-        "curves": captioned(paths.figures / "evaluate", CURVES),
-        "family_pictures": captioned(paths.figures / "evaluate", FAMILY_FIGURES),
-        "selection_pictures": captioned(paths.figures / "evaluate", SELECTION_FIGURES),
+        "curves": captioned(pictures.figures / "evaluate", CURVES),
+        "family_pictures": captioned(pictures.figures / "evaluate", FAMILY_FIGURES),
+        "selection_pictures": captioned(pictures.figures / "evaluate", SELECTION_FIGURES),
         "survey_n": count(measured.survey_test["n"]),
         "survey_rates": survey.rates(measured.survey_test),
         "survey_networks": survey.networks(measured.survey_peers),
@@ -245,23 +262,23 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "survey_unmeasured": survey.unmeasured_rates(measured.survey_test),
         "purity": survey.purity(measured.survey_test),
         "survey_families": survey.families(measured.survey_test),
-        "survey_pictures": captioned(paths.figures / "survey-test", SURVEY_FIGURES),
+        "survey_pictures": captioned(pictures.figures / "survey-test", SURVEY_FIGURES),
         "survey_selection": finder.selection(measured.survey_test),
         "shortcuts": survey.shortcuts(measured.survey_test),
         "brightness": survey.brightness(measured.survey_test),
         "band_checks": survey.bands(measured.survey_test),
         "compound": finder.compound(measured.compound),
         "compound_selection": finder.selection(measured.compound),
-        "compound_pictures": captioned(paths.figures / "compound-test", COMPOUND_FIGURES),
+        "compound_pictures": captioned(pictures.figures / "compound-test", COMPOUND_FIGURES),
         "told_learnt": compound_head.learnt(measured.train_compound),
         "told_summary": compound_head.summary(told),
         "told": compound_head.told(told),
         "mistaken": compound_head.mistaken(told),
         "told_selection": finder.selection(told),
-        "told_pictures": captioned(paths.figures / "compound-test", TOLD_FIGURES),
+        "told_pictures": captioned(pictures.figures / "compound-test", TOLD_FIGURES),
         "training": others.training(measured.train),
         "epochs": others.epochs(measured.epochs),
-        "train_pictures": captioned(paths.figures / "train", TRAIN_FIGURES),
+        "train_pictures": captioned(pictures.figures / "train", TRAIN_FIGURES),
         "relevance": others.relevance(explain),
         "relevance_by_family": others.relevance_by_family(explain),
         "ablation": others.ablation(explain),
@@ -271,16 +288,16 @@ def _values(measured: Measured, paths: Paths) -> dict[str, object]:
         "dream": others.dream(explain),
         "dream_by_family": others.dream_by_family(explain),
         "kernels": others.kernels(explain),
-        "explanations": Explanations.read(paths.figures / "explain"),
-        "real_lenses": [Picture.read(file) for file in paths.report.glob(REAL_LENSES)],
+        "explanations": Explanations.read(pictures.figures / "explain"),
+        "real_lenses": [Picture.read(pictures.real_lenses)] if pictures.real_lenses.is_file() else [],
         "n_cutouts": observe["n"],
         "cutouts": others.cutouts(observe),
         "skipped": others.skipped(observe),
-        "cutout_pictures": [Picture.read(file) for file in sorted(paths.observed.glob("*.png"))],
-        "credit": ", ".join(origin.value for origin in Origin if origin.value),
+        "cutout_pictures": [Picture.read(file) for file in sorted(pictures.observed.glob("sheet-*.png"))],
+        "credit": pictures.credit,
         "counts": others.counts(measured.population),
         "forecast": others.forecast(measured.population),
-        "population_pictures": captioned(paths.figures / "population", POPULATION_FIGURES),
+        "population_pictures": captioned(pictures.figures / "population", POPULATION_FIGURES),
         "rendering": others.rendering(measured.population, measured.simulate),
     }
 
@@ -290,6 +307,3 @@ def _json(path: Path) -> dict:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON ({error}): run its stage again") from None
-
-
-REAL_LENSES = "real-lenses.png"
