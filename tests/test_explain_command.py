@@ -100,7 +100,7 @@ def test_maps_are_of_the_network_that_decided_and_say_so(cutout, tmp_path, monke
         look = OneLook(scorer.network.network if hopeless else scorer.network.second, "")
         logit = look(torch.from_numpy(image)[None]).item()
     assert (finder == pytest.approx(logit, abs=1e-5)) == hopeless  # the mean of eight looks is no single one
-    name = "its first look" if hopeless else "one look of its second network"
+    name = "its first stage" if hopeless else "one pass of its second stage"
     header = fits.getheader(tmp_path / "lens-maps.fits")
     assert (header["LOGIT"], header["FINDER"]) == (pytest.approx(logit, abs=1e-4), pytest.approx(finder, abs=1e-4))
     assert (header["PROB"], header["LOOK"]) == (pytest.approx(1 / (1 + np.exp(-finder / 2)), abs=1e-4), name)
@@ -309,7 +309,7 @@ def test_maps_of_a_linear_score_are_its_weights():
 
 def test_command_takes_files_or_a_scale(model, cutout, tmp_path, monkeypatch, capsys):
     done = []
-    monkeypatch.setattr("lensdream.explain.stage.run", done.append)
+    monkeypatch.setattr("lensdream.commands.explain_study.run", lambda scale, root: done.append(scale))
     assert cli.main(["explain", "--scale", "quick"]) == 0
     assert done == ["quick"]
     out = tmp_path / "out"
