@@ -1,8 +1,8 @@
-"""Component ablation: the change of the lens logit when a part of the scene was never there.
+"""Component ablation (the method): the loss of the lens logit when a scene is rendered without one of its components.
 
 The simulator draws the same scene with the same sky again without its arcs, one source, the counter-image, the central
-galaxy or the neighbours. Nothing looks like a patch, and shot noise goes with the light that made it. No map can do that
-on a real image, so this is the reference that maps are judged by.
+galaxy or the neighbours. No patch is left behind, and shot noise goes with the light that made it. A real image has no
+scene to render again, so ablation is the reference that maps are judged by.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ EVERYWHERE = np.ones((3, 3))
 
 @dataclass(frozen=True)
 class Part:
-    """One component of those m scenes of a batch that have it."""
+    """Images of a batch's scenes without one component, for the m scenes that have it."""
 
     places: np.ndarray
     """(m,) places of the scenes in the batch"""
     without: Tensor
-    """(m, band, y, x) [microjansky a pixel] the scenes without it"""
+    """(m, band, y, x) [microjansky a pixel] images without the component"""
     mask: Tensor
-    """(m, y, x) bool: its own VIS light is above 1 sigma of the sky"""
+    """(m, y, x) bool: VIS light of the component alone is above 1 sigma of the sky"""
 
 
 def ablate(renderer: Renderer, scenes: Scenes) -> tuple[Rendered, dict[str, Part]]:
     """Render scenes whole, and without each of their `COMPONENTS`; a component that no scene has is left out.
 
-    The scenes come in the order of their index, as `Scenes.take` wants them.
+    The scenes must be in the order of their index, as `Scenes.take` needs them.
     """
     whole = renderer.render(scenes)
     sky = whole.sky_sigma[:, Band.VIS]
@@ -73,11 +73,11 @@ def ablate(renderer: Renderer, scenes: Scenes) -> tuple[Rendered, dict[str, Part
 
 
 def counter_image(light: np.ndarray, mask: np.ndarray, centre: tuple[float, float]) -> np.ndarray | None:
-    """Pixels (y, x) bool nearer to the counter-image than to the other image; None where it cannot be told.
+    """Pixels (y, x) bool nearer to the counter-image than to the other image; None for other configurations than doubles.
 
-    It can where the light (y, x) of a source falls into just two parts of its mask (y, x) bool, and the fainter lies
-    nearer to the deflector's centre (y, x) [pixel from the stamp's middle], as the second image of a double does.
-    Rings, and quads whose images are apart, have none.
+    A double is recognised where the light (y, x) of a source falls into just two parts of its mask (y, x) bool, and the
+    fainter part lies nearer to the deflector's centre (y, x) [pixel from the stamp's middle]. Rings, and quads of separate
+    images, have no counter-image.
     """
     labels, n = ndimage.label(mask, EVERYWHERE)
     sizes = np.bincount(labels.ravel(), minlength=n + 1)[1:]
@@ -95,7 +95,7 @@ def counter_image(light: np.ndarray, mask: np.ndarray, centre: tuple[float, floa
 
 
 def _without_counter_images(source: Part, whole: Tensor, light: Tensor, centre: np.ndarray) -> Part | None:
-    """Cut the counter-images out of scenes: there the scene shows what it does without its first source."""
+    """Images without counter-images: inside their regions, the pixels are those rendered without the first source."""
     found = {}
     for k, (flux, mask) in enumerate(zip(light.double().cpu().numpy(), source.mask.cpu().numpy(), strict=True)):
         region = counter_image(flux, mask, tuple(centre[k]))
@@ -118,7 +118,7 @@ def _scenes_with(scenes: Scenes, roles: frozenset[Role]) -> np.ndarray:
 def disjoint_masks(masks: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Masks (y, x) of the `DISJOINT` components of one scene: a pixel in an arc counts for the arc alone.
 
-    The deflector's light reaches under most arcs, and what a map finds there is to be laid at the arc's door.
+    The deflector's light reaches under most arcs; relevance in an arc's pixels is attributed to the arc.
     """
     arcs = [masks[name] for name in ("source_1", "source_2") if name in masks]
     for name in DISJOINT:

@@ -1,7 +1,7 @@
-"""A network as a chain of layers, one after the other, and what comes behind them.
+"""A network as a chain of layers, applied one after the other, and the rest of the network after them.
 
-Layers see small parts of an image and keep its order, so where an image changes in one square, most of what they gave
-for the image before still holds (`patches`). Any score is a chain, if only one without layers.
+A layer's outputs depend on small parts of an image, so after a change in one square most of the outputs for the unchanged
+image still hold (`patches`). Any score function is a chain, if only one without layers.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Layer = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Chain:
-    """The part of images (B, band, y, x) that is looked at, layers from there on, and the score of what the last gives."""
+    """Receptive crop of images (B, band, y, x), layers from that crop on, and the score of the last layer's maps."""
 
     layers: tuple[Layer, ...]
     rest: ScoreFn
     """maps (B, channel, y, x) of the last layer, or the images where there is none -> lens logits (B,)"""
     cut: Cut = whole
-    """images -> the part that is looked at"""
+    """images -> their receptive crop"""
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
@@ -36,26 +36,24 @@ class Chain:
         return self.rest(images)
 
     def split(self, number: int) -> Chain:
-        """Give the same score with this many layers, the others being part of the rest."""
+        """Chain of the same score with this many layers; the other layers are part of the rest."""
         return Chain(self.layers[:number], Chain(self.layers[number:], self.rest), self.cut)
 
 
 def plain(score_fn: ScoreFn) -> Chain:
-    """Give any score as a chain without layers: images are scored whole."""
+    """Chain without layers for any score function: images are scored whole."""
     return Chain((), score_fn)
 
 
 def chain_of(network: nn.Module) -> Chain:
-    """Part a network into its first submodules, as long as each takes only what the one before it gave, and the rest.
+    """Chain of a network: its leading submodules, each of which takes the output of the one before only, and the rest.
 
-    The submodules are the network's own, and those of an `nn.Sequential`; a network that cannot be traced, or that begins
-    with something else, is a chain without layers. What it cuts out of its images (`cut_of`) is no layer.
+    Submodules are the network's own, and those of an `nn.Sequential`. A network that cannot be traced, or that begins
+    with another operation, becomes a chain without layers. The receptive crop (`cut_of`) is no layer.
     """
     try:
         graph = _Outline().trace(network)
-    except (
-        Exception
-    ):  # tracing runs the network's own code, which may raise anything; scored whole, it need not be known
+    except Exception:  # tracing runs the network's own code, which may raise anything; a network can be scored whole
         return plain(network)
     node = next(node for node in graph.nodes if node.op == "placeholder")
     inputs, layers = [node], []
@@ -76,14 +74,14 @@ def chain_of(network: nn.Module) -> Chain:
 
 
 class _Outline(fx.Tracer):
-    """Traces the network's own forward and leaves every submodule whole but an `nn.Sequential`."""
+    """Tracer of the network's own forward that leaves every submodule whole but an `nn.Sequential`."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return not isinstance(m, nn.Sequential)
 
 
 def _only_module_after(node: fx.Node) -> fx.Node | None:
-    """The submodule that takes this node's value and nothing else, if nobody else takes it."""
+    """Submodule that takes this node's value and nothing else, if the value has no other user."""
     users = list(node.users)
     if len(users) != 1 or users[0].op != "call_module" or users[0].args != (node,) or users[0].kwargs:
         return None

@@ -1,4 +1,4 @@
-"""Every map of one image that nothing else is known of, as of a user's own cutout."""
+"""All maps of one image without truth or neighbours in a set, such as a user's own cutout."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from lensdream.explain.occlusion import occlude, sky_fill
 from lensdream.instrument import EUCLID, Band
 
 SEED = 0
-"""of the sky that squares are filled with"""
+"""seed of the sky that covers squares"""
 CHUNK = 64
 """covered images scored together"""
 
 
 @dataclass(frozen=True)
 class CutoutMaps:
-    """One image's logit and maps; all maps (y, x) float32, positive where they support 'lens'."""
+    """Logit and maps of one image; all maps (y, x) float32, positive where they support 'lens'."""
 
     logit: float
     window: int
     """side of the occluding square [pixel]"""
     stride: int
-    """its step [pixel]"""
+    """step of the occluding square [pixel]"""
     sky: np.ndarray
-    """logit lost with a square of sky over the place: mean of the squares that cover a pixel"""
+    """occlusion map: logit lost with a square covered by sky, the mean over the squares that cover a pixel"""
     black: np.ndarray
-    """the same with a square of zeros"""
+    """occlusion map with squares of zeros"""
     by_band: Mapping[Band, np.ndarray]
-    """as `sky`, with one band covered and the others left; bands without data are missing"""
+    """occlusion maps as `sky`, with one band covered and the others left; bands without data have none"""
     integrated: np.ndarray
     """Integrated Gradients, summed over bands [logit a pixel]"""
     integrated_squares: np.ndarray
-    """the same summed over the squares, in the unit of `sky`"""
+    """Integrated Gradients summed over the squares, in the unit of `sky`"""
 
 
 def explain_image(network: nn.Module, image: np.ndarray, *, window: int, stride: int, seed: int = SEED) -> CutoutMaps:
-    """Make all maps of an image (band, y, x) float32 [microjansky a pixel]; bands that are zero all over have no data.
+    """Maps of an image (band, y, x) float32 [microjansky a pixel]; a band that is zero everywhere counts as without data.
 
-    Bands without data are not covered: sky there would be something new and take nothing away. Raises `ValueError` for
+    Bands without data are not covered: sky would add a signal to them and take none away. Raises `ValueError` for
     pixels that are not finite, an image without data and windows that do not fit.
     """
     bands = [band for band in Band if image[band].any()]
@@ -52,7 +52,7 @@ def explain_image(network: nn.Module, image: np.ndarray, *, window: int, stride:
         raise ValueError("the image is zero in every band, there is nothing to explain: give one with data")
     pixels = torch.from_numpy(image).to(next(network.parameters()).device)[None]
     sky = sky_fill(tuple(pixels.shape), EUCLID, torch.Generator().manual_seed(seed)).to(pixels)
-    # All covers in one go, the bands that one leaves alone being filled with the image's own pixels.
+    # All covers are scored in one call; bands that a cover leaves alone are filled with the image's own pixels.
     covered = {"sky": bands, "black": bands} | {band: [band] for band in bands}
     fills = [_only(here, torch.zeros_like(sky) if name == "black" else sky, pixels) for name, here in covered.items()]
     fill = torch.cat(fills)
@@ -73,7 +73,7 @@ def explain_image(network: nn.Module, image: np.ndarray, *, window: int, stride:
 
 
 def _only(bands: list[Band], fill: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
-    """Fill these bands; the others show the image's own pixels."""
+    """Fill of these bands only: the other bands hold the image's own pixels."""
     mixed = pixels.clone()
     mixed[:, bands] = fill[:, bands]
     return mixed

@@ -1,4 +1,4 @@
-"""The maps of one cutout as a picture: blue supports 'lens', red 'non-lens', on one symmetric scale."""
+"""Page of all maps of one cutout: blue supports 'lens', red 'non-lens', on one symmetric scale."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TOP, BETWEEN = 0.8, 0.3
 def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, decision: Decision, remark: str = "") -> Figure:
     """Draw a cutout's image (band, y, x) [microjansky a pixel] and all its maps in the unit of occlusion.
 
-    name, decision, remark: printed above and below. Two rows: the colours, VIS and the maps over all bands; VIS less its
-    blur and the occlusion of each band alone.
+    name and decision are printed above, remark below. First row: colours, VIS and the maps over all bands;
+    second row: VIS less its blur and the occlusion maps of each band alone.
     """
-    said = f"finder: logit {decision.logit:+.2f}, probability of a lens {decision.probability:.3f}"
-    title = f"{_shortened(name)}\n{said}; maps of {decision.network}, logit {maps.logit:+.2f}"
+    score = f"finder: logit {decision.logit:+.2f}, probability of a lens {decision.probability:.3f}"
+    title = f"{_shortened(name)}\n{score}; maps of {decision.network}, logit {maps.logit:+.2f}"
     window = f"{maps.window}x{maps.window}"
     headings = ("VIS, Y J, H" if image[Band.Y :].any() else "VIS, bright end", "VIS", f"{window} occlusion, sky")
     headings = (*headings, f"{window} occlusion, black", f"Integrated Gradients in {window}")

@@ -1,4 +1,4 @@
-"""Deep Dream: change an image, step by step, into what the network takes for a lens, or for no lens.
+"""Deep Dream (the method): an image changed step by step so that a network's lens logit rises, or falls.
 
 Gradient ascent on the logit over octaves with jitter, after Mordvintsev et al. 2015 ("Inceptionism"), in physical
 units: a step is a fraction of the sky's scatter in each band, and, if a point spread is given, what is added is light
@@ -30,7 +30,7 @@ Transfer = Callable[[int], Tensor]
 
 @dataclass(frozen=True)
 class Climb:
-    """How the dream climbs."""
+    """Settings of the gradient ascent."""
 
     steps: int = 20
     """gradient steps an octave"""
@@ -67,16 +67,16 @@ def dream(
     transfer: Transfer | None = None,
     colours: Tensor | None = None,
 ) -> Dream:
-    """Let images (B, band, y, x) [microjansky a pixel] drift towards a class.
+    """Change images (B, band, y, x) [microjansky a pixel] by gradient ascent towards a class.
 
     towards: `TOWARDS_LENS` or `TOWARDS_NON_LENS`.
     sky_sigma: (band,) scatter of the sky [microjansky a pixel], the unit of a step. A pixel stays above -3 of it, or
         above its own first value where that is lower: flux has no deeper holes.
     highest: (band,) flux [microjansky a pixel] that no pixel may pass, or its own first value where that is higher.
     generator: of the jitter, on the CPU.
-    transfer: point spread of the light that is added, `psf_transfer`; None lets every pixel move by itself.
-    colours: (band, band) `band_covariance` of images; what is added then has colours that go together there. None lets every
-        band move by itself.
+    transfer: point spread of the light that is added, `psf_transfer`; None lets every pixel change independently.
+    colours: (band, band) `band_covariance` of images, so that the added light has colours that are common in them. None
+        lets every band change independently.
 
     Same generator, same dream. The network's parameters gather no gradient. Raises `ValueError` for images that are not
     finite or whose smallest octave is below 16 pixels.
@@ -141,7 +141,7 @@ def octave_sizes(size: tuple[int, int], climb: Climb) -> list[tuple[int, int]]:
 
 
 def psf_transfer(survey: Survey, full_width: int) -> Transfer:
-    """Give the survey's point spread in each band, for images of `full_width` pixels brought to other widths."""
+    """Transfer of the survey's point spread in each band, for images of `full_width` pixels brought to other widths."""
 
     def transfer(width: int) -> Tensor:
         scale = survey.pixel_scale * full_width / width

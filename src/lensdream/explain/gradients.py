@@ -1,7 +1,7 @@
-"""Explanations by gradients, from captum: Guided Grad-CAM, Integrated Gradients.
+"""Maps from gradients of the logit, with captum: Guided Grad-CAM and Integrated Gradients.
 
 captum's guided backpropagation hooks `nn.ReLU` modules and nothing else: with `F.relu` or another activation it returns
-the plain gradient and says nothing. `check_guidable` refuses such a network.
+the plain gradient without a warning. `check_guidable` refuses such a network.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ METHOD_ACTIVATIONS = frozenset({"relu", "relu_", "sigmoid", "sigmoid_", "tanh", 
 
 
 class GuidanceError(ValueError):
-    """A network on which guided backpropagation would silently be something else."""
+    """Network on which guided backpropagation would silently return another quantity."""
 
 
 def check_guidable(model: nn.Module) -> None:
     """Refuse a network whose activations are not all `nn.ReLU` modules, or that is in training mode.
 
-    Raises `GuidanceError` that names what was found and the remedy.
+    Raises `GuidanceError`; the message names the module or call, and what to use in its place.
     """
     if model.training:
         raise GuidanceError("the network is in training mode, its dropout would change the map: call model.eval()")
@@ -70,7 +70,7 @@ def check_guidable(model: nn.Module) -> None:
 
 
 class _Tracer(fx.Tracer):
-    """Goes into every module of a network but the one that cuts images, as it asks how large they are."""
+    """Tracer into every module of a network but the receptive crop, whose code branches on the size of its input."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, Middle) or super().is_leaf_module(m, module_qualified_name)
@@ -79,15 +79,17 @@ class _Tracer(fx.Tracer):
 def guided_grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
     """Guided Grad-CAM of the lens logit: (B, band, y, x) -> (B, band, y, x) [logit per microjansky, times the CAM].
 
-    Selvaraju et al. 2017 (arXiv:1610.02391), with the CAM brought bilinearly to the image's size as there; zero
-    where the network does not look. `layer` is the layer whose activations make the CAM: an early one keeps thin arcs apart.
-    Raises `GuidanceError` where guided backpropagation would not be true, `ValueError` for pixels that are not finite.
+    Selvaraju et al. 2017 (arXiv:1610.02391), with the CAM brought bilinearly to the image's size as they do; zero
+    outside the receptive crop. `layer`: the layer whose activations make the CAM; an early one resolves thin arcs.
+    Raises `GuidanceError` as `check_guidable` does, `ValueError` for pixels that are not finite.
     """
     check_guidable(model)
     check_images(images)
     view = View.of(cut_of(model), images.shape[-2:])
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Setting backward hooks")  # says on every call that it takes them off again
+        warnings.filterwarnings(
+            "ignore", "Setting backward hooks"
+        )  # a warning on every call that they will be removed again
         seen = _leaf(view.cut(images))
         maps = captum.attr.GuidedGradCam(model, layer).attribute(seen, interpolate_mode="bilinear").detach()
     if maps.shape != seen.shape:  # captum only warns when it cannot bring the CAM to the image's size
@@ -109,10 +111,10 @@ def integrated_gradients(score_fn: ScoreFn, images: Tensor, *, steps: int = 32, 
 
 
 def pooled(attributions: Tensor) -> Tensor:
-    """One map an image: the sum over bands of the positive parts, (B, band, y, x) -> (B, y, x)."""
+    """Map of each image: the sum over bands of the positive parts, (B, band, y, x) -> (B, y, x)."""
     return attributions.clamp(min=0).sum(1)
 
 
 def _leaf(images: Tensor) -> Tensor:
-    """Copy the images to differentiate, so that captum never marks the caller's tensor."""
+    """Copy of images to differentiate by, so that captum never marks the caller's tensor."""
     return images.detach().clone().requires_grad_()

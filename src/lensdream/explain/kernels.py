@@ -1,6 +1,6 @@
-"""What single channels of a network look for: what they answer to, what they do for the logit, what image they want.
+"""Single channels of a network: activations on images, effect on the logit, and the image of the highest activation.
 
-A channel's activation is what it gives after its ReLU, so it is never below 0; it is silenced by setting it to 0.
+A channel's activation is its output after the ReLU, so it is never below 0; a channel is silenced by setting it to 0.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from lensdream.explain.view import View
 
 @dataclass(frozen=True)
 class Answers:
-    """How the channels of one layer answer to n images."""
+    """Activations of the channels of one layer on n images."""
 
     mean: Tensor
     """(n, channel) mean activation over the image"""
     peak: Tensor
     """(n, channel) largest activation"""
     places: Tensor
-    """(n, channel, 2) where that is: y, x in the image [pixel]"""
+    """(n, channel, 2) place of the peak: y, x in the image [pixel]"""
 
 
 @torch.inference_mode()
 def answers(chain: Chain, images: Tensor, *, batch: int = 64) -> Answers:
-    """Activations of the last of a chain's layers on images (n, band, y, x) [microjansky a pixel]."""
+    """Activations of a chain's last layer on images (n, band, y, x) [microjansky a pixel]."""
     check_images(images)
     parts = [_answers(chain, part) for part in images.split(batch)]
     return Answers(*(torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "peak", "places")))
@@ -52,9 +52,9 @@ def _answers(chain: Chain, images: Tensor) -> Answers:
 
 @torch.inference_mode()
 def effects(chain: Chain, images: Tensor, *, batch: int = 64) -> Tensor:
-    """Logit lost (n, channel) when a channel of the last of the chain's layers is silenced, one at a time.
+    """Logit lost (n, channel) when a channel of the chain's last layer is silenced, one at a time.
 
-    Positive where the channel spoke for 'lens'. Costs as many scores as there are channels, of what comes after them.
+    Positive where the channel supports 'lens'. Costs one pass of the rest of the network per channel.
     """
     check_images(images)
     lost = []
@@ -89,12 +89,12 @@ def maximising(
     transfer: Transfer | None = None,
     batch: int = 32,
 ) -> Tensor:
-    """Images (m, band, y, x) that the middle of each of these channels (m,) answers to more and more.
+    """Images (m, band, y, x) of a high activation in the middle of each of these channels (m,), by gradient ascent.
 
-    activation: the module of the network whose input is climbed; what comes after a ReLU has no gradient where it is
-        silent, as at the start it often is.
-    start: (band, y, x) [microjansky a pixel], from which every channel's climb begins, as empty sky.
-    The rest is as in `dream`.
+    activation: the module of the network whose input is raised; the output of a ReLU has no gradient where it is 0, as
+        it often is at the start.
+    start: (band, y, x) [microjansky a pixel], where every channel's ascent begins, such as empty sky.
+    The other arguments are those of `dream`.
     """
     climbed = []
     for part in channels.split(batch):
@@ -124,7 +124,7 @@ def maximising(
 
 @contextmanager
 def _inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Within it, every input of the module is added to the list that it gives."""
+    """Context in which every input of a module is appended to the list that it gives."""
     seen: list[Tensor] = []
     hook = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:

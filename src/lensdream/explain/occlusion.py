@@ -1,7 +1,7 @@
-"""Occlusion: the change of the lens logit when a small square of the image is covered.
+"""Occlusion maps (the method): the loss of the lens logit when a small square of the image is covered.
 
 Zeiler & Fergus 2014 (arXiv:1311.2901); on lens finders Wilde et al. 2022 (arXiv:2202.12776). Positive is the evidence
-that the square held *for* a lens (blue in the figures, as there), negative the evidence against one.
+of the square *for* a lens (blue in the figures, as in theirs), negative the evidence against one.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ class Occlusion:
 
     @property
     def probability_change(self) -> Tensor:
-        """(B, n_y, n_x) probability lost by covering; near zero all over an image that the network is sure of."""
+        """(B, n_y, n_x) probability lost by covering; near zero everywhere where the probability is near 0 or 1."""
         return self.original.sigmoid()[:, None, None] - self.occluded.sigmoid()
 
     def to_pixels(self, change: Tensor) -> Tensor:
-        """Spread a map (B, n_y, n_x) over the pixels (B, y, x): the mean of the squares that cover a pixel."""
+        """Occlusion map (B, y, x) of a change (B, n_y, n_x): the mean over the squares that cover a pixel."""
         rows = _cover(self.corners_y, self.window, self.size[0]).to(change)
         columns = _cover(self.corners_x, self.window, self.size[1]).to(change)
         return (rows.T @ change @ columns) / torch.outer(rows.sum(0), columns.sum(0))
 
     def summed(self, attributions: Tensor) -> Tensor:
-        """Sum a map of single pixels (B, y, x) over each square: (B, n_y, n_x), to be held against a change."""
+        """Sums of a map of single pixels (B, y, x) over each square: (B, n_y, n_x), comparable with a change."""
         rows = _cover(self.corners_y, self.window, self.size[0]).to(attributions)
         columns = _cover(self.corners_x, self.window, self.size[1]).to(attributions)
         return rows @ attributions @ columns.T
@@ -93,9 +93,9 @@ def occlude(
 ) -> Occlusion:
     """Cover every place of images (B, band, y, x) [microjansky a pixel] with a square, and score.
 
-    chain: `chain_of(network)`, or `plain(score_fn)` of which nothing is known, which takes several times as long.
-    fill: what the square shows, broadcast against (B, band, y, x) [microjansky a pixel]: 0 for the black square of the
-        paper, or a realisation of the sky (`sky_fill`), which looks like something the network has seen.
+    chain: `chain_of(network)`, or `plain(score_fn)` for any score function, which takes several times as long.
+    fill: pixels of the square, broadcast against (B, band, y, x) [microjansky a pixel]: 0 for the black square of the
+        paper, or a realisation of the sky (`sky_fill`), which resembles training images.
     bands: which bands the square covers; the others stay as they are.
     chunk: covered images scored together. On a CPU small chunks stay in its cache and are faster.
 
@@ -122,7 +122,7 @@ def occlude(
 def sky_fill(shape: tuple[int, int, int, int], survey: Survey, generator: torch.Generator) -> Tensor:
     """Empty sky (B, band, n, n) [microjansky a pixel] with the survey's scatter and correlation, one draw an image.
 
-    The noise is correlated as the delivered mosaics are: a patch of white noise would stand out in the near infrared.
+    The noise is correlated as the delivered mosaics are: a patch of white noise would be conspicuous in the near infrared.
     """
     width = shape[-1]
     filters = torch.stack([noise_filter(width, *band.sky_correlation) for band in survey.bands])

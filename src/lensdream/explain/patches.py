@@ -1,12 +1,12 @@
-"""Scores of one image with a square of it changed, for many squares: only what the change reaches is computed again.
+"""Scores of one image with one of many squares changed; only outputs that the change reaches are computed again.
 
-The maps that each layer of a chain gives for the image as it is are kept. Of an image with a changed square, a layer sees
-just as much around the square as its changed outputs depend on, and these are pasted into the kept maps. That is exact,
-to rounding, for layers that do the same everywhere, as convolutions do.
+The maps that each layer of a chain gives for the unchanged image are kept. For an image with a changed square, a layer
+takes the crop around the square that its changed outputs depend on, and these are pasted into the kept maps. That is
+exact, to rounding, for layers that act alike everywhere, as convolutions do.
 
-What a layer's outputs depend on is measured: a pixel that is not a number makes one of every output it reaches. So nothing
-has to be known of a layer, and one that mixes the whole image, as a mean over it does, is just computed whole. Because a
-layer might still hide what reaches it, or treat places unlike, some squares are scored both ways first (`checked`).
+The reach of a layer is measured: an input pixel that is NaN turns every output that depends on it into NaN. So a layer may
+be anything, and one that mixes the whole image, such as a mean over it, is computed whole. Because a layer might still
+drop NaN, or act unlike in different places, some squares are first scored both ways (`checked`).
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ CHECKED = 25
 
 @dataclass(frozen=True)
 class Span:
-    """Along one axis of a layer, for n squares: what the layer sees of its input, and what changes in its output."""
+    """Crop of a layer's input and box of its changed output along one axis, for n squares."""
 
     crop: int
-    """length of what it sees [input pixel]"""
+    """length of the crop [input pixel]"""
     crops: Tensor
-    """(n,) where that begins"""
+    """(n,) first pixels of the crops"""
     patch: int
-    """length of what has changed of its input [input pixel]"""
+    """length of the changed part of the input [input pixel]"""
     patches: Tensor
-    """(n,) where that begins in the crop"""
+    """(n,) first changed pixels, in the crop"""
     box: int
-    """length of what changes in its output [output pixel]"""
+    """length of the changed part of the output [output pixel]"""
     boxes: Tensor
-    """(n,) where that begins in the output for the whole input"""
+    """(n,) first changed pixels, in the output for the whole input"""
     found: Tensor
-    """(n,) where that begins in the output for the crop"""
+    """(n,) first changed pixels, in the output for the crop"""
 
 
 @dataclass(frozen=True)
 class Squares:
-    """Where squares are put, and how each layer of a chain is to be evaluated around them."""
+    """Places of squares, and the spans in which each layer of a chain is evaluated around them."""
 
     corners: tuple[Tensor, Tensor]
-    """(n_y,) first rows and (n_x,) first columns of patches of what is looked at, each with all that it has of a square"""
+    """(n_y,) first rows and (n_x,) first columns of patches of the receptive crop, each with all of a square inside it"""
     size: tuple[int, int]
     """of the patches [pixel]"""
     covered: tuple[Tensor, Tensor]
@@ -64,15 +64,15 @@ class Squares:
 
     @property
     def places(self) -> Tensor:
-        """(n, 2) numbers of row and column of the squares that cover any of what is looked at."""
+        """(n, 2) numbers of row and column of the squares that cover any pixel of the receptive crop."""
         rows, columns = (covered.any(1) for covered in self.covered)
         return torch.outer(rows, columns).nonzero()
 
 
 def plan(chain: Chain, image: Tensor, corners: tuple[Tensor, Tensor], side: int) -> tuple[Chain, Squares]:
-    """Measure the layers' reach on images like this one (band, y, x), for squares at all pairs of these corners.
+    """Spans of a chain's layers on images like this one (band, y, x), for squares at all pairs of these corners.
 
-    Returns the chain to use: its layers end where one cannot be evaluated in part.
+    Returns the chain to use, too: its layers end where one cannot be evaluated in part.
     """
     view = View.of(chain.cut, image.shape[-2:])
     placed = [_placed(c, side, *axis) for c, axis in zip(corners, view.axes, strict=True)]
@@ -98,10 +98,10 @@ def plan(chain: Chain, image: Tensor, corners: tuple[Tensor, Tensor], side: int)
 
 
 def _placed(corners: Tensor, side: int, begin: int, length: int) -> tuple[Tensor, Tensor]:
-    """Patches along an axis of which [begin, begin + length) is looked at, for squares from these corners (n,) on.
+    """Patches of the receptive crop [begin, begin + length) of an axis, for squares from these corners (n,) on.
 
-    Returns where they begin (n,), counted from `begin`, and which of their pixels the squares cover, (n, pixel) bool. All
-    are of one length, so those of squares that reach over the border, or lie behind it, are moved inside.
+    Returns the first pixels of patches (n,), counted from `begin`, and which of a patch's pixels its square covers, (n,
+    pixel) bool. All patches have one length: those of squares that reach over the border, or lie behind it, are moved inside.
     """
     size = min(side, length)
     first = (corners - begin).clamp(0, length - size)
@@ -112,7 +112,7 @@ def _placed(corners: Tensor, side: int, begin: int, length: int) -> tuple[Tensor
 def checked(chain: Chain, squares: Squares, image: Tensor) -> bool:
     """Whether squares all over an image (band, y, x) score as the whole images do, to `AGREEMENT`.
 
-    The squares are as bright as the image's brightest pixels, which no place hides.
+    The squares are as bright as the image's brightest pixels, so that they change the score everywhere.
     """
     bright = chain.cut(image.amax((1, 2), keepdim=True).expand_as(image))
     places = squares.places
@@ -127,7 +127,7 @@ def checked(chain: Chain, squares: Squares, image: Tensor) -> bool:
 
 
 def score_squares(chain: Chain, squares: Squares, image: Tensor, cover: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
-    """Score an image (band, y, x), and the same with each of the squares showing `cover` (band, y, x).
+    """Score an image (band, y, x), and the image with each square in turn replaced by pixels of `cover` (band, y, x).
 
     chain, squares: as `plan` gives them. Returns logits () and (n_y, n_x).
     """
@@ -140,10 +140,10 @@ def score_squares(chain: Chain, squares: Squares, image: Tensor, cover: Tensor, 
 
 @dataclass(frozen=True)
 class _Kept:
-    """What a chain gives for one image as it is."""
+    """Outputs of a chain for one unchanged image."""
 
     maps: tuple[Tensor, ...]
-    """what is looked at of the image, then what each layer gives: (y, x, channel)"""
+    """receptive crop of the image, then the output of each layer: (y, x, channel)"""
     score: Tensor
     """() logit"""
 
@@ -156,9 +156,9 @@ class _Kept:
 
 
 def score_at(chain: Chain, squares: Squares, kept: _Kept, cover: Tensor, places: Tensor) -> Tensor:
-    """Logits (n,) with the squares at these places (n, 2), numbers of their row and column, one at a time.
+    """Logits (n,) with one square at each of these places (n, 2), numbers of row and column.
 
-    cover (band, y, x): of what is looked at.
+    cover (band, y, x): receptive crop of the covering image.
     """
     rows, columns = places.T
     begin = squares.corners[0][rows], squares.corners[1][columns]
@@ -177,7 +177,7 @@ def score_at(chain: Chain, squares: Squares, kept: _Kept, cover: Tensor, places:
 
 
 def _dependence(layer: Layer, maps: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows of a layer's output depend on which of its input, (n_out, n_in) bool, and which columns."""
+    """Dependence of a layer's output rows on its input rows, (n_out, n_in) bool, and the same of columns."""
     height, width = maps.shape[-2:]
     n = torch.arange(max(height, width), device=maps.device)
     rows, columns = n % height, n % width  # one pixel an image, along the diagonal
@@ -194,7 +194,7 @@ def _dependence(layer: Layer, maps: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _span(depends: np.ndarray, begin: np.ndarray, length: int) -> Span | None:
-    """Work out what to compute along an axis where the input changes in [begin, begin + length), begin (n,).
+    """Span of a layer along an axis where the input changes in [begin, begin + length), begin (n,).
 
     All squares get crops and boxes of one length, so that they can be computed together; near the border these are
     moved back inside. None where a square reaches no output, or an output depends on nothing.
@@ -208,7 +208,7 @@ def _span(depends: np.ndarray, begin: np.ndarray, length: int) -> Span | None:
     boxes = np.minimum(first, n_out - box)
     needed_from, needed_to = _ends(np.stack([depends[b : b + box].any(0) for b in boxes]))
     needed_from, needed_to = np.minimum(needed_from, begin), np.maximum(needed_to, begin + length)
-    # The layer's stride: by how much what an output sees moves on. Where every output sees everything, nothing moves.
+    # The layer's stride: the shift between the inputs of neighbouring outputs; none where every output has all inputs.
     stride = int(np.diff(_ends(depends)[0]).max(initial=0)) or n_in
     crops = needed_from // stride * stride  # elsewhere a stride would fall on other pixels
     crop = int((needed_to - crops).max())

@@ -1,4 +1,4 @@
-"""A network's twin with random weights: what an explanation shows of it, the architecture alone has put there.
+"""Twin of a network with random weights: an explanation that is the same for both reflects the architecture alone.
 
 Adebayo et al. 2018 (arXiv:1810.03292).
 """
@@ -13,7 +13,7 @@ from torch import nn
 
 
 def randomised_twin(model: nn.Module, seed: int) -> nn.Module:
-    """Copy the network with every layer initialised anew, in evaluation mode; leaves torch's own generator alone."""
+    """Copy of a network with every layer initialised anew, in evaluation mode; torch's global generator is left as it was."""
     device = next(model.parameters()).device
     twin = copy.deepcopy(model).cpu()  # so that the seed means the same on every machine
     _initialise(twin, seed)
@@ -21,9 +21,9 @@ def randomised_twin(model: nn.Module, seed: int) -> nn.Module:
 
 
 def randomised_from_top(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
-    """Randomise layer by layer, the last layer first: each one's name, and a network without it and all that follow it.
+    """Copies of a network randomised from the last layer down, one layer more each, with the name of that layer.
 
-    A layer is a child of the network with parameters. The networks are in evaluation mode and apart from each other.
+    A layer is a child of the network with parameters. The copies are in evaluation mode and share no weights.
     """
     device = next(model.parameters()).device
     twin = copy.deepcopy(model).cpu()

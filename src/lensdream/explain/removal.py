@@ -1,8 +1,8 @@
-"""Deletion and insertion: pixels are replaced by empty sky in the order of a map, and the lens logit is watched.
+"""Deletion and insertion (the method): lens logits while pixels are replaced by empty sky in the order of a map.
 
 Most relevant first (Samek et al. 2017, arXiv:1509.06321; "deletion" of Petsiuk et al. 2018, arXiv:1806.07421), the logit of a
 lens should fall at once; least relevant first, it should stay. The second read backwards is insertion into empty sky, the most
-relevant first. What counts is the gap between the two: the fill, and that arcs are bright, move both.
+relevant first. The gap between the two is what scores a map: the fill, and the brightness of arcs, shift both alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lensdream.explain.score_function import ScoreFn, check_images, scored
 
 @dataclass(frozen=True)
 class Removal:
-    """Logits of images with a growing share of their pixels replaced."""
+    """Logits of images as a growing share of their pixels is replaced."""
 
     shares: Tensor
     """(n + 1,) shares replaced, from 0 to 1"""
@@ -28,7 +28,7 @@ class Removal:
 
     @property
     def gap(self) -> Tensor:
-        """(B,) mean over the steps of what the logit keeps when the least relevant pixels go first [logit]."""
+        """(B,) mean over the steps of the logit by least relevant first less that by most relevant first [logit]."""
         return (self.least_first - self.most_first).mean(1)
 
 

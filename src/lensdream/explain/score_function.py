@@ -1,4 +1,4 @@
-"""What an explanation asks of a network, and nothing else about it: images in, one lens logit an image out."""
+"""Score function, all that an explanation needs of a network: images in, one lens logit an image out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ScoreFn = Callable[[Tensor], Tensor]
 
 
 def check_images(images: Tensor) -> None:
-    """Refuse what cannot be explained: another shape, or pixels that are not finite. Raises `ValueError`."""
+    """Refuse images of another shape, or with pixels that are not finite. Raises `ValueError`."""
     if images.ndim != 4:
         raise ValueError(f"images have the shape (B, band, y, x), got {tuple(images.shape)}; add the batch axis")
     finite = torch.isfinite(images).flatten(1).all(1)

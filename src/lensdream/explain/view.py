@@ -1,4 +1,4 @@
-"""The part of an image that a network looks at, where it does not look at all of it."""
+"""Receptive crop: the part of an image that a network uses, where that is not all of it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from lensdream.networks.input import Middle
 
 Cut = Callable[[Tensor], Tensor]
-"""(B, channel, y, x) -> a rectangle of each, the same one"""
+"""(B, channel, y, x) -> the same rectangle of each image"""
 
 
 def whole(images: Tensor) -> Tensor:
-    """The cut of a network that looks at all of an image."""
+    """Receptive crop of a network that uses the whole image."""
     return images
 
 
 def cut_of(network: nn.Module) -> Cut:
-    """What a network cuts out of its images before it looks at them: its first layer, where that is a `Middle`.
+    """Receptive crop of a network: its first layer, where that is a `Middle`, else the whole image.
 
-    A network may wrap another (`networks.kinds.InShares`).
+    A network may wrap another (`finder.class_prior.InShares`).
     """
     first = next((module for module in network.modules() if not any(module.children())), None)
     return first if isinstance(first, Middle) else whole
@@ -30,7 +30,7 @@ def cut_of(network: nn.Module) -> Cut:
 
 @dataclass(frozen=True)
 class View:
-    """A rectangle of images [pixel]."""
+    """Rectangle in images [pixel]."""
 
     top: int
     left: int
@@ -39,7 +39,7 @@ class View:
 
     @classmethod
     def of(cls, cut: Cut, size: tuple[int, int]) -> View:
-        """The rectangle that a cut leaves of images of this height and width."""
+        """Rectangle that a crop leaves of images of this height and width."""
         height, width = size
         left_over = cut(torch.arange(height * width).view(1, 1, height, width))[0, 0]
         top, left = divmod(int(left_over[0, 0]), width)
@@ -55,7 +55,7 @@ class View:
         return images[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
     def put_back(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
-        """Maps of the rectangle on images of this height and width: (..., height, width) -> (..., y, x), zero around it."""
+        """Maps of the rectangle (..., height, width) as maps of images of this height and width (..., y, x), zero outside."""
         found = maps.new_zeros(*maps.shape[:-2], *size)
         self.cut(found).copy_(maps)
         return found

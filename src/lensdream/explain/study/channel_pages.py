@@ -1,4 +1,4 @@
-"""Pages of what the channels of a network look for."""
+"""Pages of the channels of a network: kernels, images of the highest activation, and cutouts around activation peaks."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ GAP = 3
 """between two [dot]"""
 DPI = 100
 BLOCKS = 2
-"""channels beside each other"""
+"""channels in a row of the page"""
 LABEL, HEADING, TOP = 1.3, 0.17, 0.35
 """space for the words on a row, on a column and on the page [inch]"""
 
 
 @dataclass(frozen=True)
 class ChannelRow:
-    """What a page shows of one channel."""
+    """One channel on a page."""
 
     label: str
     kernel: np.ndarray | None
     """(input channel, y, x) weights, or None"""
     maximising: np.ndarray
-    """(band, y, x) [microjansky a pixel]"""
+    """(band, y, x) [microjansky a pixel] image made for a high activation"""
     cutouts: Sequence[np.ndarray]
-    """(band, y, x) [microjansky a pixel] where it answers most, the strongest first"""
+    """(band, y, x) [microjansky a pixel] around the highest activations, the strongest first"""
 
 
 def channels_page(title: str, rows: Sequence[ChannelRow], inputs: Sequence[str] = ()) -> Figure:
-    """Channels, a row each in `BLOCKS` columns: kernel by input, the image it answers to most, and cutouts that it does.
+    """Page of channels in `BLOCKS` columns: kernel by input, image of the highest activation, most activating cutouts.
 
     inputs: names of the kernel's input channels. Every kernel has its own symmetric scale, blue above 0 and red below.
     Raises `ValueError` without rows.
@@ -80,7 +80,7 @@ def _panels(row: ChannelRow) -> list[np.ndarray]:
 
 
 def images_page(title: str, images: np.ndarray, labels: Sequence[str], side: int = 80, columns: int = 16) -> Figure:
-    """Images (n, band, y, x) [microjansky a pixel] side by side, each with its label in a corner."""
+    """Page of images (n, band, y, x) [microjansky a pixel] in rows, each with its label in a corner."""
     rows = [[composite(image) for image in images[k : k + columns]] for k in range(0, len(images), columns)]
     sheet = grid.laid_out(rows, side, GAP)
     width, height = sheet.shape[1] / DPI, sheet.shape[0] / DPI + TOP
@@ -96,10 +96,10 @@ def images_page(title: str, images: np.ndarray, labels: Sequence[str], side: int
 
 
 def channels_chart(table: pd.DataFrame, titles: dict[str, str]) -> Figure:
-    """Mean activation of lenses against that of non-lenses, each channel a dot, a panel a layer.
+    """Chart of the mean activation of lenses against that of non-lenses, each channel a dot, a panel a layer.
 
     table: `measure.channel_table` of every layer with a column `layer`. The dots are larger where the logit changes more
-    without the channel, and blue where that speaks for 'lens' in lenses.
+    without the channel, and blue where the channel supports 'lens' in lenses.
     """
     figure = Figure(figsize=(4.6 * len(titles), 4.3), dpi=130, layout="constrained")
     for axes, (layer, title) in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles.items(), strict=True):
@@ -120,6 +120,6 @@ def channels_chart(table: pd.DataFrame, titles: dict[str, str]) -> Figure:
 
 
 def kernel_inputs() -> list[str]:
-    """Names of what LensNet's first kernels see: flux and contrast of each band."""
+    """Names of the input channels of LensNet's first kernels: flux and contrast of each band."""
     names = [band.fits_name.removeprefix("NIR_") for band in EUCLID.bands]
     return [*(f"{name}\nflux" for name in names), *(f"{name}\nfine" for name in names)]

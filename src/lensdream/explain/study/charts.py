@@ -1,4 +1,4 @@
-"""Figures of numbers rather than of images: what ablation, sanity checks and deletion measured."""
+"""Charts of the study's numbers: ablation, sanity checks, deletion and dreams."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ GROUPS = (LENS, COMPOUND_ARC, DOUBLE_RING, "false_positives")
 
 
 def ablation_chart(table: pd.DataFrame, result: Mapping) -> Figure:
-    """Left: what the logit loses with each component, by group of scenes. Right: how well occlusion foretells it.
+    """Chart of the logit lost with each component, by group of scenes (left), and of occlusion against it (right).
 
-    table: as `measure.measure_ablation` takes it, result: what that returns.
+    table: as `measure.measure_ablation` takes it; result: as it returns it.
     """
     figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -61,7 +61,7 @@ def ablation_chart(table: pd.DataFrame, result: Mapping) -> Figure:
 
 
 def sanity_chart(result: Mapping) -> Figure:
-    """Draw how alike maps stay as the network is randomised from its last layer down; result: of `measure_sanity`."""
+    """Chart of the similarity of maps as the network is randomised from its last layer down; result: of `measure_sanity`."""
     figure = Figure(figsize=(6.4, 3.8), dpi=130, layout="constrained")
     axes = figure.subplots()
     for colour, (method, layers) in zip(COLOURS, ((m, v) for m, v in result.items() if m != "n"), strict=False):
@@ -80,7 +80,7 @@ def sanity_chart(result: Mapping) -> Figure:
 
 
 def removal_chart(shares: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw the mean logit as pixels are replaced by sky, at shares (step,); curves: as `measure.measure_removal` takes."""
+    """Chart of the mean logit as pixels are replaced by sky, at shares (step,); curves: as `measure.measure_removal` takes."""
     figure = Figure(figsize=(9.5, 3.8), dpi=130, layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for k, (axes, order) in enumerate(zip(panels, ("most", "least"), strict=True)):
@@ -95,10 +95,10 @@ def removal_chart(shares: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.
 
 
 def dream_chart(table: pd.DataFrame, result: Mapping) -> Figure:
-    """Draw how the arcs' colour changed, scene by scene: a panel for each kind of dream.
+    """Histograms of the change of the arcs' colour over scenes: a panel for each kind of dream.
 
-    table: `measure.dream_table`; result: network -> `measure.measure_dream`. The lines are the means; the outermost bars
-    hold what lies beyond, too.
+    table: `measure.dream_table`; result: network -> `measure.measure_dream`. The lines are the means; the outermost
+    bars include larger changes.
     """
     figure = Figure(figsize=(4.75 * len(result), 3.6), dpi=130, layout="constrained")
     panels = figure.subplots(1, len(result), squeeze=False)[0]

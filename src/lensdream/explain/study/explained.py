@@ -1,4 +1,4 @@
-"""The scenes that are explained and the maps of them."""
+"""Chosen scenes of the study and all maps of them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from lensdream.render import batch as _batch_
 FAMILIES_WITH_ARCS = (LENS, *COMPOUND)
 FAMILIES = (LENS, *FAMILIES_NON_LENS, *COMPOUND)
 ARCS = _batch_.ARC_1 | _batch_.ARC_2
-"""bits of a store's masks where a lensed source shines"""
+"""bits of a store's masks for light of a lensed source"""
 CAM_LAYER = "block_3"
-"""where Guided Grad-CAM looks: cells of 8 pixels, 0.8 arcsec. The CAMs of earlier layers are often negative all over"""
+"""layer of Guided Grad-CAM: cells of 8 pixels, 0.8 arcsec. The CAMs of earlier layers are often negative everywhere"""
 GPU_CHUNK = 512
 """occluded images scored together on a GPU; the setting is meant for a CPU's cache"""
 BATCH = 32
@@ -35,7 +35,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Explained:
-    """The chosen scenes and all their maps; n scenes."""
+    """Chosen scenes and all their maps; n scenes."""
 
     truth: pd.DataFrame
     """rows of the store's truth table; the frame's index is the position in the store"""
@@ -59,7 +59,7 @@ class Explained:
         return self.truth["family"].to_numpy().astype(str)
 
     def places(self, *families: str) -> np.ndarray:
-        """Places of the scenes of these families."""
+        """Places, among the chosen scenes, of those of these families."""
         return np.flatnonzero(np.isin(self.family, families))
 
     def label(self, place: int) -> str:
@@ -68,10 +68,10 @@ class Explained:
 
 
 def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Sequence[str] = FAMILIES) -> np.ndarray:
-    """Choose positions of `per_family` scenes of each of these families in the test and compound splits.
+    """Positions of `per_family` scenes of each of these families in the test and compound splits, chosen by the seed.
 
-    Fewer where there are fewer. A family's choice depends on the seed and that family alone, and a smaller choice is the
-    beginning of a larger one.
+    A family with fewer scenes gives all of them. A family's choice depends on the seed and that family alone, and a smaller
+    choice is the beginning of a larger one.
     """
     chosen = []
     for family in families:
@@ -89,7 +89,7 @@ def explain(
     settings: config.ExplainConfig,
     device: torch.device,
 ) -> Explained:
-    """Make every map of the scenes at these positions of the store. Raises `ValueError` for none."""
+    """Maps by every method of the scenes at these positions of the store. Raises `ValueError` for no positions."""
     if not len(positions):
         raise ValueError("the store has no scene of the splits 'test' and 'compound' to explain: simulate some")
     images = torch.from_numpy(store.images(positions).astype(np.float32)).to(device)
@@ -107,7 +107,7 @@ def explain(
 def all_maps(
     model: networks.LensNet, images: Tensor, settings: config.ExplainConfig
 ) -> tuple[Occlusion, Occlusion, dict[str, np.ndarray]]:
-    """Occlusion of images (n, band, y, x) with black and with sky, and every method's maps (n, y, x) float32."""
+    """Occlusion of images (n, band, y, x) by black and by sky, and the maps (n, y, x) float32 of every method."""
     zero = _occluded(model, images, settings, (settings.window, settings.stride), 0.0)
     sky = _occluded(model, images, settings, (settings.sky_window, settings.sky_stride), sky_of(images, settings))
     maps = {
@@ -128,7 +128,7 @@ def by_gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
 
 def occluded_by_sky(model: nn.Module, images: Tensor, settings: config.ExplainConfig) -> Tensor:
-    """Change of the logit with a square of sky over each place, (B, n_y, n_x)."""
+    """Logit lost with a square of sky over each place, (B, n_y, n_x)."""
     square = settings.sky_window, settings.sky_stride
     return _occluded(model, images, settings, square, sky_of(images, settings)).logit_change
 
@@ -142,13 +142,13 @@ def _occluded(
 
 
 def sky_of(images: Tensor, settings: config.ExplainConfig) -> Tensor:
-    """Empty sky of the shape of the images, to cover them with; zeros in a band without data, where sky would be new."""
+    """Empty sky of the shape of the images, to cover them with; zeros in a band without data, where sky would add a signal."""
     sky = sky_fill(tuple(images.shape), EUCLID, torch.Generator().manual_seed(settings.seed)).to(images)
     return sky * (images != 0).flatten(2).any(2)[:, :, None, None]
 
 
 def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:
-    """All maps as float32, with what a reader needs to use them."""
+    """Bytes of the file of all maps, with a description of its arrays under `about`."""
     about = {
         "sign": "positive supports 'lens': logit (or probability) of the image minus that of the covered image",
         "occlusion_*": "(scene, y, x) on the grid corner_y_*, corner_x_*: first row and column of each square [pixel]",
@@ -182,5 +182,5 @@ def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:
 
 
 def array(tensor: Tensor) -> np.ndarray:
-    """Bring a tensor's values to numpy."""
+    """Values of a tensor as a numpy array."""
     return tensor.detach().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Numbers out of explanations: tables over scenes, summed up to means and intervals."""
+"""Metrics of the study: tables over scenes, and their means with intervals."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def dream_table(
 
 
 def measure_dream(table: pd.DataFrame, network: str, seed: int) -> dict:
-    """Sum up what one network's dreams did to scenes with arcs; table: as `dream_table` gives it.
+    """Metrics of one network's dreams of scenes with arcs; table: as `dream_table` gives it.
 
     Returns for each way `logit_change` and `arc_vis_minus_h_change` (negative is bluer) with 95 % intervals, `bluer`, the
     share of scenes whose arcs are, the same by `families`, and `n` scenes and `n_undefined`, those without a colour, which
@@ -118,16 +118,16 @@ def _dreamt(rows: pd.DataFrame, seed: int) -> dict:
 
 
 def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
-    """Sum up the ablation of components, and how well maps foretell it.
+    """Metrics of the ablation of components, and rank correlations of maps with it.
 
     table: one row a component of a scene: `scene family component logit change pixels`, where `change` is the logit lost
     with the component, and for `DISJOINT` components `inside_<map>`, each map's sum in the component's pixels.
     Returns `components` by group of scenes (families with arcs, all non-lenses, those of them called lenses) and component:
     `logit_change` and, among scenes called lenses, `lost`, the share that without it are not, each with a 95 % interval,
     and `n`; `rank_correlation` of each map's sums with the change over `n` components, of which those without a pixel
-    above the sky are undefined: `n_undefined`, in no correlation; among the maps `covered_at_once_*`, which are none but the
-    logit lost with all of the component's pixels covered, by one who knows them; `rank_correlation_by_group`, the same
-    within each group;
+    above the sky are undefined: `n_undefined`, in no correlation; among the maps `covered_at_once_*`, no map but a
+    reference: the logit lost with exactly the component's pixels covered; `rank_correlation_by_group`, the same within
+    each group;
     `rank_correlation_within_scenes`, the mean over scenes of three components or more in which an arc is;
     `source_2_first` of compound lenses, the share where the second source's light carries more of the logit than the first's.
     """
@@ -153,7 +153,7 @@ def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
 
 
 def _maps(table: pd.DataFrame) -> dict[str, str]:
-    """Maps whose sums a table of components has, with the column of each."""
+    """Maps whose sums are columns of a table of components, with the name of the column."""
     return {name.removeprefix("inside_"): name for name in table if name.startswith("inside_")}
 
 
@@ -189,7 +189,7 @@ def _by_component(table: pd.DataFrame, seed: int) -> dict[str, dict]:
 
 
 def _second_is_first(table: pd.DataFrame) -> np.ndarray:
-    """Whether source 2 weighs more than source 1, of the scenes that have both."""
+    """Whether source 2 carries more of the logit than source 1, for the scenes that have both, 1 or 0."""
     change = table.pivot_table(index="scene", columns="component", values="change")
     if not {"source_1", "source_2"} <= set(change):
         return np.empty(0)
@@ -202,9 +202,9 @@ def measure_sanity(
 ) -> dict:
     """Rank correlation of the size of each method's maps (n, y, x) with that of its maps of a randomised network.
 
-    randomised: layer down to which the network was randomised -> method -> maps (n, y, x). A method that shows what the
-    network has learned falls to zero. Returns for each method, by layer, the mean over scenes with its 95 % interval and
-    `n_undefined`, the scenes of which a map is the same everywhere: they are in no mean.
+    randomised: layer down to which the network was randomised -> method -> maps (n, y, x). The correlation of a
+    method that depends on the weights falls to zero. Returns for each method, by layer, the mean over scenes with its 95 %
+    interval and `n_undefined`, the scenes of which a map is the same everywhere: they are in no mean.
     """
     result: dict = {"n": len(next(iter(original.values())))}
     for method, maps in original.items():
@@ -222,7 +222,7 @@ def measure_sanity(
 
 
 def measure_removal(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], seed: int) -> dict:
-    """Sum up curves of removal: method -> logits (n, step), most relevant first and least relevant first.
+    """Metrics of deletion curves: method -> logits (n, step), most relevant first and least relevant first.
 
     Returns for each method the mean logit over the steps, `most_first` (low is good) and `least_first` (high is good), and
     their `gap`, each with a 95 % interval, and `n`.
@@ -235,11 +235,11 @@ def measure_removal(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], seed: i
 
 
 def channel_table(mean: np.ndarray, effect: np.ndarray, lens: np.ndarray, lens_of_effect: np.ndarray) -> pd.DataFrame:
-    """One row a channel: how it answers to lenses and to non-lenses, and what it does for their logits.
+    """Table of channels, a row each: mean activation on lenses and on non-lenses, and effect on their logits.
 
     mean: (n, channel) mean activations of images that `lens` (n,) bool are lenses; effect: (m, channel) logit lost without
     the channel, for images that `lens_of_effect` (m,) bool are. `auroc`: of the mean activation as a lens finder, below 0.5
-    where non-lenses have more of it; NaN where only one class is there. `effect`: mean size of the loss, `effect_lens` and
+    where non-lenses have more of it; NaN where one class is missing. `effect`: mean size of the loss, `effect_lens` and
     `effect_non_lens` its means with their sign; NaN where there is no such image.
     """
     return pd.DataFrame(
@@ -260,11 +260,12 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def measure_channels(table: pd.DataFrame, mean: np.ndarray, lens: np.ndarray, seed: int) -> dict:
-    """Sum up a table of channels: table, mean, lens as `channel_table` gives and takes them.
+    """Metrics of a table of channels: table, mean, lens as `channel_table` gives and takes them.
 
-    Returns `n` images, `n_channels`, `n_silent` that never answer, `n_higher_for_lenses` and `n_higher_for_non_lenses`, those
-    whose mean activations differ by more than chance allows (95 %, Bonferroni's correction for so many channels),
-    `strongest` and `best`, the channels without which logits change most and whose activation tells lenses best, and
+    Returns `n` images, `n_channels`, `n_silent` that are never active, `n_higher_for_lenses` and
+    `n_higher_for_non_lenses`, those whose mean activations differ by more than chance allows (95 %, Bonferroni's
+    correction for so many channels),
+    `strongest` and `best`, the channels without which logits change most and whose activation separates lenses best, and
     `best_auroc` with its 95 % interval.
     """
     resampled = np.random.default_rng(seed)
@@ -291,7 +292,7 @@ def measure_channels(table: pd.DataFrame, mean: np.ndarray, lens: np.ndarray, se
 
 
 def _difference(mean: np.ndarray, lens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lenses' mean less non-lenses', of each channel, and its standard error; NaN with fewer than two of a class."""
+    """Mean of lenses less that of non-lenses, of each channel, and its standard error; NaN with fewer than two of a class."""
     classes = [mean[lens], mean[~lens]]
     if min(map(len, classes)) < 2:
         return np.full((2, mean.shape[1]), np.nan)
@@ -300,7 +301,7 @@ def _difference(mean: np.ndarray, lens: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def flat(tree: Mapping, prefix: str = "") -> dict[str, float]:
-    """Numbers of nested mappings under dotted names; what was not defined, and single families, are left out."""
+    """Numbers of nested mappings under dotted names, but for undefined numbers and those of single families."""
     numbers = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):

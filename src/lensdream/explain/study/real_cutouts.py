@@ -1,4 +1,4 @@
-"""Maps of real cutouts beside those of simulated lenses, on one page and one scale."""
+"""Page of maps of real cutouts and, for comparison, of simulated lenses, on one scale."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lensdream.render.batch import ARC_1, ARC_2
 SIMULATED = 3
 """simulated lenses below the real cutouts"""
 LONGEST = 22
-"""letters of a name beside a row"""
+"""letters of a name at the left of a row"""
 
 
 def page(
     finder: Finder, names: Sequence[str], cutouts: np.ndarray, store: ImageStore, settings: ExplainConfig, credit: str
 ) -> Figure:
-    """Draw the maps of real cutouts (n, band, y, x) [microjansky a pixel], and of simulated lenses of a store below them.
+    """Page of maps of real cutouts (n, band, y, x) [microjansky a pixel], and of simulated lenses of a store below them.
 
     The maps are those of the finder's first stage; each row gives its logit, and the finder's with its probability.
     names: of the cutouts; credit: of their pixels, empty where none is owed.

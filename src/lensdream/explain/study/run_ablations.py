@@ -1,4 +1,4 @@
-"""Component ablation of the chosen scenes: what the logit loses with each part, and which maps foretell it."""
+"""Run of component ablation (`explain.ablation`) in the study: logits lost by component, and rank correlations of maps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LARGEST_DIFFERENCE = 0.01
 
 @dataclass(frozen=True)
 class _Scene:
-    """One scene without each of its components."""
+    """Logits of one scene without each of its components."""
 
     logit: float
     without: Mapping[str, tuple[np.ndarray | None, float]]
@@ -40,9 +40,9 @@ class _Scene:
 def run(
     model: networks.LensNet, renderer: Renderer, scenes: Scenes, explained: Explained, settings: config.ExplainConfig
 ) -> tuple[dict, dict[str, Figure]]:
-    """Ablate every explained scene; `scenes` are the tables that the explained images were rendered from.
+    """Ablate every chosen scene; `scenes`: the tables that the images were rendered from.
 
-    Raises `ValueError` where they are others.
+    Raises `ValueError` for tables of other scenes.
     """
     positions = explained.truth.index.to_numpy()
     drawn = {p for name in FAMILIES_WITH_ARCS for p in explained.places(name)[: settings.figures_per_family].tolist()}
@@ -110,7 +110,7 @@ def covered_at_once(
 
 
 def _table(ablated: Mapping[int, _Scene], explained: Explained, random: np.random.Generator) -> pd.DataFrame:
-    """One row a component of a scene, as `measure.measure_ablation` takes it."""
+    """Table of components, a row for each of each scene, as `measure.measure_ablation` takes it."""
     rows = []
     for place, scene in sorted(ablated.items()):
         about = {"scene": place, "family": explained.family[place], "logit": scene.logit}

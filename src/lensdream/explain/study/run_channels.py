@@ -1,4 +1,4 @@
-"""What the channels of the first and of the last layer look for, on test images."""
+"""Run of the channel analysis (`explain.kernels`) in the study: first and last layer, on test images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHOWN = 32
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer whose channels are looked at, and how."""
+    """Layer whose channels are analysed, and the settings for it."""
 
     name: str
     """of the network's child"""
@@ -40,15 +40,15 @@ class _Layer:
     kernel: str | None
     """the convolution whose kernels are drawn"""
     stamp: int
-    """side of the images that are climbed [pixel]"""
+    """side of the images of the highest activation [pixel]"""
     climb: Climb
     crop: int
     """side of a cutout around a peak [pixel]"""
 
 
 LAYERS = (
-    # One cell of the first layer sees 5 pixels, and the blur of the contrast 13: a small image without octaves is enough.
-    # Steps are larger than those of dreams: these climbs begin with nothing.
+    # An output of the first layer depends on 5 pixels, and the blur of the contrast on 13: a small image without octaves is
+    # enough. Steps are larger than those of dreams, as these ascents begin with empty sky.
     _Layer("stem", "First layer", "stem.2", "stem.0", 24, Climb(steps=24, octaves=1, jitter=0, step_size=2.0), 24),
     _Layer(
         "block_3", "Last block", "block_3.relu_2", None, 48, Climb(steps=24, octaves=2, jitter=2, step_size=2.0), 48
@@ -59,7 +59,7 @@ LAYERS = (
 def run(
     model: networks.LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure], pd.DataFrame]:
-    """Look at the channels of `LAYERS` on `settings.channel_scenes` test images; numbers, pages, and a row a channel."""
+    """Analyse the channels of `LAYERS` on `settings.channel_scenes` test images; returns metrics, pages, a row a channel."""
     chosen = _test_images(store, settings)
     if not len(chosen):
         return {}, {}, pd.DataFrame()
@@ -77,7 +77,9 @@ def run(
         order = table["effect"].fillna(0).sort_values(ascending=False, kind="stable").index.to_numpy()
         pages[f"kernels-{layer.name}"] = _page(model, layer, table, order[:SHOWN], found, array(images), dreamt)
         if len(order) > SHOWN:
-            title = f"{layer.title}: the image each channel answers to most, by its effect on the logit"
+            title = (
+                f"{layer.title}: the image of each channel's highest activation, by the channel's effect on the logit"
+            )
             pages[f"kernels-{layer.name}-images"] = channel_pages.images_page(title, dreamt[order], [*map(str, order)])
         tables.append(table.assign(layer=layer.name))
     everything = pd.concat(tables, ignore_index=True)
@@ -86,7 +88,7 @@ def run(
 
 
 def _test_images(store: dataset.ImageStore, settings: config.ExplainConfig) -> np.ndarray:
-    """Positions of test images, by the seed; in no order of families, so that any part of them is a fair one."""
+    """Positions of test images, by the seed; shuffled over families, so that any part of them is a random sample."""
     truth = store.truth.reset_index(drop=True)
     places = np.flatnonzero((truth["split"] == "test") & truth["label"].isin([0, 1]))
     return np.random.default_rng([settings.seed, 5]).permutation(places)[: settings.channel_scenes]

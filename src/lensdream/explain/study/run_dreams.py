@@ -1,4 +1,4 @@
-"""Deep Dream of scenes, both ways, beside a network of random weights: pictures, and the colour of the arcs."""
+"""Run of Deep Dream (`explain.dream`) in the study: both ways, with a network of random weights as the control."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from lensdream.instrument import EUCLID, N_BANDS
 from lensdream.plots import heatmaps
 
 WITHOUT_ARCS = (ELLIPTICAL,)
-"""families that are drawn but not measured: each of the ellipticals is some lens without its source"""
+"""families with pictures but no metrics: each elliptical is a lens without its source"""
 FROM_SKY = 8.0
-"""times the step of a dream, where there is no light to change and all has to be made"""
+"""factor on the step of a dream that begins with empty sky: it has no light to change"""
 WAYS = {"towards_lens": dream.TOWARDS_LENS, "towards_non_lens": dream.TOWARDS_NON_LENS}
 NETWORKS = ("trained", "random_weights")
 IN_COLOURS = "colours_of_galaxies"
-"""dreams of the trained network whose bands go together as in the images, beside those whose bands go each by itself"""
+"""dreams of the trained network with bands that change together, as in the images; in the others each band changes alone"""
 
 Dreams = dict[str, dream.Dream]
 """by way"""
@@ -35,7 +35,7 @@ Dreams = dict[str, dream.Dream]
 
 @dataclass(frozen=True)
 class _Scenes:
-    """What is dreamt; n scenes."""
+    """Scenes to dream of; n scenes."""
 
     images: np.ndarray
     """(n, band, y, x) float32 [microjansky a pixel]"""
@@ -58,9 +58,9 @@ class _Scenes:
 def run(
     model: networks.LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
-    """Dream both ways; returns what it did to logits and to the arcs' colour, and the pictures by file name.
+    """Dream both ways; returns the changes of logits and of the arcs' colour, and the pages by file name.
 
-    `settings.dream_scenes` with arcs, of every family that has them the same number, are measured.
+    The metrics are of `settings.dream_scenes` scenes with arcs, the same number of every family with arcs.
     """
     scenes = _Scenes.of(store, _chosen(store, settings))
     if not len(scenes.images):
@@ -100,7 +100,7 @@ def run(
 
 
 def _chosen(store: dataset.ImageStore, settings: config.ExplainConfig) -> np.ndarray:
-    """Positions of the scenes: those measured, then those that are only drawn."""
+    """Positions of the scenes with metrics, then of those with pictures only."""
     each = -(-settings.dream_scenes // len(FAMILIES_WITH_ARCS))
     return np.concatenate(
         [
@@ -119,7 +119,7 @@ def _row(scenes: _Scenes, k: int, ways: Dreams, label: str = "") -> heatmaps.Dre
 
 
 def _from_sky(networks_: dict[str, nn.Module], width: int, highest: Tensor, settings: config.ExplainConfig) -> Figure:
-    """Dreams that begin with nothing: empty sky."""
+    """Page of dreams that begin with empty sky."""
     sky = sky_fill((1, N_BANDS, width, width), EUCLID, torch.Generator().manual_seed(settings.seed)).to(highest)
     nothing = _Scenes(array(sky), np.zeros((1, width, width), bool), np.array(["sky"]), ["empty sky"])
     rows = [
@@ -137,7 +137,7 @@ def _both_ways(
     faster: float = 1.0,
     colours: Tensor | None = None,
 ) -> Dreams:
-    """Dream towards lens and towards non-lens, every scene with the same jitter, alone or in company."""
+    """Dreams towards lens and towards non-lens; every scene has the same jitter, whatever the batch."""
     climb = dream.Climb(
         settings.dream_steps,
         settings.dream_octaves,

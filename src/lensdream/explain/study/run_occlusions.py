@@ -1,4 +1,4 @@
-"""Pages of the maps, a family each."""
+"""Pages of the occlusion maps (`explain.occlusion`) and Guided Grad-CAM in the study, a family each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lensdream.render import batch
 
 
 def pages(explained: Explained, settings: config.ExplainConfig, note: str) -> dict[str, Figure]:
-    """Draw a page of maps for every family, with a note below; by file name."""
+    """Page of maps of every family, with a note below; by file name."""
     drawn = {}
     for name in dict.fromkeys(explained.family):
         rows = [_maps_row(explained, place) for place in explained.places(name)[: settings.figures_per_family]]

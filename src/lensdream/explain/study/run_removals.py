@@ -1,4 +1,4 @@
-"""Deletion and insertion in the order of every method's maps, and of controls that know no network."""
+"""Run of deletion and insertion (`explain.removal`) in the study, by every method's maps and by controls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lensdream.instrument import Band
 def run(
     model: networks.LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
-    """Replace the pixels of every scene with arcs by sky, step by step, in the order of each map."""
+    """Replace the pixels of every scene with arcs by sky, step by step, in the order of each map; returns metrics, pages."""
     places = explained.places(*FAMILIES_WITH_ARCS)
     if not len(places):
         return {}, {}

@@ -1,4 +1,4 @@
-"""Do the maps depend on what the network has learned? The same maps of networks randomised layer by layer."""
+"""Run of the sanity check (`explain.randomised`) in the study: maps of networks randomised layer by layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(
         return {}, {}
     n = min(settings.sanity_scenes, len(with_arcs))
     images = torch.from_numpy(explained.images[with_arcs[np.linspace(0, len(with_arcs) - 1, n).astype(int)]]).to(device)
-    # zeros around what is looked at would agree whatever the network has learned
+    # zeros outside the receptive crop would be equal for any weights
     images = cut_of(model)(images)
     original = _maps(model, images, settings)
     randomised = {name: _maps(twin, images, settings) for name, twin in randomised_from_top(model, settings.seed)}
@@ -32,7 +32,7 @@ def run(
 
 
 def note(result: dict) -> str:
-    """Say the score of Guided Grad-CAM and of occlusion when all layers are random, for the pages of maps."""
+    """Note for the pages of maps: the scores of Guided Grad-CAM and of occlusion with all layers random."""
     if not result:
         return ""
     last = {method: list(result[method].values())[-1]["value"] for method in ("guided_grad_cam", "occlusion_sky")}

@@ -1,8 +1,8 @@
-"""Does a map point at the arcs? Maps scored against the simulator's own masks, and the intervals of such scores.
+"""Scores of maps against the simulator's masks of the arcs, and intervals of such scores.
 
-A map is (y, x), larger where it sees more evidence for a lens; its negative parts count as no evidence. A score is NaN,
+A map is (y, x), larger for more evidence for a lens; its negative parts count as no evidence. A score is NaN,
 never a hit, where the mask is empty or the map has no positive part. Ties are broken by their expectation, so that a
-map that says nothing scores what chance gives: the share of the mask in the image.
+constant map has the score of chance: the share of the mask in the image.
 Definitions: relevance mass and rank accuracy of Arras et al. 2022 (CLEVR-XAI, arXiv:2003.07258), pointing game of
 Zhang et al. 2016 (arXiv:1608.00507) without tolerance.
 """
@@ -19,7 +19,7 @@ from lensdream.runtime.files import without_nan
 
 
 def chance(mask: np.ndarray) -> float:
-    """Share of the image that the mask (y, x) bool covers: the expected score of a map that knows nothing."""
+    """Share of the image that the mask (y, x) bool covers: the expected score of a random map."""
     return float(mask.mean()) if mask.any() else math.nan
 
 
@@ -52,7 +52,7 @@ def pointing(relevance: np.ndarray, mask: np.ndarray) -> float:
 
 
 def _positive(relevance: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
-    """Take the positive part, or None where no score is defined. Raises `ValueError` for unlike shapes and for NaN."""
+    """Positive part of a map, or None where no score is defined. Raises `ValueError` for unlike shapes and for NaN."""
     if relevance.shape != mask.shape or relevance.ndim != 2:
         raise ValueError(f"a map {relevance.shape} and its mask {mask.shape} must both be (y, x) of one size")
     if not np.isfinite(relevance).all():
@@ -70,7 +70,7 @@ class Interval:
     high: float
 
     def as_json(self) -> dict[str, float | None]:
-        """Give the three numbers for a metrics file, where NaN has no place."""
+        """Value and bounds for a metrics file, with None for NaN."""
         return without_nan(vars(self))
 
 
@@ -100,7 +100,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def auroc(values: np.ndarray, positive: np.ndarray) -> float:
-    """Chance that a value (n,) of the positives (n,) bool lies above one of the others [0, 1]; NaN without both."""
+    """Area under the ROC curve of values (n,) for positives (n,) bool [0, 1]; NaN where one class is missing."""
     n = int(positive.sum())
     others = len(positive) - n
     if not n or not others:
@@ -113,7 +113,7 @@ def bootstrapped_rank_correlation(
 ) -> Interval:
     """Spearman's correlation of values (n,) of many scenes, with its 95 % interval of a bootstrap over scenes.
 
-    scene: (n,) what scene a value belongs to. Values with a NaN in either are left out.
+    scene: (n,) scene of each value. Values with a NaN in either are left out.
     """
     defined = ~(np.isnan(one) | np.isnan(other))
     one, other, (scenes, owner) = one[defined], other[defined], np.unique(scene[defined], return_inverse=True)
