@@ -1,7 +1,7 @@
-"""Four-band images as colour pictures, all on one fixed scale.
+"""Colour pictures of four-band images, all on one fixed scale.
 
-The scale is fixed in units of the survey's sky scatter and never taken from the image: two pictures of the same
-brightness and colour look the same, a faint image looks faint, and one hot pixel cannot darken the rest.
+The scale is fixed in units of the survey's sky scatter and never taken from the image: equal
+brightness and colour give equal pictures, a faint image stays faint, and one hot pixel cannot darken the rest.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _compressed(brightness: np.ndarray) -> np.ndarray:
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """VIS alone as a grey picture on one fixed scale: (4, y, x) [microjansky a pixel] -> (y, x, 3) in [0, 1].
+    """Grey picture of VIS alone on one fixed scale: (4, y, x) [microjansky a pixel] -> (y, x, 3) in [0, 1].
 
     Reaches to brighter light than the colour pictures: without colour, arcs show by their shape alone.
     """
@@ -61,7 +61,7 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 
 def shown(image: np.ndarray) -> np.ndarray:
-    """The colour picture of an image (4, y, x) [microjansky a pixel], or the grey one if it has no near infrared."""
+    """Colour picture of an image (4, y, x) [microjansky a pixel], or the grey one if the image has no near infrared."""
     return composite(image) if np.any(image[Band.Y :]) else grey(image)
 
 

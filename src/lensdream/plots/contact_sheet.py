@@ -1,4 +1,4 @@
-"""Rows of images in one picture, each row with a name, all colours on the one fixed scale of `lensdream.picture`."""
+"""Contact sheet: rows of images in one picture, each row with a name, all on the one colour scale of `plots.composite`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Row:
 
 
 def title_of(row: pd.Series) -> str:
-    """Give the Einstein radii [arcsec] and the S/N of the arcs in VIS, of both sources where there are two."""
+    """Title of an image: Einstein radii [arcsec] and S/N of the arcs in VIS, of both sources where the scene has two."""
     radii = ", ".join(f"{row[name]:.2f}″" for name in ("theta_E_1", "theta_E_2") if row[name] > 0)
     ratios = ", ".join(f"{row[name]:.0f}" for name in ("arc_snr_1", "arc_snr_2") if row[name] > 0)
     return f"θ {radii}  S/N {ratios}"
@@ -46,7 +46,7 @@ def titles_of(family: str, truth: pd.DataFrame) -> tuple[str, ...]:
 
 
 def draw(rows: Sequence[Row]) -> bytes:
-    """Draw the rows from top to bottom; returns the PNG file."""
+    """PNG file of the rows, from top to bottom."""
     columns = max(len(row.images) for row in rows)
     heights = [PANEL + (TITLE if row.titles else 0.0) + GAP for row in rows]
     width, height = LEFT + columns * (PANEL + GAP), sum(heights) + GAP

@@ -1,4 +1,4 @@
-"""Many small pictures laid out in one, as an array: hundreds of matplotlib's axes would take minutes."""
+"""Grid of many small pictures as one array: hundreds of matplotlib's axes would take minutes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def signed(values: np.ndarray) -> np.ndarray:
 
 
 def around(image: np.ndarray, y: float, x: float, side: int) -> np.ndarray:
-    """Cut a square of `side` pixels out of an image (band, y, x) around a place, moved inside where it would reach out."""
+    """Square of `side` pixels of an image (band, y, x) around a place, moved inside where it would cross the border."""
     low = [int(np.clip(round(c - (side - 1) / 2), 0, n - side)) for c, n in zip((y, x), image.shape[1:], strict=True)]
     return image[:, low[0] : low[0] + side, low[1] : low[1] + side]
 
 
 def laid_out(rows: Sequence[Sequence[np.ndarray | None]], side: int, gap: int = 3) -> np.ndarray:
-    """Lay square pictures (n, n, 3) in [0, 1], y upwards, out in rows: (height, width, 3) with the first row on top.
+    """Grid of square pictures (n, n, 3) in [0, 1], y upwards: (height, width, 3) with the first row on top.
 
     Each is enlarged to `side` pixels by repeating its own; None leaves a place white. Raises `ValueError` for a picture that
     is larger than its place.

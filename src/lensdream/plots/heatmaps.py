@@ -1,4 +1,4 @@
-"""Pages of explanations. Blue supports 'lens', red supports 'non-lens', on one symmetric scale a page."""
+"""Pages of maps. Blue supports 'lens', red supports 'non-lens', on one symmetric scale a page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOTE = 0.25
 
 @dataclass(frozen=True)
 class MapsRow:
-    """What a page shows of one scene; all maps (y, x)."""
+    """One scene on a page of maps; all maps (y, x)."""
 
     label: str
     image: np.ndarray
@@ -48,7 +48,7 @@ class MapsRow:
 
 @dataclass(frozen=True)
 class DreamRow:
-    """One scene, dreamt both ways; images (band, y, x) [microjansky a pixel]."""
+    """One scene and its dreams towards both classes; images (band, y, x) [microjansky a pixel]."""
 
     label: str
     non_lens: np.ndarray
@@ -60,7 +60,7 @@ class DreamRow:
 
 @dataclass(frozen=True)
 class AblationRow:
-    """One scene without each of its components; images (band, y, x) [microjansky a pixel]."""
+    """One scene and its images without each component; images (band, y, x) [microjansky a pixel]."""
 
     label: str
     original: np.ndarray
@@ -70,7 +70,7 @@ class AblationRow:
 
 
 def maps_page(title: str, rows: Sequence[MapsRow], windows: tuple[int, int], note: str = "") -> Figure:
-    """One family's scenes, a row each: colours, VIS, true arcs, occlusion with black and with sky, Guided Grad-CAM.
+    """Page of scenes, a row each: colours, VIS, true arcs, occlusion maps by black and by sky, Guided Grad-CAM.
 
     windows: sides of the black square and of that of sky [pixel]. note: printed below. Raises `ValueError` without rows.
     """
@@ -111,7 +111,7 @@ def maps_page(title: str, rows: Sequence[MapsRow], windows: tuple[int, int], not
 
 
 def dream_page(title: str, rows: Sequence[DreamRow]) -> Figure:
-    """Triptychs, a row a scene: dreamt non-lens, original, dreamt lens, each with its logit.
+    """Page of dreams, a row a scene: dreamt non-lens, original, dreamt lens, each with its logit.
 
     Raises `ValueError` without rows.
     """
@@ -126,7 +126,7 @@ def dream_page(title: str, rows: Sequence[DreamRow]) -> Figure:
 
 
 def ablation_page(title: str, rows: Sequence[AblationRow], components: Sequence[str]) -> Figure:
-    """Scenes, a row each: whole, then without each of those components that some of them have, with logits.
+    """Page of ablations, a row a scene: whole, then without each component that some scene has, with logits.
 
     The only source of a lens is its arcs: without a second source there is no column for the first.
     Raises `ValueError` without rows.
@@ -156,7 +156,7 @@ def _draw_with_logit(axis: Axes, image: np.ndarray, logit: float) -> None:
 def grid(
     title: str, n_rows: int, headings: Sequence[str], below: float, *, top: float = TOP, between: float = GAP
 ) -> tuple[Figure, np.ndarray]:
-    """Lay out rows of square panels without ticks under a title; `headings` of the first row, one a column.
+    """Figure of rows of square panels without ticks under a title; `headings`: one a column, above the first row.
 
     below, top, between: space under the last row, above the first and between two [inch].
     """
@@ -177,7 +177,7 @@ def grid(
 
 
 def bar_below(figure: Figure, axes: np.ndarray, drawn: AxesImage, extend: str) -> Colorbar:
-    """Place a colour bar under a stretch of the last row."""
+    """Colour bar under these panels of the last row."""
     left, right, bottom = axes[0].get_position().x0, axes[-1].get_position().x1, axes[0].get_position().y0
     inch = 1 / figure.get_figheight()
     inset = 0.08 * (right - left)
@@ -190,7 +190,7 @@ def bar_below(figure: Figure, axes: np.ndarray, drawn: AxesImage, extend: str) -
 
 
 def note_below(figure: Figure, note: str) -> None:
-    """Print a line in the lower right corner; the grid must have left `NOTE` for it."""
+    """Print a line in the lower right corner; `grid` must have been given `NOTE` more space below."""
     width, height = figure.get_size_inches()
     figure.text(1 - GAP / width, 0.25 * NOTE / height, note, ha="right", fontsize="small", parse_math=False)
 
@@ -201,13 +201,13 @@ def draw_signed(axis: Axes, change: np.ndarray, limit: float) -> AxesImage:
 
 
 def draw_vis(axis: Axes, image: np.ndarray) -> None:
-    """VIS in grey, by asinh of the flux in sky scatters, on the same fixed scale everywhere."""
+    """Draw VIS in grey, by asinh of the flux in sky scatters, on one fixed scale for all pages."""
     bright = np.arcsinh(image[Band.VIS] / EUCLID.bands[Band.VIS].sky_sigma / 2.0)
     axis.imshow(bright, cmap="gray", vmin=-0.6, vmax=float(np.arcsinh(300.0)), origin="lower", interpolation="nearest")
 
 
 def draw_fine_structure(axis: Axes, image: np.ndarray) -> None:
-    """VIS less its own blur, in units of the noise there: arcs that the deflector outshines."""
+    """Draw VIS less its own blur, in units of each pixel's noise: faint arcs in the light of a deflector stand out."""
     band, flux = EUCLID.bands[Band.VIS], np.asarray(image[Band.VIS], np.float32)
     blurred = gaussian_filter(flux, 2.5)
     noise = np.sqrt(band.sky_sigma**2 + np.maximum(blurred, 0.0) / band.electrons_per_microjansky)
@@ -221,7 +221,7 @@ def _draw_arcs(axis: Axes, arcs: tuple[np.ndarray, np.ndarray], width: float) ->
 
 
 def robust_maximum(maps: Sequence[np.ndarray]) -> float:
-    """Size that 99.8 % of the pixels of a page stay below: one outlying pixel must not fade the rest; 1 for nothing."""
+    """Largest size of a page's pixels but for 0.2 % of them, so that no single pixel fades the rest; 1 where all are 0."""
     largest = float(np.percentile(np.abs(np.stack(maps)), 99.8))
     return largest if largest > 0 else 1.0
 
