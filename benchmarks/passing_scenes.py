@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +20,15 @@ import torch
 from tqdm import tqdm
 
 from lensdream.config import PopulationConfig, SimulateConfig
-from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset import target_mix
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
 from lensdream.paths import Paths
 from lensdream.population import drawing
-from lensdream.population.drawing import Lot
+from lensdream.population.catalogs import Pools
+from lensdream.population.drawing import Lot, SceneDrawer
 from lensdream.render.renderer import MASS_COLUMNS
 from lensdream.runtime.processes import worker_map
 from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
@@ -38,7 +41,8 @@ RENDERED = {
 }  # fmt: skip
 """columns that an image depends on, and its label; the others travel as zeros"""
 PARAMS = Path("params.yaml")
-_worker: dict[str, object] = {}
+
+Draw = Callable[[SceneDrawer, Lot], Scenes]
 
 
 def main() -> None:
@@ -69,30 +73,37 @@ def main() -> None:
 
 def through(scenes: Fresh, model: Path) -> list[Scenes]:
     """The fresh lenses, and the fresh non-lenses that the network of a folder lets through."""
-    tasks: list[tuple[Lot, Callable[[Lot], Scenes]]] = [(lot, drawing.draw_lot) for lot in scenes.lots]
+    tasks: list[tuple[Lot, Draw]] = [(lot, SceneDrawer.draw) for lot in scenes.lots]
     of_targets = partial(target_mix.draw, beside_caustic=scenes.survey.beside_caustic)
     tasks += [(lot, of_targets) for lot in scenes.target_lots]
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_pools(scenes.population), model)
-    with worker_map(scenes.simulate.workers, start_worker, arguments) as ordered:
-        return [part for part in tqdm(ordered(look, tasks), total=len(tasks)) if len(part)]
+    with worker_map(scenes.simulate.workers, FirstLook.start, arguments) as ordered:
+        return [part for part in tqdm(ordered(FirstLook.through, tasks), total=len(tasks)) if len(part)]
 
 
-def start_worker(population: PopulationConfig, simulate: SimulateConfig, pools: object, model: Path) -> None:
-    """Prepare this process for `look`."""
-    on_the_fly.start_worker(population, simulate, pools)
-    _worker["first"] = load_model(model).to(memory_format=torch.channels_last)
+@dataclass(frozen=True)
+class FirstLook:
+    """Lots drawn one at a time, and what of them the first network lets through."""
 
+    drawer: ImageDrawer
+    first: torch.nn.Module
 
-def look(task: tuple[Lot, Callable[[Lot], Scenes]]) -> Scenes:
-    """The lenses of a lot, and its non-lenses that get through."""
-    lot, draw = task
-    scenes = draw(lot)
-    label = scenes.scenes["label"].to_numpy()
-    chosen, non_lenses = label == 1, np.flatnonzero(label == 0)
-    if len(non_lenses):
-        images = torch.from_numpy(on_the_fly.images_of(scenes.take(non_lenses)))
-        chosen[non_lenses] = passes_gate(_worker["first"], images).numpy()
-    return taken(scenes, np.flatnonzero(chosen))
+    @classmethod
+    def start(cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path) -> FirstLook:
+        """Make one for this process, and set its torch to one thread."""
+        first = load_model(model).to(memory_format=torch.channels_last)
+        return cls(ImageDrawer.start(population, simulate, pools), first)
+
+    def through(self, task: tuple[Lot, Draw]) -> Scenes:
+        """The lenses of a lot, and its non-lenses that get through."""
+        lot, draw = task
+        scenes = draw(self.drawer.scene_drawer, lot)
+        label = scenes.scenes["label"].to_numpy()
+        chosen, non_lenses = label == 1, np.flatnonzero(label == 0)
+        if len(non_lenses):
+            images = torch.from_numpy(self.drawer.images(scenes.take(non_lenses)))
+            chosen[non_lenses] = passes_gate(self.first, images).numpy()
+        return taken(scenes, np.flatnonzero(chosen))
 
 
 def taken(scenes: Scenes, rows: np.ndarray) -> Scenes:

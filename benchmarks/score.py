@@ -28,7 +28,8 @@ from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.reader import BAD_RMS, read_cutout
 from lensdream.cutouts.scoring import score_targets
 from lensdream.cutouts.sources import Target
-from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset import target_mix
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.evaluate.stream import EPOCH, SPLIT
 from lensdream.finder.finder import Finder
 from lensdream.instrument import EUCLID, N_BANDS, microjansky
@@ -94,10 +95,10 @@ def _measure(folder: Path, model: Path, n: int, side: int, batch: int) -> dict[s
 def _make(folder: Path, n: int, side: int) -> Iterator[Path]:
     survey, population = load("survey", SurveyConfig, SCALE), load("population", PopulationConfig, SCALE)
     simulate = dataclasses.replace(load("simulate", SimulateConfig, SCALE), stamp=side)
-    on_the_fly.start_worker(population, simulate, draw_all_pools(population))
+    drawer = ImageDrawer.start(population, simulate, draw_all_pools(population))
     index = 0
     for lot in target_mix.lots(target_mix.counts(n, survey.non_lens_shares), SPLIT, EPOCH):
-        for image in target_mix.draw_images(lot, survey.beside_caustic)[0]:
+        for image in target_mix.draw_images(drawer, lot, survey.beside_caustic)[0]:
             path = folder / f"{index:06d}.fits"
             # Headers of real cutouts differ, too.
             write_cutout(path, image.astype(np.float64), f"non-lens {index}", centre=(0.01 * index, 0.0))

@@ -12,12 +12,12 @@ from lensdream import config
 from lensdream.commands import population
 from lensdream.commands import train as _train_
 from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
-from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.dataset.on_the_fly import FreshScenes, fresh_scenes
+from lensdream.dataset.on_the_fly import FreshScenes, ImageDrawer, fresh_scenes
 from lensdream.families import LENS
 from lensdream.paths import Paths
 from lensdream.population import drawing
+from lensdream.population.drawing import SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of
 from lensdream.runtime.distributed import ALONE
 from lensdream.runtime.processes import worker_map
@@ -47,7 +47,7 @@ def scenes_an_epoch(pools):
     """`FreshScenes` in this process, of n scenes for three epochs."""
 
     def made(n):
-        with worker_map(0, on_the_fly.start_worker, (POPULATION, SIMULATE, pools)) as ordered:
+        with worker_map(0, ImageDrawer.start, (POPULATION, SIMULATE, pools)) as ordered:
             return FreshScenes(POPULATION, SIMULATE, n, 3, ordered)
 
     return made
@@ -105,8 +105,8 @@ def test_a_population_does_not_depend_on_the_processes(few_pools):
 
 
 def test_more_controls_than_lenses_leave_some_without_a_partner(pools):
-    drawing.start_worker(POPULATION, pools)
-    table = drawing.draw_lot(drawing.Lot("lens", "train", 0, n=2, controls=4)).scenes
+    drawer = SceneDrawer.start(POPULATION, pools)
+    table = drawer.draw(drawing.Lot("lens", "train", 0, n=2, controls=4)).scenes
     assert table["family"].tolist() == ["lens"] * 2 + ["elliptical"] * 4
     assert table["partner"].tolist() == [2, 3, 0, 1, -1, -1]
 
@@ -123,9 +123,9 @@ def test_nothing_asked_for_is_nothing_drawn(few_pools):
 
 def test_a_family_that_the_settings_allow_none_of_names_the_remedy(pools, monkeypatch):
     monkeypatch.setattr(drawing, "MOST_BARREN", 2)
-    drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
+    drawer = SceneDrawer.start(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
     with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
-        drawing.draw_lot(drawing.Lot("double_ring", "compound", 0, 5))
+        drawer.draw(drawing.Lot("double_ring", "compound", 0, 5))
 
 
 def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
@@ -139,10 +139,10 @@ def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
     assert not (first.images == other.images).all((1, 2, 3)).any()
 
 
-def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
+def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch, pools):
     scenes = scenes_an_epoch(24)
     epoch = scenes.epoch(2)
-    table = drawing.joined(map(drawing.draw_lot, scenes.lots(2)))
+    table = drawing.joined(map(SceneDrawer.start(POPULATION, pools).draw, scenes.lots(2)))
     assert table.scenes["label"].tolist() == epoch.labels.tolist()
     for k in (0, 13, 23):
         (alone,) = in_chunks(renderer_of(SIMULATE), table.take([k]), 4)
@@ -151,7 +151,8 @@ def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
 
 def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_pools):
     stored = drawing.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
-    anew = drawing.joined(map(drawing.draw_lot, scenes_an_epoch(24).lots(0))).scenes["seed"]
+    drawer = SceneDrawer.start(POPULATION, few_pools)
+    anew = drawing.joined(map(drawer.draw, scenes_an_epoch(24).lots(0))).scenes["seed"]
     assert not set(stored) & set(anew)
 
 

@@ -12,6 +12,7 @@ from lensdream.config import ConfigError
 from lensdream.dataset import hard_negatives
 from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, places, rounds
 from lensdream.population import drawing
+from lensdream.population.drawing import SceneDrawer
 from lensdream.train.loop import fit
 from lensdream.train.recipes import lensnet
 from test_fresh import POPULATION, SIMULATE
@@ -150,8 +151,9 @@ def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(pools, mon
     first, second = (np.concatenate(list(draw(number))) for number in (0, 1))
     assert first.shape == (60, 4, SIMULATE.stamp, SIMULATE.stamp)
     assert not (first == second).all((1, 2, 3)).any()
-    lots = drawing.labelled_lots(dataclasses.replace(POPULATION, lens_fraction=0.0), "train", 60, hard_negatives.EPOCH)
-    scenes = drawing.joined(map(drawing.draw_lot, lots)).scenes
+    only = dataclasses.replace(POPULATION, lens_fraction=0.0)
+    lots = drawing.labelled_lots(only, "train", 60, hard_negatives.EPOCH)
+    scenes = drawing.joined(map(SceneDrawer.start(only, pools).draw, lots)).scenes
     assert (scenes["label"] == 0).all()
     assert scenes["family"].nunique() > 8
 

@@ -14,8 +14,10 @@ from lensdream import families
 from lensdream.commands import train_prior
 from lensdream.config import KindsConfig
 from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate import stream, survey_peers
+from lensdream.evaluate.stream import LotScorer
+from lensdream.evaluate.survey_peers import OURS, PeersScorer
 from lensdream.families import NEAR_MISS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
 from lensdream.finder.finder import ModelError, Scorer
@@ -27,7 +29,6 @@ from lensdream.networks.layout import digest_of
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig, pooled
 from lensdream.networks.model_file import save_model
 from lensdream.paths import Paths
-from lensdream.population import drawing
 from lensdream.tracking.store import model_files
 from lensdream.train import class_prior_fit
 from lensdream.train.second_stage_data import Fresh, kinds_a_lens
@@ -159,12 +160,13 @@ def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
         range(N), 12
     )
     by_name = {NON_LENS_CLASSES[kind]: images for kind, images in found}
+    drawer = ImageDrawer.start(FRESH.population, FRESH.simulate, few_pools)
     for name, epoch, share in (
         (families.PAIRED, class_prior_fit.BARE_EPOCH, 0.0),
         (NEAR_MISS, class_prior_fit.KINDS_EPOCH, 1.0),
     ):
         (lot,) = target_mix.lots({families.PAIRED: 12}, on_the_fly.SPLIT, epoch)
-        same, other = (target_mix.draw_images(lot, beside_caustic)[0] for beside_caustic in (share, 1 - share))
+        same, other = (target_mix.draw_images(drawer, lot, beside_caustic)[0] for beside_caustic in (share, 1 - share))
         assert np.array_equal(by_name[name], same)
         assert not np.array_equal(by_name[name], other)
 
@@ -186,9 +188,9 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
     """Workers of the survey test and of its peers, and what scores real cutouts; the test of each stage has the others."""
     paths = Paths("tiny", tmp_path)
     save_told(paths.model, 40)
-    pools = drawing.draw_all_pools(POPULATION)
-    stream.start_worker(POPULATION, SIMULATE, pools, paths.model, SURVEY)
-    survey_peers.start_worker(POPULATION, SIMULATE, pools, paths, SURVEY)
+    of_survey, of_peers = (
+        scorer.start(POPULATION, SIMULATE, few_pools, paths.model, SURVEY) for scorer in (LotScorer, PeersScorer)
+    )
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-2": 0.0}))
     operating_points.write(
         paths.model, OperatingPoints({"fpr_1e-3": 2.0}, 1.0, IN_SURVEY), operating_points.SURVEY_FILE
@@ -199,7 +201,7 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
     with torch.no_grad():
         plain, expected = load_finder(paths.model)(images), load_finder(paths.model, shares=IN_SURVEY)(images)
         assert not torch.allclose(plain, expected, atol=0.05)
-        for finder in (stream._worker["model"], survey_peers._worker["models"][survey_peers.OURS], scorer.network):
+        for finder in (of_survey.model, of_peers.models[OURS], scorer.network):
             assert torch.allclose(finder(images), expected, atol=1e-5)
 
 

@@ -14,14 +14,15 @@ from lensdream import config
 from lensdream.commands import train_second
 from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
 from lensdream.dataset.store import ImageStore
+from lensdream.families import LENS
+from lensdream.finder.finder import load_cascade
 from lensdream.instrument import Band
-from lensdream.networks.cascade import load_finder
-from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
+from lensdream.networks.layout import images_trained_on
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.paths import Paths
 from lensdream.population import drawing
-from lensdream.population.drawing import Lot
+from lensdream.population.drawing import Lot, SceneDrawer
 from lensdream.train import second_stage_data
 from lensdream.train.second_stage_data import (
     EPOCH,
@@ -143,7 +144,7 @@ def test_look_alikes_are_drawn_besides(few_pools):
     assert sum(map(len, besides)) == 5 * len(LOOK_ALIKES)
     assert not np.concatenate(besides).any()
     others, alone = (
-        drawing.joined(map(drawing.draw_lot, lots)).scenes["seed"]
+        drawing.joined(map(SceneDrawer.start(more.population, few_pools).draw, lots)).scenes["seed"]
         for lots in (more.lots + more.target_lots, more.look_alike_lots)
     )
     assert not set(others) & set(alone)
@@ -190,8 +191,9 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_poo
     assert len(labels) == 40 + 50
     assert labels.sum() == 10
     assert all(len(pixels) == len(part) for _, pixels, part in parts)
-    stored = drawing.joined(map(drawing.draw_lot, drawing.labelled_lots(POPULATION, "train")))
-    lots = drawing.joined(map(drawing.draw_lot, FRESH.lots + FRESH.target_lots))
+    of_store, fresh = (SceneDrawer.start(settings, few_pools) for settings in (POPULATION, FRESH.population))
+    stored = drawing.joined(map(of_store.draw, drawing.labelled_lots(POPULATION, "train")))
+    lots = drawing.joined(map(fresh.draw, FRESH.lots + FRESH.target_lots))
     assert not set(stored.scenes["seed"]) & set(lots.scenes["seed"])
     assert set(lots.scenes["split"]) == {"train"}
     assert lots.scenes["family"].nunique() > 8
@@ -201,9 +203,9 @@ def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_po
     assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
     none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(SETTINGS, fresh_rare_lenses=0.0))
     assert none.identity != FRESH.identity
-    for (_, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
+    for (lot, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
         assert np.array_equal(label, other_label)
-        assert np.array_equal(ours, others) == (not label.any())  # those without a lens are the same
+        assert np.array_equal(ours, others) == (lot.family != LENS)  # lenses and their controls are others
 
 
 def test_the_whole_stages(few_pools, tmp_path):

@@ -19,6 +19,7 @@ from lensdream.config import SimulateConfig
 from lensdream.dataset import write
 from lensdream.dataset.check import problems
 from lensdream.dataset.store import ImageStore, StoreError
+from lensdream.dataset.write import ShardWriter
 from lensdream.instrument import DITHERS, EUCLID
 from lensdream.render.batch import ARC_1, LENS_LIGHT
 from lensdream.render.reference import RENDERERS
@@ -59,21 +60,23 @@ def test_an_image_does_not_depend_on_shards_or_chunks(scenes, tmp_path):
 
 
 def test_a_killed_run_goes_on_at_the_missing_shard(scenes, tmp_path, monkeypatch):
-    render, done = write._render_shard, []
+    write_shard, done = ShardWriter.write, []
 
-    def killed(task):
+    def killed(writer, task):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(task[0].number)
-        return render(task)
+        return write_shard(writer, task)
 
-    monkeypatch.setattr(write, "_render_shard", killed)
+    monkeypatch.setattr(ShardWriter, "write", killed)
     with pytest.raises(KeyboardInterrupt):
         write.write_store(scenes, SETTINGS, tmp_path)
     with pytest.raises(StoreError, match="has not finished"):
         ImageStore.open(tmp_path)
     again = []
-    monkeypatch.setattr(write, "_render_shard", lambda task: (again.append(task[0].number), render(task))[1])
+    monkeypatch.setattr(
+        ShardWriter, "write", lambda writer, task: (again.append(task[0].number), write_shard(writer, task))[1]
+    )
     write.write_store(scenes, SETTINGS, tmp_path)
     assert (done, again) == ([0, 1], [2])
     assert problems(tmp_path) == []
@@ -274,7 +277,7 @@ def test_the_reference_draws_the_light_and_nothing_else(scenes, tmp_path, monkey
         drawn.append(len(part))
         return torch.full((len(part), 4, frame.stamp, frame.stamp), 0.5)
 
-    monkeypatch.setattr("lensdream.simulate.reference.reference_noiseless", flat, raising=False)
+    monkeypatch.setattr("lensdream.render.reference.reference_noiseless", flat)
     few = scenes.take(slice(0, 3))
     write.write_store(few, SETTINGS, tmp_path / "ours")
     write.write_store(few, dataclasses.replace(SETTINGS, renderer="lenstronomy"), tmp_path / "theirs")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lensdream.cutouts.reader import Cutout, read_cutout
     from lensdream.dataset.store import ImageStore
     from lensdream.instrument import EUCLID, Band
-    from lensdream.networks import DeepLensNet, LensNet
+    from lensdream.networks.lensnet import DeepLensNet, LensNet
     from lensdream.optics.sampling import Frame
     from lensdream.render.renderer import Renderer
     from lensdream.scene import Scenes

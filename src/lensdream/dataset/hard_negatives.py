@@ -21,6 +21,7 @@ from tqdm import tqdm
 from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.runtime import checkpoint
@@ -143,8 +144,8 @@ def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: 
     def draw(number: int) -> Iterator[np.ndarray]:
         lots = drawing.labelled_lots(only, on_the_fly.SPLIT, n, EPOCH + number)
         pools = drawing.draw_all_pools(only)
-        with worker_map(simulate.workers, on_the_fly.start_worker, (only, simulate, pools)) as ordered:
-            drawn = ordered(on_the_fly.draw_images, lots)
+        with worker_map(simulate.workers, ImageDrawer.start, (only, simulate, pools)) as ordered:
+            drawn = ordered(ImageDrawer.draw, lots)
             yield from (images for images, _ in tqdm(drawn, total=len(lots), desc=f"round {number}", leave=False))
 
     return draw

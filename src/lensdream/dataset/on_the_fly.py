@@ -21,13 +21,13 @@ from lensdream.families import LENS
 from lensdream.instrument import Band
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
-from lensdream.population.drawing import Lot
+from lensdream.population.drawing import Lot, SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of, stored
+from lensdream.render.renderer import Rendered, Renderer
 from lensdream.runtime.processes import OrderedMap, worker_map
 from lensdream.scene import Scenes
 
 SPLIT = "train"
-_worker: dict[str, object] = {}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class FreshScenes:
     epochs: int
     """how many there will be: after the last nothing is drawn ahead"""
     ordered: OrderedMap
-    """map over processes prepared by `start_worker`"""
+    """map over processes with an `ImageDrawer` each"""
     _ahead: dict[int, Iterator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,14 +90,14 @@ class FreshScenes:
         return self.n * epochs
 
     def _begin(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return self.ordered(draw_images, self.lots(number))
+        return self.ordered(ImageDrawer.draw, self.lots(number))
 
 
 @contextmanager
 def fresh_scenes(population: PopulationConfig, simulate: SimulateConfig, n: int, epochs: int) -> Iterator[FreshScenes]:
     """`n` fresh scenes for each of `epochs` epochs, drawn by `simulate.workers` processes that end with the context."""
     pools = drawing.draw_all_pools(population)
-    with worker_map(simulate.workers, start_worker, (population, simulate, pools)) as ordered:
+    with worker_map(simulate.workers, ImageDrawer.start, (population, simulate, pools)) as ordered:
         yield FreshScenes(population, simulate, n, epochs, ordered)
 
 
@@ -116,18 +116,32 @@ def drawn_by(population: PopulationConfig, simulate: SimulateConfig) -> str:
     return json.dumps([settings, code_digest(("population", *RENDERING))])
 
 
-def start_worker(population: PopulationConfig, simulate: SimulateConfig, pools: Pools) -> None:
-    """Prepare this process for `draw_images`."""
-    drawing.start_worker(population, pools)
-    _worker.update(renderer=renderer_of(simulate), chunk=simulate.chunk)
+@dataclass(frozen=True)
+class ImageDrawer:
+    """Images of lots, drawn and rendered one lot at a time."""
 
+    scene_drawer: SceneDrawer
+    renderer: Renderer
+    chunk: int
+    """scenes rendered together"""
 
-def draw_images(lot: Lot) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, band, y, x) float16 and labels (n,) float32 of a lot."""
-    scenes = drawing.draw_lot(lot)
-    return images_of(scenes), scenes.scenes["label"].to_numpy(np.float32)
+    @classmethod
+    def start(cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools) -> ImageDrawer:
+        """Make one for this process, and set its torch to one thread."""
+        return cls(SceneDrawer.start(population, pools), renderer_of(simulate), simulate.chunk)
 
+    def draw(self, lot: Lot) -> tuple[np.ndarray, np.ndarray]:
+        """Images (n, band, y, x) float16 and labels (n,) float32 of a lot."""
+        return self.images_and_labels(self.scene_drawer.draw(lot))
 
-def images_of(scenes: Scenes) -> np.ndarray:
-    """Images (n, band, y, x) float16 of scenes, in a process that `start_worker` prepared."""
-    return np.concatenate([stored(part) for part in in_chunks(_worker["renderer"], scenes, _worker["chunk"])])
+    def images_and_labels(self, scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
+        """Images (n, band, y, x) float16 and labels (n,) float32 of scenes."""
+        return self.images(scenes), scenes.scenes["label"].to_numpy(np.float32)
+
+    def images(self, scenes: Scenes) -> np.ndarray:
+        """Images (n, band, y, x) float16 of scenes."""
+        return np.concatenate([stored(part) for part in self.rendered(scenes)])
+
+    def rendered(self, scenes: Scenes) -> Iterator[Rendered]:
+        """The scenes, rendered chunk by chunk."""
+        return in_chunks(self.renderer, scenes, self.chunk)

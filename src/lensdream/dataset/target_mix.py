@@ -8,10 +8,10 @@ import numpy as np
 
 from lensdream import families
 from lensdream.config import SurveyConfig
-from lensdream.dataset import on_the_fly
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.families import LENS, NEAR_MISS, NON_LENS_CLASSES
 from lensdream.population import drawing
-from lensdream.population.drawing import Lot
+from lensdream.population.drawing import Lot, SceneDrawer
 from lensdream.scene import SOURCES, Scenes
 
 
@@ -55,9 +55,9 @@ def _lot(family: str, split: str, number: int, n: int, epoch: int) -> Lot:
     return Lot(family, split, number, n, epoch=epoch)
 
 
-def draw(lot: Lot, beside_caustic: float) -> Scenes:
+def draw(drawer: SceneDrawer, lot: Lot, beside_caustic: float) -> Scenes:
     """The scenes of such a lot; of its controls only a share, evenly taken, keep the light of their sources."""
-    scenes = drawing.draw_lot(lot)
+    scenes = drawer.draw(lot)
     return with_sources(scenes, beside_caustic) if lot.family == LENS else scenes
 
 
@@ -69,7 +69,6 @@ def with_sources(scenes: Scenes, share: float) -> Scenes:
     return Scenes(scenes.scenes, parts[~(parts["scene"].isin(bare) & parts["role"].isin(SOURCES))])
 
 
-def draw_images(lot: Lot, beside_caustic: float) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, band, y, x) float16 and labels (n,) float32 of such a lot, in a process of `fresh.start_worker`."""
-    scenes = draw(lot, beside_caustic)
-    return on_the_fly.images_of(scenes), scenes.scenes["label"].to_numpy(np.float32)
+def draw_images(drawer: ImageDrawer, lot: Lot, beside_caustic: float) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, band, y, x) float16 and labels (n,) float32 of such a lot."""
+    return drawer.images_and_labels(draw(drawer.scene_drawer, lot, beside_caustic))

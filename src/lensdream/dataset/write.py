@@ -30,6 +30,7 @@ from lensdream.render.batch import (
     stored,
     truth_masks,
 )
+from lensdream.render.renderer import Renderer
 from lensdream.render.validate import refuse_impossible
 from lensdream.runtime.files import sha256_of, write_json
 from lensdream.runtime.processes import worker_map
@@ -39,7 +40,6 @@ RENDERING = ("optics", "render", "instrument.py", "scene.py")
 """packages and modules that determine the images"""
 SHAPE = ("stamp", "padding", "supersampling", "fine_width", "shard_size", "renderer")
 """settings that determine the store"""
-_worker: dict[str, object] = {}
 
 
 @dataclass(frozen=True)
@@ -126,32 +126,41 @@ def _bytes_an_image(settings: SimulateConfig) -> int:
 def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, folder: Path) -> None:
     tasks = ((shard, scenes.take(slice(shard.start, shard.stop))) for shard in missing)
     processes = 0 if settings.workers == 1 or len(missing) <= 1 else min(settings.workers, len(missing))
-    with worker_map(processes, _start_worker, (settings, folder)) as ordered:
-        for _ in tqdm(ordered(_render_shard, tasks), total=len(missing), desc="shards", leave=False):
+    with worker_map(processes, ShardWriter.start, (settings, folder)) as ordered:
+        for _ in tqdm(ordered(ShardWriter.write, tasks), total=len(missing), desc="shards", leave=False):
             pass
 
 
-def _start_worker(settings: SimulateConfig, folder: Path) -> None:
-    torch.set_num_threads(1)
-    _worker.update(settings=settings, folder=folder, renderer=renderer_of(settings))
+@dataclass(frozen=True)
+class ShardWriter:
+    """Shards of a store, rendered and written one at a time."""
 
+    folder: Path
+    renderer: Renderer
+    chunk: int
+    """scenes rendered together"""
 
-def _render_shard(task: tuple[Shard, Scenes]) -> int:
-    """Render one shard and write its three files, the table last: its presence says that the shard is whole."""
-    shard, scenes = task
-    settings, folder, renderer = _worker["settings"], _worker["folder"], _worker["renderer"]
-    images, masks, measured = [], [], []
-    for rendered in in_chunks(renderer, scenes, settings.chunk):
-        images.append(stored(rendered))
-        masks.append(truth_masks(rendered).cpu().numpy())
-        measured.append(measurements(rendered))
-    _write(folder / shard_name("images", shard.number), np.concatenate(images))
-    _write(folder / shard_name("masks", shard.number), np.concatenate(masks))
-    table = folder / shard.measured
-    part_file = table.with_suffix(".part")
-    pd.concat(measured, ignore_index=True).to_parquet(part_file, index=False)
-    part_file.replace(table)
-    return shard.number
+    @classmethod
+    def start(cls, settings: SimulateConfig, folder: Path) -> ShardWriter:
+        """Make one for this process, and set its torch to one thread."""
+        torch.set_num_threads(1)
+        return cls(folder, renderer_of(settings), settings.chunk)
+
+    def write(self, task: tuple[Shard, Scenes]) -> int:
+        """Render one shard and write its three files, the table last: its presence says that the shard is whole."""
+        shard, scenes = task
+        images, masks, measured = [], [], []
+        for rendered in in_chunks(self.renderer, scenes, self.chunk):
+            images.append(stored(rendered))
+            masks.append(truth_masks(rendered).cpu().numpy())
+            measured.append(measurements(rendered))
+        _write(self.folder / shard_name("images", shard.number), np.concatenate(images))
+        _write(self.folder / shard_name("masks", shard.number), np.concatenate(masks))
+        table = self.folder / shard.measured
+        part_file = table.with_suffix(".part")
+        pd.concat(measured, ignore_index=True).to_parquet(part_file, index=False)
+        part_file.replace(table)
+        return shard.number
 
 
 def _write(path: Path, array: np.ndarray) -> None:

@@ -15,22 +15,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.finder.finder import load_cascade
 from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
 from lensdream.population.drawing import Lot
-from lensdream.render.batch import in_chunks, measurements, renderer_of, stored
+from lensdream.render.batch import measurements, stored
 from lensdream.runtime.processes import worker_map
 
 SPLIT = "test"
 """whose galaxies are drawn: neither training nor the choice of the epoch has seen one of them"""
 EPOCH = 2**31
 """of the lots: the store has those of epoch 0, and trainings those of the epochs after it, at most 10^4"""
-_worker: dict[str, object] = {}
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def scoring(
     kept that may be among the `settings.atlas` highest of all.
     """
     arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
-    with worker_map(workers, start_worker, arguments) as ordered:
-        yield lambda tasks: ordered(score_lot, tasks)
+    with worker_map(workers, LotScorer.start, arguments) as ordered:
+        yield lambda tasks: ordered(LotScorer.score, tasks)
 
 
 def joined(parts: Iterable[Scored], keep: int) -> Scored:
@@ -91,32 +92,37 @@ def joined(parts: Iterable[Scored], keep: int) -> Scored:
     return Scored(pd.concat(tables, ignore_index=True), highest)
 
 
-def start_worker(
-    population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
-) -> None:
-    """Prepare this process for `score_lot`."""
-    drawing.start_worker(population, pools)
-    _worker.update(
-        renderer=renderer_of(simulate), chunk=simulate.chunk, settings=settings,
-        model=load_cascade(model, target_mix.survey_shares(settings)), highest=np.full(settings.atlas, -np.inf),
-    )  # fmt: skip
+@dataclass
+class LotScorer:
+    """Lots of a survey's non-lenses, drawn, rendered and scored one at a time."""
 
+    drawer: ImageDrawer
+    model: nn.Module
+    settings: SurveyConfig
+    highest: np.ndarray
+    """(settings.atlas,): the highest logits of this process so far, ascending"""
 
-def score_lot(lot: Lot) -> Scored:
-    """Draw, render and score a lot.
+    @classmethod
+    def start(
+        cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
+    ) -> LotScorer:
+        """Make one for this process, and set its torch to one thread."""
+        drawer = ImageDrawer.start(population, simulate, pools)
+        finder = load_cascade(model, target_mix.survey_shares(settings))
+        return cls(drawer, finder, settings, np.full(settings.atlas, -np.inf))
 
-    An image below the `keep` highest logits that this process has seen cannot be among the highest of all: it stays behind.
-    """
-    settings: SurveyConfig = _worker["settings"]
-    scenes = target_mix.draw(lot, settings.beside_caustic)
-    rendered = [
-        (stored(chunk), measurements(chunk)) for chunk in in_chunks(_worker["renderer"], scenes, _worker["chunk"])
-    ]
-    images = np.concatenate([part for part, _ in rendered])
-    measured = pd.concat([part for _, part in rendered], ignore_index=True)
-    logits = predict(_worker["model"], torch.from_numpy(images), settings.batch_size).numpy()
-    rows = pd.concat([scenes.scenes.reset_index(drop=True), measured], axis=1).assign(lot=lot.number, logit=logits)
-    seen = _worker["highest"]
-    _worker["highest"] = np.sort(np.concatenate([seen, logits]))[-len(seen) :]
-    may_stay = logits >= _worker["highest"][0]
-    return Scored(rows[["family", "seed", "logit"]], Highest.of(rows[may_stay], images[may_stay], keep=len(seen)))
+    def score(self, lot: Lot) -> Scored:
+        """Draw, render and score a lot.
+
+        An image below the `settings.atlas` highest logits of this process cannot be among the highest of all: it stays behind.
+        """
+        scenes = target_mix.draw(self.drawer.scene_drawer, lot, self.settings.beside_caustic)
+        rendered = [(stored(chunk), measurements(chunk)) for chunk in self.drawer.rendered(scenes)]
+        images = np.concatenate([part for part, _ in rendered])
+        measured = pd.concat([part for _, part in rendered], ignore_index=True)
+        logits = predict(self.model, torch.from_numpy(images), self.settings.batch_size).numpy()
+        rows = pd.concat([scenes.scenes.reset_index(drop=True), measured], axis=1).assign(lot=lot.number, logit=logits)
+        keep = len(self.highest)
+        self.highest = np.sort(np.concatenate([self.highest, logits]))[-keep:]
+        may_stay = logits >= self.highest[0]
+        return Scored(rows[["family", "seed", "logit"]], Highest.of(rows[may_stay], images[may_stay], keep))

@@ -6,6 +6,8 @@ peer to look at: the first lots of those that the survey test streams.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,14 @@ from tqdm import tqdm
 
 from lensdream import metrics
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
-from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset import target_mix
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.evaluate import stream
 from lensdream.evaluate.peers import MISSED, peer_folders
 from lensdream.finder import operating_points
 from lensdream.finder.finder import load_cascade
-from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
+from lensdream.networks.model_file import load_model
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
 from lensdream.population.drawing import Lot
@@ -30,7 +33,6 @@ from lensdream.runtime.processes import worker_map
 
 OURS = "lensnet"
 RATES = {"1e-2": 1e-2, "1e-3": 1e-3}
-_worker: dict[str, object] = {}
 
 
 def streamed(
@@ -39,32 +41,39 @@ def streamed(
     """Families of `settings.n_peers` fresh non-lenses, and `logit_<network>` of ours and of every peer."""
     tasks = target_mix.lots(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
-    with worker_map(0 if simulate.workers == 1 else simulate.workers, start_worker, arguments) as ordered:
-        return pd.concat(tqdm(ordered(score_lot, tasks), total=len(tasks), leave=False), ignore_index=True)
+    with worker_map(0 if simulate.workers == 1 else simulate.workers, PeersScorer.start, arguments) as ordered:
+        return pd.concat(tqdm(ordered(PeersScorer.score, tasks), total=len(tasks), leave=False), ignore_index=True)
 
 
-def start_worker(
-    population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
-) -> None:
-    """Prepare this process for `score_lot`."""
-    on_the_fly.start_worker(population, simulate, pools)
-    torch.set_num_threads(1)
-    models: dict[str, nn.Module] = {OURS: load_cascade(model, target_mix.survey_shares(settings))}
-    models |= {name: load_model(path) for name, path in peer_folders(model).items()}
-    models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}
-    _worker.update(models=models, settings=settings)
+@dataclass(frozen=True)
+class PeersScorer:
+    """Lots of a survey's non-lenses, drawn, rendered and scored with every network one at a time."""
 
+    drawer: ImageDrawer
+    models: Mapping[str, nn.Module]
+    """by name, ours among them"""
+    settings: SurveyConfig
 
-def score_lot(lot: Lot) -> pd.DataFrame:
-    """Draw and render a lot, and score it with every network."""
-    settings: SurveyConfig = _worker["settings"]
-    scenes = target_mix.draw(lot, settings.beside_caustic)
-    images = torch.from_numpy(on_the_fly.images_of(scenes))
-    logits = {
-        f"logit_{name}": predict(model, images, settings.batch_size).numpy()
-        for name, model in _worker["models"].items()
-    }
-    return pd.DataFrame({"family": scenes.scenes["family"].to_numpy()} | logits)
+    @classmethod
+    def start(
+        cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
+    ) -> PeersScorer:
+        """Make one for this process, and set its torch to one thread."""
+        drawer = ImageDrawer.start(population, simulate, pools)
+        models: dict[str, nn.Module] = {OURS: load_cascade(model, target_mix.survey_shares(settings))}
+        models |= {name: load_model(path) for name, path in peer_folders(model).items()}
+        models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}
+        return cls(drawer, models, settings)
+
+    def score(self, lot: Lot) -> pd.DataFrame:
+        """Draw and render a lot, and score it with every network."""
+        scenes = target_mix.draw(self.drawer.scene_drawer, lot, self.settings.beside_caustic)
+        images = torch.from_numpy(self.drawer.images(scenes))
+        logits = {
+            f"logit_{name}": predict(model, images, self.settings.batch_size).numpy()
+            for name, model in self.models.items()
+        }
+        return pd.DataFrame({"family": scenes.scenes["family"].to_numpy()} | logits)
 
 
 def compared(non_lenses: pd.DataFrame, lenses: pd.DataFrame, settings: SurveyConfig) -> dict[str, dict]:

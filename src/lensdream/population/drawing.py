@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,6 @@ LOT = 100
 """scenes of one lot, the partners of paired ones not counted"""
 MOST_BARREN = 200
 """rounds in a row that may give nothing"""
-_worker: dict[str, object] = {}
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Lot:
 def draw_scenes(settings: PopulationConfig, workers: int, pools: Pools | None = None) -> Scenes:
     """All scenes of a scale, in the order train, validation, test, undetectable, compound, compound_train."""
     tasks, pools = lots(settings), pools or draw_all_pools(settings)
-    with worker_map(0 if workers == 1 else workers, start_worker, (settings, pools)) as ordered:
-        return joined(tqdm(ordered(draw_lot, tasks), total=len(tasks), desc="lots of scenes", leave=False))
+    with worker_map(0 if workers == 1 else workers, SceneDrawer.start, (settings, pools)) as ordered:
+        return joined(tqdm(ordered(SceneDrawer.draw, tasks), total=len(tasks), desc="lots of scenes", leave=False))
 
 
 def draw_all_pools(settings: PopulationConfig) -> Pools:
@@ -103,19 +102,26 @@ def joined(parts: Iterable[Scenes]) -> Scenes:
     return Scenes(pd.concat(scenes, ignore_index=True), pd.concat(components, ignore_index=True))
 
 
-def start_worker(settings: PopulationConfig, pools: Pools) -> None:
-    """Prepare this process for `draw_lot`."""
-    torch.set_num_threads(1)
-    _worker["settings"] = settings
-    parts = {name: pools.split(name) for name in SHARES}
-    _worker["pools"] = parts | {COMPOUND_TRAIN: parts["train"]}
+@dataclass(frozen=True)
+class SceneDrawer:
+    """Scenes of lots, drawn one lot at a time."""
 
+    settings: PopulationConfig
+    pools: Mapping[str, Pools]
+    """by split"""
 
-def draw_lot(lot: Lot) -> Scenes:
-    """The scenes of a lot, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
-    settings, pools = _worker["settings"], _worker["pools"][lot.split]
-    stream = [settings.seed, *lot.family.encode(), 0, *lot.split.encode(), lot.epoch, lot.number]
-    return assemble(DRAWN[lot.family](lot, settings, pools, np.random.default_rng(stream)))
+    @classmethod
+    def start(cls, settings: PopulationConfig, pools: Pools) -> SceneDrawer:
+        """Make one for this process, and set its torch to one thread."""
+        torch.set_num_threads(1)
+        parts = {name: pools.split(name) for name in SHARES}
+        return cls(settings, parts | {COMPOUND_TRAIN: parts[TRAIN]})
+
+    def draw(self, lot: Lot) -> Scenes:
+        """The scenes of a lot, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
+        stream = [self.settings.seed, *lot.family.encode(), 0, *lot.split.encode(), lot.epoch, lot.number]
+        rng = np.random.default_rng(stream)
+        return assemble(DRAWN[lot.family](lot, self.settings, self.pools[lot.split], rng))
 
 
 def _lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:

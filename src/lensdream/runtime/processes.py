@@ -6,7 +6,7 @@ import os
 import pickle
 import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context, parent_process, resource_tracker
@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 OrderedMap = Callable[..., Iterator]
-"""(function, tasks) -> results in the tasks' order, as the built-in map"""
+"""(function, tasks) -> results in the tasks' order, as the built-in map; `function(state, task)` makes one"""
 
 
 class WorkerDied(ChildProcessError):
@@ -25,8 +25,12 @@ class WorkerDied(ChildProcessError):
 
 
 @contextmanager
-def worker_map(processes: int, start: Callable[..., None], arguments: tuple) -> Iterator[OrderedMap]:
-    """Give a map over processes that `start(*arguments)` has set up; with 0 processes, over this one.
+def worker_map(processes: int, start: Callable[..., object], arguments: tuple) -> Iterator[OrderedMap]:
+    """Give a map over processes; with 0 processes, over this one.
+
+    `start(*arguments)` makes a state in each process, once, and every task there is handed that object: `function(state,
+    task)`. What tasks change of it stays in their process. `start` and `function` are sent to the processes by name: a
+    class's constructor and its methods will do.
 
     Worker processes begin with their tasks at once and work ahead of whoever reads the results; this process computes
     each result when it is asked for. Reading raises `WorkerDied`, with the remedy, at the task that a killed worker had, and
@@ -34,8 +38,7 @@ def worker_map(processes: int, start: Callable[..., None], arguments: tuple) -> 
     the death of this process, whatever killed it. For the main thread only, as it alone hears Ctrl-C.
     """
     if processes == 0:
-        start(*arguments)
-        yield map
+        yield partial(_mapped, start(*arguments))
         return
     with ExitStack() as ended:
         with _deaf_children():
@@ -52,11 +55,15 @@ def worker_map(processes: int, start: Callable[..., None], arguments: tuple) -> 
         yield lambda function, tasks: threads.imap(partial(_result, idle, function), tasks)
 
 
+def _mapped(state: object, function: Callable, tasks: Iterable) -> Iterator:
+    return map(partial(function, state), tasks)
+
+
 _Worker = tuple[ForkServerProcess, Connection]
 
 
 @contextmanager
-def _worker(context: ForkServerContext, start: Callable[..., None], arguments: tuple) -> Iterator[_Worker]:
+def _worker(context: ForkServerContext, start: Callable[..., object], arguments: tuple) -> Iterator[_Worker]:
     """A worker process, and the connection that takes its (function, task) and gives back (result, error)."""
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, start, arguments), daemon=True)
@@ -93,15 +100,15 @@ def _result(idle: SimpleQueue[_Worker], function: Callable, task: object) -> obj
     return result
 
 
-def _work(connection: Connection, start: Callable[..., None], arguments: tuple) -> None:
-    """Set this worker process up and answer until it is ended."""
+def _work(connection: Connection, start: Callable[..., object], arguments: tuple) -> None:
+    """Make the state of this worker process and answer until it is ended."""
     Thread(target=_end_with_parent, daemon=True).start()
-    start(*arguments)
+    state = start(*arguments)
     with suppress(EOFError, ConnectionError):  # of a parent that is gone
         while True:
             function, task = connection.recv()
             try:
-                answer = function(task), None
+                answer = function(state, task), None
             except Exception as error:  # to be raised where the result is read
                 error.add_note(f"in a worker process:\n{traceback.format_exc()}")
                 answer = None, _sendable(error)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from lensdream import families
 from lensdream.dataset import on_the_fly, target_mix
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.families import FAMILIES_NON_LENS, LENS, NEAR_MISS, NON_LENS_CLASSES
 from lensdream.networks.cascade import orientations, passes_gate
 from lensdream.networks.class_prior import ClassPrior
@@ -39,7 +40,7 @@ def drawn(scenes: Fresh, n: int) -> Iterator[tuple[int, np.ndarray]]:
     bare = target_mix.lots({families.PAIRED: n}, on_the_fly.SPLIT, BARE_EPOCH)
     others = target_mix.lots(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_pools(scenes.population))
-    with worker_map(scenes.simulate.workers, on_the_fly.start_worker, arguments) as ordered:
+    with worker_map(scenes.simulate.workers, ImageDrawer.start, arguments) as ordered:
         for lots, beside_caustic, early in ((bare, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
             parts = ordered(partial(target_mix.draw_images, beside_caustic=beside_caustic), lots)
             known = tqdm(parts, total=len(lots), desc="fresh non-lenses", leave=False)

@@ -24,6 +24,7 @@ from lensdream import config
 from lensdream.config import PopulationConfig, SecondNetworkConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.labelled import LabelledImages
+from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
 from lensdream.families import FAMILIES_NON_LENS, LENS, MERGER, NON_LENS_CLASSES, PAIRED, RING
 from lensdream.instrument import N_BANDS
@@ -115,9 +116,9 @@ class Fresh:
         """Each lot, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
         lots, target_lots = self.lots + self.look_alike_lots, self.target_lots
         arguments = (self.population, self.simulate, drawing.draw_all_pools(self.population))
-        with worker_map(self.simulate.workers, on_the_fly.start_worker, arguments) as ordered:
+        with worker_map(self.simulate.workers, ImageDrawer.start, arguments) as ordered:
             of_targets = partial(target_mix.draw_images, beside_caustic=self.survey.beside_caustic)
-            parts = chain(ordered(on_the_fly.draw_images, lots), ordered(of_targets, target_lots))
+            parts = chain(ordered(ImageDrawer.draw, lots), ordered(of_targets, target_lots))
             known = tqdm(parts, total=len(lots) + len(target_lots), desc="fresh scenes", leave=False)
             yield from ((lot, *part) for lot, part in zip(lots + target_lots, known, strict=True))
 
