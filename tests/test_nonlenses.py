@@ -90,7 +90,7 @@ def test_a_scene_is_made_of_few_components(pools, family):
     drafts = [nonlenses.FAMILIES[family](pools, "test", rng) for _ in range(DRAWS)]
     counts = [len(draft.components) for draft in drafts]
     assert np.mean(counts) <= 8
-    targets = [sum(part[0] == Role.TARGET for part in draft.components) for draft in drafts]
+    targets = [sum(part.role == Role.TARGET for part in draft.components) for draft in drafts]
     assert max(targets) <= MOST_PARTS
 
 

@@ -88,8 +88,8 @@ def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(pools):
     assert (control.magnification < 2.5).all()
     for draft, partner in zip(found, controls, strict=True):
         assert draft.row["seed"] == partner.row["seed"]
-        unlensed = [part for part in draft.components if part[1] == 0]
-        assert unlensed == [part for part in partner.components if part[1] == 0]
+        unlensed = [part for part in draft.components if part.plane == 0]
+        assert unlensed == [part for part in partner.components if part.plane == 0]
 
 
 def test_lenses_that_stay_lenses_wherever_their_source_goes_are_told(pools, monkeypatch):

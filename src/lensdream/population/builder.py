@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,19 +31,40 @@ POINT_R_E = 0.035
 """half-light radius that stands for a point [arcsec]: one sample wide, a fifth of the VIS point spread"""
 
 
+class Component(NamedTuple):
+    """One light component, in the units of `lensdream.scene`."""
+
+    role: Role
+    plane: int
+    x: float
+    y: float
+    r_e: float
+    sersic_index: float
+    q: float
+    phi: float
+    flux: tuple[float, ...]
+    """(band,)"""
+    shape: Shape = PLAIN
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """One for each of `COMPONENT_COLUMNS` but the scene, in their order."""
+        return (*self[:-2], *self.flux, *self.shape)
+
+
 @dataclass
 class Draft:
-    """One scene: its row and its components, as dictionaries of the columns in `lensdream.scene`."""
+    """One scene: its row, a dictionary of the columns in `lensdream.scene`, and its components."""
 
     row: dict[str, object]
-    components: list[tuple] = field(default_factory=list)
+    components: list[Component] = field(default_factory=list)
 
     def add(
         self, role: Role, plane: int, x: float, y: float, r_e: float, sersic_index: float, q: float, phi: float,
         flux: np.ndarray, shape: Shape = PLAIN,
     ) -> None:  # fmt: skip
         """Add a component, in the units of `lensdream.scene`."""
-        self.components.append((int(role), plane, x, y, r_e, sersic_index, q, phi, *flux, *shape))
+        self.components.append(Component(role, plane, x, y, r_e, sersic_index, q, phi, tuple(flux), shape))
 
 
 def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draft:
@@ -102,7 +124,7 @@ def add_galaxy(
 
 def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:
     """Number drafts from `first_index` and turn them into tables. `partner`, where set, counts from the list's start."""
-    parts = [(first_index + k, *component) for k, draft in enumerate(drafts) for component in draft.components]
+    parts = [(first_index + k, *component.values) for k, draft in enumerate(drafts) for component in draft.components]
     values = np.array(parts, dtype=np.float64).reshape(-1, len(COMPONENT_COLUMNS))
     kinds = {"scene": np.int64, "role": np.int8, "plane": np.int8}
     components = {

@@ -255,7 +255,7 @@ def _move_source_out(draft: Draft, einstein_radii: float, rng: np.random.Generat
     dy = row["mass_y"] + distance * np.sin(angle) - row["mass_2_y"]
     row |= {"mass_2_x": row["mass_2_x"] + dx, "mass_2_y": row["mass_2_y"] + dy}
     control.components = [
-        (part[0], part[1], part[2] + dx, part[3] + dy, *part[4:]) if part[0] == Role.SOURCE_1 else part
+        part._replace(x=part.x + dx, y=part.y + dy) if part.role == Role.SOURCE_1 else part
         for part in control.components
     ]
     return control
@@ -347,9 +347,9 @@ def _lens(
     if len(behind) == 2:
         first, second = behind
         sigma = velocity_dispersion_of_source(first["M"], bool(first["red"]))
-        disc = draft.components[[part[0] for part in draft.components].index(Role.SOURCE_1)]
+        disc = next(part for part in draft.components if part.role == Role.SOURCE_1)
         row |= {
-            "sigma_source_1": sigma, "mass_2_q": max(disc[6], 0.4), "mass_2_phi": disc[7],
+            "sigma_source_1": sigma, "mass_2_q": max(disc.q, 0.4), "mass_2_phi": disc.phi,
             "theta_E_12": einstein_radius_sis(sigma, float(distance_ratio(first["z"], second["z"]))),
         }  # fmt: skip
     return draft
@@ -365,5 +365,5 @@ def _without_second_source(draft: Draft) -> Draft:
         "family": MATCHED_SINGLE, "z_source_2": NAN, "theta_E_2": 0.0, "theta_E_12": 0.0,
         "magnification_2": NAN, "sigma_source_1": NAN,
     }  # fmt: skip
-    single.components = [part for part in single.components if part[0] != Role.SOURCE_2]
+    single.components = [part for part in single.components if part.role != Role.SOURCE_2]
     return single
