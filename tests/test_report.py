@@ -20,16 +20,18 @@ from conftest import write_images
 from lensdream import config
 from lensdream.commands import report
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
+from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import compound, compound_head, shortcuts, test_set
 from lensdream.evaluate import survey as survey_test
 from lensdream.explain.study.measure import score_maps
-from lensdream.families import FAMILIES_NON_LENS
+from lensdream.families import BY_NAME, FAMILIES, FAMILIES_NON_LENS
 from lensdream.instrument import EUCLID, Band
 from lensdream.paths import Paths
+from lensdream.plots.contact_sheet import title_of
 from lensdream.population.forecast import FORECAST
 from lensdream.report import compound_head as report_of_head
-from lensdream.report import families, finder, others, survey
+from lensdream.report import finder, others, survey
 from lensdream.report.page import Explanations, Measured, captioned
 from lensdream.report.table import NOTHING, Table, counted_share, decimal, duration, interval
 from lensdream.runtime.files import without_nan
@@ -320,7 +322,7 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
     assert any(line.split()[:3] == ["precision", "at", "0.5"] for line in lines)
     assert not list(made.rglob("*.part"))
     picture = imread(paths.figures / "families.png")
-    rows = len(families.FAMILIES)
+    rows = len(FAMILIES)
     assert picture.shape[0] > 160 * rows
     assert 160 * 3 < picture.shape[1] < 160 * 5
 
@@ -493,11 +495,13 @@ def test_of_many_cutouts_the_highest_are_listed(monkeypatch):
 
 def test_twins_share_columns_and_no_training_scene_is_drawn():
     truth = truth_table()
-    chosen = families.choose(truth, 3)
-    assert list(chosen) == [name for name in families.FAMILIES if name in chosen]
+    chosen = family_examples.choose(truth, 3)
+    assert list(chosen) == [name for name in FAMILIES if name in chosen]
     assert all((truth["family"].iloc[places] == name).all() for name, places in chosen.items())
     assert all((truth["split"].iloc[places] != "train").all() for places in chosen.values())
-    for original, twin in families.TWINS.items():
+    twins = {name: family.twin for name, family in BY_NAME.items() if family.twin}
+    assert twins == {"lens": "elliptical", "compound_arc": "matched_single"}
+    for original, twin in twins.items():
         assert truth["index"].iloc[chosen[twin]].tolist() == truth["partner"].iloc[chosen[original]].tolist()
     assert len(chosen["undetectable"]) == 1
     assert len(set(chosen["star"])) == 3
@@ -505,22 +509,22 @@ def test_twins_share_columns_and_no_training_scene_is_drawn():
 
 def test_families_without_partners_are_drawn_all_the_same():
     truth = truth_table().assign(partner=-1)
-    chosen = families.choose(truth, 2)
-    assert set(chosen) == set(families.FAMILIES)
-    assert set(families.choose(truth[truth["family"] == "star"], 2)) == {"star"}
+    chosen = family_examples.choose(truth, 2)
+    assert set(chosen) == set(FAMILIES)
+    assert set(family_examples.choose(truth[truth["family"] == "star"], 2)) == {"star"}
     with pytest.raises(ValueError, match=r"raise population\.test"):
-        families.choose(truth[truth["split"] == "train"], 2)
+        family_examples.choose(truth[truth["split"] == "train"], 2)
 
 
 def test_titles_name_both_sources_where_there_are_two():
     row = truth_table().query("family == 'double_ring'").iloc[0]
-    assert families.title_of(row) == "θ 0.80″, 1.10″  S/N 30, 25"
-    assert families.title_of(truth_table().iloc[0]) == "θ 0.80″  S/N 30"
+    assert title_of(row) == "θ 0.80″, 1.10″  S/N 30, 25"
+    assert title_of(truth_table().iloc[0]) == "θ 0.80″  S/N 30"
 
 
 def test_picture_of_the_families_is_the_same_twice(made):
     store = ImageStore.open(Paths(SCALE, made).images)
-    assert families.draw(store, 2) == families.draw(store, 2)
+    assert family_examples.draw(store, 2) == family_examples.draw(store, 2)
 
 
 def test_explanations_are_sorted_by_what_they_show(made):

@@ -15,10 +15,9 @@ from lensdream.commands import train_second
 from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.families import LENS
-from lensdream.finder.finder import load_cascade
 from lensdream.instrument import Band
-from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.layout import images_trained_on
+from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.paths import Paths
 from lensdream.population import drawing

@@ -1,10 +1,12 @@
-"""The names of families and splits: the one file that has them in quotes.
+"""Families and splits: the one file that has their names in quotes, and all that is known of a family but how it is drawn.
 
 Names of families and splits, and the order of `FAMILIES_NON_LENS`, are part of the random seeds: renaming or reordering them
-draws other scenes.
+draws other scenes. A new family of non-lenses goes to the end of its table (`CONTRIBUTING.md`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 LENS = "lens"
 UNDETECTABLE = "undetectable"
@@ -30,15 +32,54 @@ MATCHED_SINGLE = "matched_single"
 FAINT_SECOND = "faint_second"
 """a control: two sources, the second below the detection rule"""
 
-FAMILIES_NON_LENS = (
-    ELLIPTICAL, SPIRAL, RING, MERGER, COMPANION, EDGE_ON, GROUP, IRREGULAR, FIELD, STAR, ARTEFACT, EMPTY,
-)  # fmt: skip
+
+@dataclass(frozen=True)
+class Family:
+    """What is known of a family."""
+
+    name: str
+    note: str
+    """small print under the name in pictures, in lines of some 20 letters"""
+    twin: str = ""
+    """family of the partners of its scenes, the same but for one thing: drawn below them, column by column"""
+
+
+NON_LENSES = (
+    Family(ELLIPTICAL, "the lenses above,\nsource moved out"),
+    Family(SPIRAL, "bulge, disc, arms"),
+    Family(RING, "Hoag, collisional,\npolar"),
+    Family(MERGER, "pairs, double nuclei,\nshells"),
+    Family(COMPANION, "close companions"),
+    Family(EDGE_ON, "discs from the side"),
+    Family(GROUP, "early types together"),
+    Family(IRREGULAR, "clumps without order"),
+    Family(FIELD, "small and faint"),
+    Family(STAR, "a point, spikes\nwhere bright"),
+    Family(ARTEFACT, "cosmic rays, ghosts,\nedges, lost bands"),
+    Family(EMPTY, "sky, neighbours"),
+)
+COMPOUNDS_AND_CONTROLS = (
+    Family(COMPOUND_ARC, "two sources", twin=MATCHED_SINGLE),
+    Family(DOUBLE_RING, "two rings"),
+    Family(MATCHED_SINGLE, "the compound arcs,\none source"),
+    Family(FAINT_SECOND, "two sources, one\ntoo faint to detect"),
+)
+"""of the compound split"""
+BY_NAME = {
+    family.name: family
+    for family in (
+        Family(LENS, "arcs are detectable", twin=ELLIPTICAL),
+        *NON_LENSES,
+        Family(UNDETECTABLE, "lenses below\nthe detection rule"),
+        *COMPOUNDS_AND_CONTROLS,
+    )
+}
+FAMILIES = tuple(BY_NAME)
+"""in the order of rows in pictures and tables"""
+FAMILIES_NON_LENS = tuple(family.name for family in NON_LENSES)
+FAMILIES_COMPOUND = tuple(family.name for family in COMPOUNDS_AND_CONTROLS)
 COMPOUND = (COMPOUND_ARC, DOUBLE_RING)
 """label 1 of the compound classifier; every other lens is a single one"""
-FAMILIES_COMPOUND = (*COMPOUND, MATCHED_SINGLE, FAINT_SECOND)
-"""of the compound split: the compound lenses and their controls"""
-FAMILIES = (LENS, *FAMILIES_NON_LENS, UNDETECTABLE, *FAMILIES_COMPOUND)
-"""in the order of rows in pictures and tables"""
 WITH_ARCS = (LENS, UNDETECTABLE, *FAMILIES_COMPOUND)
 PAIRED = ELLIPTICAL
 """the non-lenses that are paired with lenses: same deflector, neighbours and noise, the source moved out"""

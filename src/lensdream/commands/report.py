@@ -8,9 +8,10 @@ from pathlib import Path
 from lensdream import config, tracking
 from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.page import credit_of
+from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
 from lensdream.paths import Paths
-from lensdream.report import compound_head, families, finder, survey
+from lensdream.report import compound_head, finder, survey
 from lensdream.report.page import Measured, Picture, Pictures, render
 from lensdream.report.table import Table
 from lensdream.runtime.files import write_whole
@@ -29,13 +30,13 @@ def run(scale: str, root: Path = Path()) -> None:
     measured, store = Measured.read(paths.metrics("train").parent, scale), ImageStore.open(paths.images)
     drawn, index = paths.figures / "families.png", paths.report / "index.html"
     with tracking.stage_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
-        write_whole(drawn, families.draw(store, settings.examples_per_family))
+        write_whole(drawn, family_examples.draw(store, settings.examples_per_family))
         links = tracking.stage_links(scale, root)
         pictures = Pictures(
             figures=paths.figures,
             observed=paths.observed,
             real_lenses=paths.real_lenses,
-            examples=Picture.read(drawn, families.caption_of(store)),
+            examples=Picture.read(drawn, family_examples.caption_of(store)),
             credit=credit_of(Origin),
         )
         page = render(scale, measured, pictures, git_state(root), links, datetime.now(UTC))

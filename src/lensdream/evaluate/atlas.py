@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib
 import matplotlib.pyplot as plt
+from matplotlib.colors import hsv_to_rgb, to_rgb
 from matplotlib.patches import Patch
 
 from lensdream.evaluate.stream import Highest
@@ -13,12 +14,24 @@ from lensdream.plots import composite
 matplotlib.use("Agg")
 
 COLUMNS = 10
-COLOURS = dict(zip(FAMILIES_NON_LENS, (*plt.get_cmap("tab10").colors, "gold", "black"), strict=True))
-"""of the frames"""
+FIRST_COLOURS = (*plt.get_cmap("tab10").colors, to_rgb("gold"), to_rgb("black"))
+NEXT_HUE = 0.618034
+"""step around the circle of hues from each further colour to the next: the golden section comes back to none of them soon"""
 PANEL, TITLE, LEGEND, SIDE = 1.16, 0.2, 0.45, 0.05
 """side of a stamp with its gap, room for its title, for the legend, margin [inch]"""
 FRAME = 2.5
 """width of a frame [point]"""
+
+
+def colour(number: int) -> tuple[float, float, float]:
+    """Colour of the family of this number, counted from 0."""
+    if number < len(FIRST_COLOURS):
+        return FIRST_COLOURS[number]
+    return tuple(hsv_to_rgb((NEXT_HUE * number % 1, 1.0, 0.6)).tolist())
+
+
+COLOURS = {family: colour(number) for number, family in enumerate(FAMILIES_NON_LENS)}
+"""of the frames"""
 
 
 def draw(highest: Highest) -> plt.Figure:

@@ -24,8 +24,8 @@ from lensdream.evaluate import stream
 from lensdream.evaluate.peers import MISSED, peer_folders
 from lensdream.finder import operating_points
 from lensdream.finder.finder import load_cascade
-from lensdream.networks.predict import predict
 from lensdream.networks.model_file import load_model
+from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
 from lensdream.population.drawing import Lot

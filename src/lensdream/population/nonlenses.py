@@ -44,7 +44,23 @@ LARGEST_R_E = 1.8
 SCATTER = 0.1
 """of a target's place, an axis [arcsec]; that of deflectors"""
 
+Make = Callable[[Pools, str, np.random.Generator], Draft]
+"""(pools, split, rng) -> a scene of a family, without what surrounds any"""
+FAMILIES: dict[str, Make] = {}
+"""all but the controls that are paired with lenses"""
 
+
+def of_family(name: str) -> Callable[[Make], Make]:
+    """Decorate the function that makes scenes of a family."""
+
+    def registered(make: Make) -> Make:
+        FAMILIES[name] = make
+        return make
+
+    return registered
+
+
+@of_family(SPIRAL)
 def spiral(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A disc with bulge and arms, as bright as deflectors are, seen from anywhere but the side."""
     draft = blank(SPIRAL, 0, split, rng)
@@ -53,6 +69,7 @@ def spiral(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(RING)
 def ring(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A ring galaxy: old stars in the middle and young ones around, or all of them young."""
     draft = blank(RING, 0, split, rng)
@@ -62,6 +79,7 @@ def ring(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(MERGER)
 def merger(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Two galaxies of comparable flux in contact, what is left of them, or an elliptical that swallowed one."""
     draft = blank(MERGER, 0, split, rng)
@@ -87,6 +105,7 @@ def merger(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(COMPANION)
 def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """An early type or a disc with one to three galaxies close by, some drawn out along the circle around it."""
     draft = blank(COMPANION, 0, split, rng)
@@ -113,6 +132,7 @@ def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(EDGE_ON)
 def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A disc from the side, as bright as deflectors are."""
     draft = blank(EDGE_ON, 0, split, rng)
@@ -123,6 +143,7 @@ def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(GROUP)
 def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Early types of one redshift, and a disc or two, around a brightest one or in a loose row."""
     draft = blank(GROUP, 0, split, rng)
@@ -149,6 +170,7 @@ def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(IRREGULAR)
 def irregular(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Clumps over a faint disc, off the stamp's centre, VIS 20 to 24.5."""
     draft = blank(IRREGULAR, 0, split, rng)
@@ -157,6 +179,7 @@ def irregular(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(FIELD)
 def field(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A galaxy of the field, down to VIS 24.5, as it comes: small, clumpy, off-centre, at times blended with others."""
     draft = blank(FIELD, 0, split, rng)
@@ -170,6 +193,7 @@ def field(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(STAR)
 def star(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """A star of VIS 16 to 23; one in four has another beside it, like the two images of a quasar."""
     draft = blank(STAR, 0, split, rng)
@@ -182,6 +206,7 @@ def star(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     return draft
 
 
+@of_family(ARTEFACT)
 def artefact(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """What the survey looks at otherwise; `draw` spoils it."""
     ordinary = (lone_early_type, spiral, field, star, empty)
@@ -198,15 +223,10 @@ def lone_early_type(pools: Pools, split: str, rng: np.random.Generator) -> Draft
     return draft
 
 
+@of_family(EMPTY)
 def empty(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
     """Sky with what happens to lie in it."""
     return blank(EMPTY, 0, split, rng)
-
-
-FAMILIES: dict[str, Callable[[Pools, str, np.random.Generator], Draft]] = {
-    SPIRAL: spiral, RING: ring, MERGER: merger, COMPANION: companion, EDGE_ON: edge_on, GROUP: group,
-    IRREGULAR: irregular, FIELD: field, STAR: star, ARTEFACT: artefact, EMPTY: empty,
-}  # fmt: skip
 
 
 def draw(family: str, pools: Pools, split: str, rng: np.random.Generator, settings: PopulationConfig) -> Draft:

@@ -6,62 +6,16 @@ import numpy as np
 import pandas as pd
 
 from lensdream.dataset.store import ImageStore
-from lensdream.families import (
-    ARTEFACT,
-    COMPANION,
-    COMPOUND_ARC,
-    DOUBLE_RING,
-    EDGE_ON,
-    ELLIPTICAL,
-    EMPTY,
-    FAINT_SECOND,
-    FAMILIES,
-    FIELD,
-    GROUP,
-    IRREGULAR,
-    LENS,
-    MATCHED_SINGLE,
-    MERGER,
-    RING,
-    SPIRAL,
-    STAR,
-    UNDETECTABLE,
-    WITH_ARCS,
-)
+from lensdream.families import BY_NAME, FAMILIES
 from lensdream.instrument import EUCLID
 from lensdream.plots import contact_sheet
-from lensdream.plots.contact_sheet import Row, title_of
-
-__all__ = ["FAMILIES", "WITH_ARCS", "caption_of", "choose", "draw", "title_of"]
-
-TWINS = {LENS: ELLIPTICAL, COMPOUND_ARC: MATCHED_SINGLE}
-"""families, and those whose scenes are theirs with one thing changed: drawn in the same columns"""
-NOTES = {
-    LENS: "arcs are detectable",
-    ELLIPTICAL: "the lenses above,\nsource moved out",
-    SPIRAL: "bulge, disc, arms",
-    RING: "Hoag, collisional,\npolar",
-    MERGER: "pairs, double nuclei,\nshells",
-    COMPANION: "close companions",
-    EDGE_ON: "discs from the side",
-    GROUP: "early types together",
-    IRREGULAR: "clumps without order",
-    FIELD: "small and faint",
-    STAR: "a point, spikes\nwhere bright",
-    ARTEFACT: "cosmic rays, ghosts,\nedges, lost bands",
-    EMPTY: "sky, neighbours",
-    UNDETECTABLE: "lenses below\nthe detection rule",
-    COMPOUND_ARC: "two sources",
-    DOUBLE_RING: "two rings",
-    MATCHED_SINGLE: "the compound arcs,\none source",
-    FAINT_SECOND: "two sources, one\ntoo faint to detect",
-}
+from lensdream.plots.contact_sheet import Row
 
 
 def choose(truth: pd.DataFrame, per_family: int) -> dict[str, np.ndarray]:
     """Choose `per_family` positions of each family of the test and compound splits, evenly spread and not by eye.
 
-    A family in `TWINS` is drawn from its scenes with a partner, and its twin shows those partners. Families without a
+    A family with a twin is drawn from its scenes with a partner, and the twin shows those partners. Families without a
     scene are left out. Raises `ValueError` if there is none at all.
     """
     family = truth["family"].to_numpy()
@@ -73,7 +27,7 @@ def choose(truth: pd.DataFrame, per_family: int) -> dict[str, np.ndarray]:
         if name in chosen:
             continue
         places = np.flatnonzero(shown & (family == name))
-        twin = TWINS.get(name)
+        twin = BY_NAME[name].twin
         paired = places[(partner[places] >= 0) & (family[partner[places]] == twin)]
         if len(paired) >= per_family:
             chosen[name] = _evenly(paired, per_family)
@@ -103,7 +57,7 @@ def draw(store: ImageStore, per_family: int) -> bytes:
     rows = [
         Row(
             name.replace("_", " "),
-            NOTES.get(name, ""),
+            BY_NAME[name].note,
             store.images(places),
             contact_sheet.titles_of(name, store.truth.iloc[places]),
         )
