@@ -17,8 +17,8 @@ import torch
 from caskade import forward
 from torch import Tensor
 
-from lensdream.cosmology import COSMOLOGY
 from lensdream.instrument import EUCLID, Band, Survey
+from lensdream.optics.cosmology import COSMOLOGY
 from lensdream.optics.detector import wider_by
 from lensdream.optics.psf import moffat_kernel
 from lensdream.optics.sampling import Frame

@@ -11,8 +11,8 @@ import argparse
 import numpy as np
 import pandas as pd
 
+from lensdream.commands.paths import Paths
 from lensdream.config import SurveyConfig, load
-from lensdream.paths import Paths
 from lensdream.scene import Scenes
 
 RING = 1.4, 3.0

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from lensdream import config
+from lensdream.commands.paths import Paths
 from lensdream.config import TrainConfig
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
@@ -28,7 +29,6 @@ from lensdream.metrics import auroc, tpr_at_fpr
 from lensdream.networks.input import InputTransform, Middle
 from lensdream.networks.lensnet import ResidualBlock
 from lensdream.networks.predict import predict
-from lensdream.paths import Paths
 from lensdream.runtime.allocator import keep_freed_memory
 from lensdream.train.loop import fit
 from lensdream.train.recipes import lensnet

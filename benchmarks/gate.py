@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lensdream.commands.paths import Paths
 from lensdream.dataset.store import ImageStore
 from lensdream.finder import operating_points
 from lensdream.finder.finder import load_cascade
 from lensdream.networks.cascade import GATE_THRESHOLD
 from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.networks.predict import predict
-from lensdream.paths import Paths
 
 GATES = -4.0, -5.0, -7.0
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lensdream.commands.paths import Paths
 from lensdream.commands.train import fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
@@ -26,7 +27,6 @@ from lensdream.dataset.write import write_store
 from lensdream.instrument import EUCLID, N_BANDS
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.predict import predict
-from lensdream.paths import Paths
 from lensdream.render.batch import frame_of, in_chunks, measurements, stored, truth_masks
 from lensdream.render.renderer import Renderer
 from lensdream.scene import Scenes

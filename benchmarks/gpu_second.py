@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from gpu import Untracked, epochs_within
+from lensdream.commands.paths import Paths
 from lensdream.commands.train import fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.instrument import N_BANDS
 from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
-from lensdream.paths import Paths
 from lensdream.render.batch import frame_of, in_chunks, stored
 from lensdream.render.renderer import Renderer
 from lensdream.scene import Scenes

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
-from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
 from lensdream.population.drawing import Lot, SceneDrawer

@@ -15,11 +15,11 @@ import pandas as pd
 import torch
 
 from lensdream import metrics
+from lensdream.commands.paths import Paths
 from lensdream.instrument import N_BANDS
 from lensdream.networks.cascade import GATE_THRESHOLD
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import CPU_BATCH, predict
-from lensdream.paths import Paths
 from lensdream.train.second_stage_data import PLAIN
 
 WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)

@@ -34,9 +34,9 @@ from scipy.ndimage import uniform_filter
 
 from lensdream import config
 from lensdream.config import PopulationConfig, SimulateConfig
-from lensdream.cosmology import COSMOLOGY
 from lensdream.dataset.write import write_store
 from lensdream.instrument import DITHERS, EUCLID, Band, microjansky
+from lensdream.optics.cosmology import COSMOLOGY
 from lensdream.optics.detector import resample, sampled
 from lensdream.optics.sampling import Frame
 from lensdream.population.drawing import draw_scenes

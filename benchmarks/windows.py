@@ -10,14 +10,14 @@ import argparse
 import pandas as pd
 import torch
 
+from lensdream.commands.paths import Paths
 from lensdream.config import ExplainConfig, load
 from lensdream.dataset.store import ImageStore
+from lensdream.evaluate.explanations.explained import ARCS, FAMILIES_WITH_ARCS, array, choose_scenes, sky_of
+from lensdream.evaluate.explanations.measure import score_maps
 from lensdream.explain.chain import chain_of
 from lensdream.explain.occlusion import occlude
-from lensdream.explain.study.explained import ARCS, FAMILIES_WITH_ARCS, array, choose_scenes, sky_of
-from lensdream.explain.study.measure import score_maps
 from lensdream.networks.model_file import load_model
-from lensdream.paths import Paths
 
 SQUARES = ((2, 2), (3, 3), (4, 4), (4, 2), (6, 3), (8, 4), (12, 4))
 """side and step [pixel]"""

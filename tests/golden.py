@@ -38,6 +38,7 @@ from astropy.io import fits
 
 from lensdream import config
 from lensdream.commands.evaluate import run as run_evaluate
+from lensdream.commands.paths import Paths
 from lensdream.commands.score import score_files
 from lensdream.config import ExplainConfig, PopulationConfig, SimulateConfig, SurveyConfig, TrainConfig
 from lensdream.cutouts.export import export_fits
@@ -46,12 +47,11 @@ from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.target_mix import survey_shares
 from lensdream.dataset.write import write_store
-from lensdream.explain.study.explained import all_maps
+from lensdream.evaluate.explanations.explained import all_maps
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.finder.finder import Finder
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
-from lensdream.paths import Paths
 from lensdream.population.catalogs import Pools, draw_pools
 from lensdream.population.drawing import draw_scenes
 from lensdream.render.batch import ARC_1, ARC_2, LENS_LIGHT

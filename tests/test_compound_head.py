@@ -15,6 +15,7 @@ import yaml
 from conftest import write_images
 from lensdream import config, families
 from lensdream.commands import train_compound
+from lensdream.commands.paths import Paths
 from lensdream.config import CompoundHeadConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import EUCLID, Band
@@ -24,7 +25,6 @@ from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OUConfig
 from lensdream.networks.predict import predict
-from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.train import compound_data
 from lensdream.train.loop import fit

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from conftest import write_images
 from lensdream import metrics
 from lensdream.commands import compound_test
+from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig
 from lensdream.evaluate import compound, compound_figures, compound_head, selection
 from lensdream.families import NON_LENS_CLASSES
@@ -22,7 +23,6 @@ from lensdream.networks.class_prior import Kinds, save_kinds
 from lensdream.networks.compound import FOLDER
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
-from lensdream.paths import Paths
 
 RNG = np.random.default_rng(4)
 SETTINGS = CompoundConfig(bootstrap=50, seed=1, prevalence=0.01, batch_size=64)

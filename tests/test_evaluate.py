@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 from conftest import write_images
 from lensdream import config, metrics
 from lensdream.commands import evaluate
+from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.evaluate import compound, figures, peers, selection, test_set
 from lensdream.families import FAMILIES_NON_LENS, NON_LENS_CLASSES
@@ -23,7 +24,6 @@ from lensdream.networks.class_prior import Kinds, save_kinds
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.networks.ou import OU66, OUConfig
-from lensdream.paths import Paths
 from test_fresh import PARAMS
 
 RNG = np.random.default_rng(0)

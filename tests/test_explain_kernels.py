@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from lensdream.evaluate.explanations import channel_pages, measure
+from lensdream.evaluate.explanations.scores import auroc
 from lensdream.explain.chain import chain_of
 from lensdream.explain.dream import Climb
 from lensdream.explain.kernels import answers, effects, maximising
-from lensdream.explain.study import channel_pages, measure
-from lensdream.explain.study.scores import auroc
 from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.plots import grid
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from lensdream.evaluate.explanations import measure
 from lensdream.explain.removal import removal_shares, remove
-from lensdream.explain.study import measure
 from lensdream.instrument import N_BANDS
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lensdream.explain.study import measure
-from lensdream.explain.study.scores import (
+from lensdream.evaluate.explanations import measure
+from lensdream.evaluate.explanations.scores import (
     bootstrapped_mean,
     bootstrapped_rank_correlation,
     bootstrapped_ratio,

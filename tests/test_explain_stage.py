@@ -11,16 +11,16 @@ import yaml
 
 from conftest import join, random_scene
 from lensdream.commands import explain_study as stage
+from lensdream.commands.paths import Paths
 from lensdream.config import ExplainConfig, SimulateConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store
-from lensdream.explain.study import run_dreams
-from lensdream.explain.study.explained import choose_scenes, explain
-from lensdream.explain.study.run_ablations import covered_at_once
+from lensdream.evaluate.explanations import run_dreams
+from lensdream.evaluate.explanations.explained import choose_scenes, explain
+from lensdream.evaluate.explanations.run_ablations import covered_at_once
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
-from lensdream.paths import Paths
 from lensdream.render.batch import LENS_LIGHT
 from lensdream.scene import Scenes
 

@@ -11,11 +11,11 @@ import torch
 from lensdream import config
 from lensdream.commands import population
 from lensdream.commands import train as _train_
+from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.on_the_fly import FreshScenes, ImageDrawer, fresh_scenes
 from lensdream.families import LENS
-from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.population.drawing import SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of

@@ -5,8 +5,8 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 from skypy.galaxies.spectrum import dirichlet_coefficients, kcorrect
 
-from lensdream.cosmology import COSMOLOGY
 from lensdream.instrument import EUCLID, microjansky
+from lensdream.optics.cosmology import COSMOLOGY
 from lensdream.population import number_counts, sed
 from lensdream.population.catalogs import SMALLEST_SIZE, draw_pools
 from lensdream.population.deflectors import axis_ratio, draw_deflectors, rayleigh_axis_ratio

@@ -12,6 +12,7 @@ import yaml
 from conftest import write_images
 from lensdream import families
 from lensdream.commands import train_prior
+from lensdream.commands.paths import Paths
 from lensdream.config import KindsConfig
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
@@ -28,7 +29,6 @@ from lensdream.networks.class_prior import InShares, Kinds, load_kinds, save_kin
 from lensdream.networks.layout import digest_of
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig, pooled
 from lensdream.networks.model_file import save_model
-from lensdream.paths import Paths
 from lensdream.tracking.store import model_files
 from lensdream.train import class_prior_fit
 from lensdream.train.second_stage_data import Fresh, kinds_a_lens

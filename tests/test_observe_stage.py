@@ -15,6 +15,7 @@ from PIL import Image
 
 from conftest import write_images
 from lensdream.commands import observe
+from lensdream.commands.paths import Paths
 from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.page import credit_of
@@ -26,7 +27,6 @@ from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
-from lensdream.paths import Paths
 from lensdream.render.batch import ARC_1
 
 STAMP = 32

@@ -9,9 +9,9 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 from lensdream import config
-from lensdream.cosmology import distance_ratio
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.instrument import EUCLID, microjansky
+from lensdream.optics.cosmology import distance_ratio
 from lensdream.population import lenses, nonlenses
 from lensdream.population.builder import assemble, blank, redden
 from lensdream.population.catalogs import SHARES, draw_pools

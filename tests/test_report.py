@@ -19,15 +19,15 @@ from matplotlib.image import imread
 from conftest import write_images
 from lensdream import config
 from lensdream.commands import report
+from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import compound, compound_head, shortcuts, test_set
 from lensdream.evaluate import survey as survey_test
-from lensdream.explain.study.measure import score_maps
+from lensdream.evaluate.explanations.measure import score_maps
 from lensdream.families import BY_NAME, FAMILIES, FAMILIES_NON_LENS
 from lensdream.instrument import EUCLID, Band
-from lensdream.paths import Paths
 from lensdream.plots.contact_sheet import title_of
 from lensdream.population.forecast import FORECAST
 from lensdream.report import compound_head as report_of_head

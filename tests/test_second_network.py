@@ -12,6 +12,7 @@ import yaml
 from conftest import write_images
 from lensdream import config
 from lensdream.commands import train_second
+from lensdream.commands.paths import Paths
 from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.families import LENS
@@ -19,7 +20,6 @@ from lensdream.instrument import Band
 from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
-from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.population.drawing import Lot, SceneDrawer
 from lensdream.train import second_stage_data

@@ -10,11 +10,11 @@ import torch
 import yaml
 
 from lensdream.commands import survey_peers as _survey_peers_
+from lensdream.commands.paths import Paths
 from lensdream.evaluate import survey_peers
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.networks.ou import OU66, OUConfig
-from lensdream.paths import Paths
 from test_survey_test import POPULATION, SIMULATE, SURVEY
 
 

@@ -14,6 +14,7 @@ from matplotlib.image import imread
 from conftest import join, random_scene
 from lensdream import config, metrics
 from lensdream.commands import survey_test as _survey_test_
+from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.on_the_fly import FreshScenes
@@ -26,7 +27,6 @@ from lensdream.finder import operating_points
 from lensdream.instrument import EUCLID, Band
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
-from lensdream.paths import Paths
 from lensdream.population import drawing
 from lensdream.render.batch import renderer_of
 from lensdream.scene import SOURCES, Role

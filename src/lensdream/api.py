@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 
-from lensdream.cosmology import distance_ratio
 from lensdream.families import LENS, TEST
 from lensdream.instrument import EUCLID, N_BANDS, Band, microjansky
+from lensdream.optics.cosmology import distance_ratio
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population.builder import Draft, assemble, blank

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lensdream import config, metrics, tracking
+from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import compound_figures, compound_head, figures, selection
@@ -14,7 +15,6 @@ from lensdream.families import COMPOUND
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
 from lensdream.networks.layout import SURVEY_POINTS
-from lensdream.paths import Paths
 from lensdream.plots import contact_sheet
 from lensdream.runtime.files import write_json, write_whole
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lensdream import config, metrics, tracking
+from lensdream.commands.paths import Paths
 from lensdream.config import EvaluateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
@@ -19,7 +20,6 @@ from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.networks.cascade import LOOKS
 from lensdream.networks.layout import MERIT, images_trained_on
-from lensdream.paths import Paths
 from lensdream.runtime.files import write_json
 
 

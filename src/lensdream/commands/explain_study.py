@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from lensdream import config, dataset, networks, tracking
-from lensdream.explain.study import (
+from lensdream.commands.paths import Paths
+from lensdream.evaluate.explanations import (
     measure,
     run_ablations,
     run_channels,
@@ -17,8 +18,7 @@ from lensdream.explain.study import (
     run_removals,
     run_sanity,
 )
-from lensdream.explain.study.explained import FAMILIES, FAMILIES_WITH_ARCS, choose_scenes, explain, maps_file
-from lensdream.paths import Paths
+from lensdream.evaluate.explanations.explained import FAMILIES, FAMILIES_WITH_ARCS, choose_scenes, explain, maps_file
 from lensdream.plots.heatmaps import png
 from lensdream.render.batch import renderer_of
 from lensdream.runtime.files import write_json, write_whole

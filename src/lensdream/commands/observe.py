@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lensdream import config, tracking
+from lensdream.commands.paths import Paths
 from lensdream.commands.score import row_of, save_table, table_of
 from lensdream.config import ExplainConfig, ObserveConfig
 from lensdream.cutouts.page import credit_of, draw_sheets, page
@@ -19,10 +20,9 @@ from lensdream.cutouts.reader import text_of
 from lensdream.cutouts.scoring import Score, score_targets
 from lensdream.cutouts.sources import Kind, Target, find_files, tabled_targets
 from lensdream.dataset.store import ImageStore, StoreError
-from lensdream.explain.study import real_cutouts
+from lensdream.evaluate.explanations import real_cutouts
 from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
-from lensdream.paths import Paths
 from lensdream.plots.heatmaps import png
 from lensdream.runtime.files import write_json, write_whole
 

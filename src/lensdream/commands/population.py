@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from lensdream import config, tracking
+from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.families import LENS, TRAIN
-from lensdream.paths import Paths
 from lensdream.population import forecast
 from lensdream.population.catalogs import Pools
 from lensdream.population.drawing import draw_all_pools, draw_scenes

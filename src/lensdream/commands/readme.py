@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lensdream.commands.paths import Paths
 from lensdream.families import COMPOUND_ARC, DOUBLE_RING
-from lensdream.paths import Paths
 from lensdream.report import survey
 from lensdream.report.finder import COMPOUND_NAMES, SCORES, networks
 from lensdream.report.table import NOTHING, Table, count, decimal, interval

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lensdream import tracking
+from lensdream.commands.paths import Paths
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import PointsError
 from lensdream.networks.layout import MERIT, POINTS, is_model
-from lensdream.paths import Paths
 
 
 def run(scale: str | None = None, root: Path = Path()) -> None:

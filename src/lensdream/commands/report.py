@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lensdream import config, tracking
+from lensdream.commands.paths import Paths
 from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.page import credit_of
 from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
-from lensdream.paths import Paths
 from lensdream.report import compound_head, finder, survey
 from lensdream.report.page import Measured, Picture, Pictures, render
 from lensdream.report.table import Table

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from lensdream import config, tracking
+from lensdream.commands.paths import Paths
 from lensdream.config import SimulateConfig
 from lensdream.dataset.write import write_store
-from lensdream.paths import Paths
 from lensdream.runtime.files import write_json
 from lensdream.scene import Scenes
 

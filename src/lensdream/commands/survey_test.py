@@ -10,6 +10,7 @@ import pandas as pd
 from torch import Tensor
 
 from lensdream import config, metrics, tracking
+from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
@@ -19,7 +20,6 @@ from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.networks.layout import SURVEY_POINTS
-from lensdream.paths import Paths
 from lensdream.runtime.files import write_json
 from lensdream.scene import Scenes
 

@@ -17,11 +17,11 @@ import torch
 from torch import nn
 
 from lensdream import config
+from lensdream.commands.paths import Paths
 from lensdream.config import FitConfig, PopulationConfig, RecipeConfig, SimulateConfig
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.model_file import save_model
-from lensdream.paths import Paths
 from lensdream.runtime.distributed import ALONE, Ranks, started_ranks
 from lensdream.runtime.files import write_json
 from lensdream.train.recipes import Trainee, trainee_of

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from lensdream import tracking
+from lensdream.commands.paths import Paths
 from lensdream.commands.train import fit_and_record
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS
 from lensdream.networks.model_file import load_model
-from lensdream.paths import Paths
 from lensdream.runtime.files import sha256_of
 from lensdream.train.compound_data import lesson
 from lensdream.train.recipes import trainee

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from lensdream import config, tracking
+from lensdream.commands.paths import Paths
 from lensdream.config import KindsConfig, SecondNetworkConfig
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.class_prior import save_class_prior
 from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
-from lensdream.paths import Paths
 from lensdream.runtime.files import write_json
 from lensdream.train.class_prior_fit import drawn, fitted, measured, seen_of
 from lensdream.train.second_stage_data import Fresh, kinds_a_lens

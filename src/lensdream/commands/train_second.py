@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from lensdream import tracking
+from lensdream.commands.paths import Paths
 from lensdream.commands.train import fit_and_record
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
-from lensdream.paths import Paths
 from lensdream.runtime.files import sha256_of
 from lensdream.train.recipes import DEEP, Trainee, second_network
 from lensdream.train.second_stage_data import Fresh, passed, validating

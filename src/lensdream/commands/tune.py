@@ -9,10 +9,10 @@ from pathlib import Path
 import optuna
 import torch
 
+from lensdream.commands.paths import Paths
 from lensdream.config import TrainConfig, TuneConfig, load
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
-from lensdream.paths import Paths
 from lensdream.runtime.files import sha256_of
 from lensdream.runtime.provenance import repository_root
 from lensdream.tracking.runs import StageRun, stage_run

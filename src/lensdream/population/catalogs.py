@@ -12,8 +12,8 @@ import pandas as pd
 from astropy import units
 from skypy.pipeline import Pipeline
 
-from lensdream.cosmology import COSMOLOGY
 from lensdream.instrument import AB_ZERO_POINT_MICROJANSKY, Band, microjansky
+from lensdream.optics.cosmology import COSMOLOGY
 from lensdream.population.galaxy import TILT
 from lensdream.population.number_counts import chance_to_keep
 from lensdream.scene import FLUX_COLUMNS

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from lensdream.config import PopulationConfig
-from lensdream.cosmology import distance_ratio
 from lensdream.families import COMPOUND_ARC, DOUBLE_RING, ELLIPTICAL, FAINT_SECOND, LENS, MATCHED_SINGLE, UNDETECTABLE
 from lensdream.instrument import EUCLID, Band
+from lensdream.optics.cosmology import distance_ratio
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population.builder import NAN, Draft, add_galaxy, assemble, blank, fluxes, redden

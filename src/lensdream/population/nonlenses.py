@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from lensdream.config import PopulationConfig
-from lensdream.cosmology import distance_ratio
 from lensdream.families import (
     ARTEFACT,
     COMPANION,
@@ -24,6 +23,7 @@ from lensdream.families import (
     STAR,
 )
 from lensdream.instrument import microjansky
+from lensdream.optics.cosmology import distance_ratio
 from lensdream.population.builder import Draft, add_galaxy, blank, fluxes
 from lensdream.population.catalogs import Galaxy, Pools
 from lensdream.population.galaxy import Body

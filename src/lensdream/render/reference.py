@@ -197,7 +197,7 @@ class ReferenceRenderer(Renderer):
     def light(self, scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
         """As `Renderer.light`."""
         # lenstronomy takes seconds to import
-        from lensdream.cosmology import COSMOLOGY
+        from lensdream.optics.cosmology import COSMOLOGY
         from lensdream.render.reference import reference_noiseless
 
         noiseless = torch.as_tensor(reference_noiseless(scenes, self.frame, COSMOLOGY)).to(self.device, self.dtype)

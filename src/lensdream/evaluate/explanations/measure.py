@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from lensdream.evaluate.explanations import scores
 from lensdream.explain.ablation import DISJOINT
 from lensdream.explain.dream import vis_minus_h
-from lensdream.explain.study import scores
 from lensdream.families import COMPOUND, LENS
 from lensdream.instrument import Band
 

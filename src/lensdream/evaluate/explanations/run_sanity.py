@@ -8,9 +8,15 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lensdream import config, networks
+from lensdream.evaluate.explanations import charts, measure
+from lensdream.evaluate.explanations.explained import (
+    FAMILIES_WITH_ARCS,
+    Explained,
+    array,
+    by_gradients,
+    occluded_by_sky,
+)
 from lensdream.explain.randomised import randomised_from_top
-from lensdream.explain.study import charts, measure
-from lensdream.explain.study.explained import FAMILIES_WITH_ARCS, Explained, array, by_gradients, occluded_by_sky
 from lensdream.explain.view import cut_of
 
 

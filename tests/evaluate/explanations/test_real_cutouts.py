@@ -8,7 +8,7 @@ from conftest import join, random_scene
 from lensdream.config import ExplainConfig, SimulateConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store
-from lensdream.explain.study import real_cutouts
+from lensdream.evaluate.explanations import real_cutouts
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Scorer
 from lensdream.finder.operating_points import OperatingPoints

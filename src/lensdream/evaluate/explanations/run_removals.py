@@ -7,9 +7,9 @@ import torch
 from matplotlib.figure import Figure
 
 from lensdream import config, networks
+from lensdream.evaluate.explanations import charts, measure
+from lensdream.evaluate.explanations.explained import FAMILIES_WITH_ARCS, Explained, array, sky_of
 from lensdream.explain.removal import removal_shares, remove
-from lensdream.explain.study import charts, measure
-from lensdream.explain.study.explained import FAMILIES_WITH_ARCS, Explained, array, sky_of
 from lensdream.instrument import Band
 
 

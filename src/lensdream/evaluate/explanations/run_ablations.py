@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lensdream import config, networks
+from lensdream.evaluate.explanations import charts, measure
+from lensdream.evaluate.explanations.explained import BATCH, FAMILIES_WITH_ARCS, Explained, array, sky_of
 from lensdream.explain.ablation import COMPONENTS, ablate, disjoint_masks
 from lensdream.explain.score_function import ScoreFn
-from lensdream.explain.study import charts, measure
-from lensdream.explain.study.explained import BATCH, FAMILIES_WITH_ARCS, Explained, array, sky_of
 from lensdream.instrument import Band
 from lensdream.plots import heatmaps
 from lensdream.render.renderer import Renderer

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lensdream import config, dataset, networks
+from lensdream.evaluate.explanations import channel_pages, measure
+from lensdream.evaluate.explanations.explained import array
 from lensdream.explain.chain import Chain, chain_of
 from lensdream.explain.dream import Climb, psf_transfer
 from lensdream.explain.kernels import Answers, answers, effects, maximising
 from lensdream.explain.occlusion import sky_fill
-from lensdream.explain.study import channel_pages, measure
-from lensdream.explain.study.explained import array
 from lensdream.instrument import EUCLID, N_BANDS
 from lensdream.plots import grid
 

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lensdream import config, dataset, networks
+from lensdream.evaluate.explanations import charts, measure
+from lensdream.evaluate.explanations.explained import ARCS, BATCH, FAMILIES_WITH_ARCS, array, choose_scenes
 from lensdream.explain import dream
 from lensdream.explain.occlusion import sky_fill
 from lensdream.explain.randomised import randomised_twin
-from lensdream.explain.study import charts, measure
-from lensdream.explain.study.explained import ARCS, BATCH, FAMILIES_WITH_ARCS, array, choose_scenes
 from lensdream.families import ELLIPTICAL
 from lensdream.instrument import EUCLID, N_BANDS
 from lensdream.plots import heatmaps
