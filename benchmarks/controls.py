@@ -13,6 +13,7 @@ import pandas as pd
 
 from lensdream.commands.paths import Paths
 from lensdream.config import SurveyConfig, load
+from lensdream.families import PAIRED
 from lensdream.scene import Scenes
 
 RING = 1.4, 3.0
@@ -32,7 +33,7 @@ def main() -> None:
     )
     # of a disc evenly filled, the mean squared radius is half of the edge's
     times = (RING[1] ** 2 - RING[0] ** 2) / (2 * (offset**2).mean())
-    share = times * survey.prevalence / survey.elliptical
+    share = times * survey.prevalence / survey.non_lens_shares[PAIRED]
     print(
         f"controls: {times:.1f} times as many as lenses, {share:.3f} of the early types, prevalence {survey.prevalence:g}"
     )

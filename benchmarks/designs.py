@@ -13,6 +13,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,17 +22,16 @@ from torchvision.models import resnet18
 
 from lensdream import config
 from lensdream.commands.paths import Paths
-from lensdream.config import TrainConfig
+from lensdream.config import Fit, LensNetConfig, Training
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import N_BANDS, Band
 from lensdream.metrics import auroc, tpr_at_fpr
 from lensdream.networks.input import InputTransform, Middle
-from lensdream.networks.lensnet import ResidualBlock
+from lensdream.networks.lensnet import LensNet, ResidualBlock
 from lensdream.networks.predict import predict
 from lensdream.runtime.allocator import keep_freed_memory
 from lensdream.train.loop import fit
-from lensdream.train.recipes import lensnet
 
 TIMED_STEPS = 12
 """of training, after as many again to warm up, that tell how fast a design is"""
@@ -39,13 +39,13 @@ WHOLE = 1024
 """pixels of a middle that has all of a stamp"""
 NEAR_INFRARED = [band for band in Band if band is not Band.VIS]
 
-Build = Callable[[TrainConfig], nn.Module]
+Build = Callable[[LensNetConfig], nn.Module]
 
 
 class Body(nn.Module):
     """What LensNet sees and its input transform, a stack of layers, mean and maximum of their maps, one logit."""
 
-    def __init__(self, layers: nn.Module, channels: int, settings: TrainConfig) -> None:
+    def __init__(self, layers: nn.Module, channels: int, settings: LensNetConfig) -> None:
         super().__init__()
         self.middle = Middle(settings.middle_pixels)
         self.transform = InputTransform()
@@ -100,7 +100,7 @@ def conv(channels_in: int, channels: int, size: int, stride: int, groups: int = 
     return [layer, nn.BatchNorm2d(channels), nn.ReLU()]
 
 
-def plain(settings: TrainConfig) -> nn.Module:
+def plain(settings: LensNetConfig) -> nn.Module:
     """A block at half resolution and LensNet's convolutions, without shortcuts."""
     w = settings.width
     widths = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 2))
@@ -110,7 +110,7 @@ def plain(settings: TrainConfig) -> nn.Module:
     return Body(nn.Sequential(*layers), 4 * w, settings)
 
 
-def residual(settings: TrainConfig, times: float = 1.0, fine: float = 1.0) -> nn.Module:
+def residual(settings: LensNetConfig, times: float = 1.0, fine: float = 1.0) -> nn.Module:
     """LensNet with one more block, at half resolution and `fine` of its width; all of it so many times as wide."""
     w = round(times * settings.width)
     stem = round(fine * w)
@@ -121,7 +121,7 @@ def residual(settings: TrainConfig, times: float = 1.0, fine: float = 1.0) -> nn
     return Body(nn.Sequential(*layers), channels, settings)
 
 
-def deeper(settings: TrainConfig) -> nn.Module:
+def deeper(settings: LensNetConfig) -> nn.Module:
     """LensNet with a block at half resolution and a second one at each of its two coarsest scales."""
     w = settings.width
     blocks = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2), (4 * w, 4 * w, 1))
@@ -129,7 +129,7 @@ def deeper(settings: TrainConfig) -> nn.Module:
     return Body(nn.Sequential(*layers), 4 * w, settings)
 
 
-def depthwise(settings: TrainConfig) -> nn.Module:
+def depthwise(settings: LensNetConfig) -> nn.Module:
     """Every 3x3 convolution taken apart into one a channel and one across channels; twice the width."""
     w = 2 * settings.width
     widths = ((w, w, 1), (w, 2 * w, 2), (2 * w, 2 * w, 1), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2))
@@ -139,7 +139,7 @@ def depthwise(settings: TrainConfig) -> nn.Module:
     return Body(nn.Sequential(*layers), 4 * w, settings)
 
 
-def torchvision_resnet(settings: TrainConfig) -> nn.Module:
+def torchvision_resnet(settings: LensNetConfig) -> nn.Module:
     """Torchvision's ResNet-18 with random weights, its first layer for our channels."""
     network = resnet18()
     network.conv1 = nn.Conv2d(2 * N_BANDS, 64, 7, 2, 3, bias=False)
@@ -148,8 +148,8 @@ def torchvision_resnet(settings: TrainConfig) -> nn.Module:
 
 DESIGNS: dict[str, Build] = {
     "plain": plain,
-    "LensNet": lensnet,
-    "whole images": lambda settings: lensnet(dataclasses.replace(settings, middle_pixels=WHOLE)),
+    "LensNet": LensNet,
+    "whole images": lambda settings: LensNet(dataclasses.replace(settings, middle_pixels=WHOLE)),
     "a block at half resolution": residual,
     "wider": lambda settings: residual(settings, 1.5),
     "narrower": lambda settings: residual(settings, 0.5),
@@ -176,17 +176,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to keep results in; designs found there are not run again")
     arguments = parser.parse_args()
     keep_freed_memory()
-    settings = config.load("train", TrainConfig, arguments.scale)
-    threads = arguments.threads or settings.threads
-    settings = dataclasses.replace(settings, hard_negatives=0, threads=threads, epochs=arguments.epochs)
-    torch.set_num_threads(settings.threads)
+    settings = config.load("train", Training, arguments.scale)
+    threads = arguments.threads or settings.fit.threads
+    recipe = dataclasses.replace(settings.fit, threads=threads, epochs=arguments.epochs)
+    torch.set_num_threads(threads)
     store = ImageStore.open(Paths(arguments.scale).images)
     validation, test = (LabelledImages.from_store(store, split) for split in ("validation", "test"))
     found = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.is_file() else {}
     for name in arguments.designs:
         if name in found:
             continue
-        found[name] = measure(DESIGNS[name], settings, arguments.minutes * 60, store, validation, test)
+        build = partial(DESIGNS[name], settings.network)
+        found[name] = measure(build, recipe, arguments.minutes * 60, store, validation, test)
         print(f"{name:20}", "  ".join(f"{key} {value:.4g}" for key, value in found[name].items()), flush=True)
         if arguments.out:
             arguments.out.write_text(json.dumps(found, indent=2))
@@ -207,7 +208,7 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 
 def measure(
-    build: Build, settings: TrainConfig, seconds: float, store: ImageStore, validation: LabelledImages,
+    build: Callable[[], nn.Module], settings: Fit, seconds: float, store: ImageStore, validation: LabelledImages,
     test: LabelledImages,
 ) -> dict[str, float]:  # fmt: skip
     """Train a design for so long, and what it then does on the test images."""
@@ -235,7 +236,7 @@ def measure(
     }
 
 
-def images_per_second(build: Build, settings: TrainConfig, train: LabelledImages) -> float:
+def images_per_second(build: Callable[[], nn.Module], settings: Fit, train: LabelledImages) -> float:
     """Images a second of training, over a few steps; by processor time, so that what else runs does not count."""
     chosen = torch.linspace(0, len(train) - 1, settings.batch_size * TIMED_STEPS).long()  # of both labels
     few, recipe = LabelledImages(train.images[chosen], train.labels[chosen]), dataclasses.replace(settings, epochs=2)

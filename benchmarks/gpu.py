@@ -1,8 +1,8 @@
 """What one GPU does: rendering, training and scoring a second, and whole trainings within a time.
 
 `speed` prints one JSON object: images a second, and how far the GPU's images are from the CPU's. `train` trains a network of
-`lensdream.trainees` on a store, for as many epochs as fit into `--seconds`, and writes what `lensdream train` would, but for
-MLflow's runs: with `--root .` in place. Its number of epochs then belongs into `params.yaml`. Neither needs MLflow, SkyPy
+`lensdream.train.recipes` on a store, for as many epochs as fit into `--seconds`, and writes what `lensdream train` would, but
+for MLflow's runs: with `--root .` in place. Its number of epochs then belongs into `params.yaml`. Neither needs MLflow, SkyPy
 or DVC: machines with a GPU often have PyTorch alone. `render` draws the store from a table of scenes, on processes.
 """
 
@@ -13,13 +13,13 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import fit_and_record
+from lensdream.commands.train import Job, fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
@@ -31,7 +31,7 @@ from lensdream.render.batch import frame_of, in_chunks, measurements, stored, tr
 from lensdream.render.renderer import Renderer
 from lensdream.scene import Scenes
 from lensdream.train.loop import fit
-from lensdream.train.recipes import TRAINEES, Trainee
+from lensdream.train.recipes import RECIPES, Recipe
 
 GPU = "cuda"
 SCALE = "poster"
@@ -61,7 +61,7 @@ def main() -> None:
     speed.add_argument("--images", type=int, default=CALIBRATION)
     speed.set_defaults(run=_speed)
     train = commands.add_parser("train")
-    train.add_argument("--network", choices=TRAINEES, default="lensnet-wide")
+    train.add_argument("--network", choices=RECIPES, default="lensnet-wide")
     train.add_argument("--seconds", type=float, default=240.0)
     train.set_defaults(run=_train)
     for command in (render, speed, train):
@@ -109,11 +109,12 @@ def _speed(arguments: argparse.Namespace) -> None:
     data = LabelledImages(images, (torch.arange(n) % 2).float())
     few = LabelledImages(images[:1024], data.labels[:1024])
     for name in ("lensnet", "lensnet-wide", "ou66", "ou200"):
-        trainee = TRAINEES[name]
-        settings = dataclasses.replace(trainee.read_settings(SCALE, Path("params.yaml")), epochs=2, hard_negatives=0)
-        last = fit(trainee.build, settings, data, few).records[-1]
-        found[f"{name}_trained_images_per_second_in_batches_of_{settings.batch_size}"] = last.images_per_second
-        model = trainee.build(settings).to(device, memory_format=torch.channels_last)
+        recipe = RECIPES[name]
+        settings = recipe.read_settings(SCALE, Path("params.yaml"))
+        build = partial(recipe.build, settings.network)
+        last = fit(build, dataclasses.replace(settings.fit, epochs=2), data, few).records[-1]
+        found[f"{name}_trained_images_per_second_in_batches_of_{settings.fit.batch_size}"] = last.images_per_second
+        model = build().to(device, memory_format=torch.channels_last)
         for _ in range(2):
             seconds = _timed(lambda model=model: predict(model, images, 512, device), device)
         found[f"{name}_scored_images_per_second"] = n / seconds
@@ -140,37 +141,37 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
 def _train(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     torch.backends.cudnn.benchmark = True
-    trainee = TRAINEES[arguments.network]
-    settings = trainee.read_settings(SCALE, Path("params.yaml"))
+    recipe = RECIPES[arguments.network]
+    settings = recipe.read_settings(SCALE, Path("params.yaml"))
     if settings.hard_negatives or settings.fresh_scenes:
         raise SystemExit(f"{arguments.network} asks for fresh scenes, which this script does not draw")
     store = ImageStore.open(arguments.images_in)
     train, validation = (_on(LabelledImages.from_store(store, split), arguments) for split in ("train", "validation"))
-    settings = dataclasses.replace(
-        settings, epochs=epochs_within(started + arguments.seconds, trainee, train, validation)
-    )
-    fit_and_record(trainee, settings, train, validation, Paths(SCALE, arguments.root), Untracked(), store.stamp)
+    epochs = epochs_within(started + arguments.seconds, recipe, train, validation)
+    settings = dataclasses.replace(settings, fit=dataclasses.replace(settings.fit, epochs=epochs))
+    job = Job(recipe, settings, partial(recipe.build, settings.network), train, validation)
+    fit_and_record(job, Paths(SCALE, arguments.root), Untracked(), store.stamp)
 
 
 def _on(data: LabelledImages, arguments: argparse.Namespace) -> LabelledImages:
     return dataclasses.replace(data, images=data.images.to(arguments.device))
 
 
-def epochs_within(end: float, trainee: Trainee, train: LabelledImages, validation: LabelledImages) -> int:
+def epochs_within(end: float, recipe: Recipe, train: LabelledImages, validation: LabelledImages) -> int:
     """How many epochs, at least one, fit until `end` of `time.perf_counter`."""
-    epoch = _epoch_seconds(trainee, train, validation)
+    epoch = _epoch_seconds(recipe, train, validation)
     left = end - time.perf_counter()
     n = max(1, int(MARGIN * left / epoch))
-    print(f"{trainee.title}: {epoch:.1f} s an epoch, {left:.0f} s left: {n} epochs", flush=True)
+    print(f"{recipe.title}: {epoch:.1f} s an epoch, {left:.0f} s left: {n} epochs", flush=True)
     return n
 
 
-def _epoch_seconds(trainee: Trainee, train: LabelledImages, validation: LabelledImages) -> float:
+def _epoch_seconds(recipe: Recipe, train: LabelledImages, validation: LabelledImages) -> float:
     """How long an epoch takes, by a short training that is thrown away."""
     some = LabelledImages(train.images[:CALIBRATION], train.labels[:CALIBRATION])
-    settings = trainee.read_settings(SCALE, Path("params.yaml"))
-    build: Callable[..., nn.Module] = trainee.build
-    records = fit(build, dataclasses.replace(settings, epochs=2), some, validation).records
+    settings = recipe.read_settings(SCALE, Path("params.yaml"))
+    build = partial(recipe.build, settings.network)
+    records = fit(build, dataclasses.replace(settings.fit, epochs=2), some, validation).records
     last = records[-1]
     return len(train) / last.images_per_second + last.seconds - len(some) / last.images_per_second
 

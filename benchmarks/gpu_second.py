@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import time
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import torch
 
 from gpu import Untracked, epochs_within
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import fit_and_record
+from lensdream.commands.train import Job, fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.instrument import N_BANDS
@@ -116,10 +117,11 @@ def _train(arguments: argparse.Namespace) -> None:
     n_lens = int(labels.sum())
     print(f"{n_lens} lenses, {len(labels) - n_lens} non-lenses, {len(validation)} validate", flush=True)
     settings = DEEP.read_settings(SCALE, Path("params.yaml"))
-    settings = dataclasses.replace(settings, epochs=epochs_within(started + arguments.seconds, DEEP, data, validation))
+    epochs = epochs_within(started + arguments.seconds, DEEP, data, validation)
+    settings = dataclasses.replace(settings, fit=dataclasses.replace(settings.fit, epochs=epochs))
     more = {"lenses": n_lens, "non_lenses": len(data) - n_lens, "validation_images": len(validation)}
-    paths = Paths(SCALE, arguments.root)
-    fit_and_record(DEEP, settings, data, validation, paths, Untracked(), stamp, more)
+    job = Job(DEEP, settings, partial(DEEP.build, settings.network), data, validation, more_metrics=more)
+    fit_and_record(job, Paths(SCALE, arguments.root), Untracked(), stamp)
 
 
 def _shown(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:

@@ -52,12 +52,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu/scenes"))
     parser.add_argument("--parts", type=int, default=8)
     arguments = parser.parse_args()
-    paths, settings = Paths(arguments.scale), DEEP.read_settings(arguments.scale, PARAMS)
-    if settings.fresh_look_alikes:
-        parser.error(
-            f"deep.fresh_look_alikes is {settings.fresh_look_alikes}, and their weights do not travel: set it to 0"
-        )
-    scenes = Fresh.read(arguments.scale, PARAMS, settings)
+    paths, fresh = Paths(arguments.scale), DEEP.read_settings(arguments.scale, PARAMS).fresh
+    if fresh.look_alikes:
+        parser.error(f"deep.fresh.look_alikes is {fresh.look_alikes}, and their weights do not travel: set it to 0")
+    scenes = Fresh.read(arguments.scale, PARAMS, fresh)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
     found = through(scenes, paths.model)

@@ -17,9 +17,9 @@ import lensdream
 
 FLOORS = (
     {"runtime", "families", "metrics", "instrument"},
-    {"optics", "scene", "config", "networks", "plots"},
-    {"render", "tracking"},
-    {"population", "explain"},
+    {"optics", "scene", "config", "plots"},
+    {"render", "networks"},
+    {"population", "explain", "tracking"},
     {"dataset", "finder"},
     {"train", "evaluate", "cutouts"},
     {"tuning", "report", "api", "serving"},

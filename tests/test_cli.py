@@ -23,7 +23,7 @@ from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints, PointsError
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
-from lensdream.train.recipes import TRAINEES
+from lensdream.train.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 STAGES = [*next(group for title, group in GROUPS.items() if title.startswith("Stages")), "explain"]
@@ -49,6 +49,46 @@ def test_a_stage_before_its_turn_names_the_remedy(stage, repository, capsys):
 def test_an_unknown_scale_is_a_usage_error(repository, capsys):
     assert main(["train", "--scale", "huge"]) == 2
     assert "scales are poster, quick" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--scale", "huge"], "scales are poster, quick"),
+        (["train", "--scale", "quick", "--network", "ou100"], "networks are lensnet, ou66, ou200, lensnet-wide"),
+    ],
+)
+def test_what_is_unknown_is_refused_before_anything_heavy_is_imported(arguments, words, repository):
+    script = (
+        f"import sys; from lensdream.cli import main; code = main({arguments!r}); "
+        "heavy = {'torch', 'pandas', 'scipy', 'mlflow', 'astropy', 'matplotlib'} & set(sys.modules); "
+        "print(sorted(heavy)); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_block_is_refused(repository, capsys):
+    path = repository / "params.yaml"
+    path.write_text(path.read_text() + "trian:\n  quick: {}\n  poster: {}\n")
+    assert main(["train", "--scale", "quick"]) == 2
+    assert "trian: no such stage; stages are population, " in capsys.readouterr().err
+
+
+def test_the_comments_of_params_yaml_are_those_of_the_settings(repository, capsys):
+    assert main(["params"]) == 0
+    path = repository / "params.yaml"
+    shipped = path.read_text()
+    path.write_text(shipped.replace("# of every draw", "# of some draws").replace("threads: 2 ", "threads: 3 "))
+    assert main(["params"]) == 1
+    assert "run `lensdream params --write`" in capsys.readouterr().out
+    assert main(["params", "--write"]) == 0
+    assert path.read_text() == shipped.replace("threads: 2 ", "threads: 3 ")
+    path.write_text(shipped.replace("threads: 2 ", "threads: 0 "))
+    assert main(["params", "--write"]) == 2
+    assert "train.fit.threads: 0 is not in [1, 1024]" in capsys.readouterr().err
 
 
 def test_an_unknown_key_is_a_usage_error(repository, capsys):
@@ -133,13 +173,13 @@ def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
 def test_every_live_stage_of_the_pipeline_is_a_command_and_all_but_the_trainings_have_both_scales():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     peers = stages.pop("train-peer")
-    assert {item["network"] for item in peers["foreach"].values()} == set(TRAINEES) - {"lensnet"}
+    assert {item["network"] for item in peers["foreach"].values()} == set(RECIPES) - {"lensnet"}
     for name, item in peers["foreach"].items():
-        trainee = TRAINEES[item["network"]]
+        recipe = RECIPES[item["network"]]
         assert name == f"{item['scale']}-{item['network']}"
-        assert item["network"] == trainee.block
-        assert trainee.folder == item["folder"] == f"peers/{item['network']}"
-        assert trainee.read_settings(item["scale"], ROOT / "params.yaml")
+        assert item["network"] == recipe.block
+        assert recipe.folder == item["folder"] == f"peers/{item['network']}"
+        assert recipe.read_settings(item["scale"], ROOT / "params.yaml")
     frozen = {name: stages.pop(name) for name, stage in list(stages.items()) if stage.get("do", {}).get("frozen")}
     # the quick scale looks again with its one network; what it has besides has another name where it is frozen
     assert set(frozen) == {"train-frozen", "train-compound-frozen", "train-deep", "train-second", "train-kinds"}

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from conftest import write_images
 from lensdream import config, families
 from lensdream.commands import train_compound
 from lensdream.commands.paths import Paths
-from lensdream.config import CompoundHeadConfig
+from lensdream.config import CompoundTraining, Fit, WarmStart
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import EUCLID, Band
 from lensdream.networks.compound import FOLDER, read_head
@@ -28,14 +29,17 @@ from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.train import compound_data
 from lensdream.train.loop import fit
-from lensdream.train.recipes import started_from, trainee
+from lensdream.train.recipes import COMPOUND
+from lensdream.train.warm_start import with_new_head
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = CompoundHeadConfig(
-    seed=3, dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
-    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
-    label_smoothing=0.0, averaging=0.8,
-    patience=0, epochs=4, threads=1, held_out=0.2, singles_per_compound=1.5,
+SETTINGS = CompoundTraining(
+    Fit(
+        seed=3, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+        clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
+        label_smoothing=0.0, averaging=0.8, patience=0, epochs=4, threads=1,
+    ),
+    WarmStart(dropout=0.1), held_out=0.2, singles_per_compound=1.5,
 )  # fmt: skip
 
 
@@ -178,17 +182,17 @@ def test_a_split_without_single_lenses_is_refused(missing, counts, paths):
 
 def test_it_starts_from_what_the_finder_sees_and_not_from_what_it_says(paths):
     finder = load_model(paths.model)
-    model = started_from(finder, SETTINGS).eval()
+    model = with_new_head(finder, SETTINGS.network).eval()
     pixels = torch.randn(3, 4, 32, 32) * 0.01
     assert torch.equal(model.features(pixels), finder.features(pixels))
     assert not torch.equal(model.head.weight, finder.head.weight)
-    assert model.config == LensNetConfig(8, SETTINGS.dropout)
-    assert model.dropout.p == SETTINGS.dropout
+    assert model.config == LensNetConfig(8, SETTINGS.network.dropout)
+    assert model.dropout.p == SETTINGS.network.dropout
 
 
 def test_a_finder_of_another_kind_is_refused():
     with pytest.raises(ValueError, match="starts from a LensNet, the finder is a OU66: run the train stage again"):
-        trainee(OU66(OUConfig()))
+        with_new_head(OU66(OUConfig()), WarmStart())
 
 
 def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths, tmp_path, capsys):
@@ -215,8 +219,8 @@ def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths,
 def test_a_killed_training_of_the_head_ends_with_the_same_weights(paths):
     store = write_store(paths, truth_of())
     train, validation = compound_data.lesson(store, SETTINGS, "start")
-    build = trainee(load_model(paths.model)).build
-    whole = fit(build, SETTINGS, train, validation)
+    build = partial(with_new_head, load_model(paths.model), SETTINGS.network)
+    whole = fit(build, SETTINGS.fit, train, validation)
 
     def killed(record, model, best):
         if record.epoch == 1:
@@ -224,10 +228,14 @@ def test_a_killed_training_of_the_head_ends_with_the_same_weights(paths):
 
     checkpoint = paths.checkpoint("train-compound")
     with pytest.raises(KeyboardInterrupt):
-        fit(build, SETTINGS, train, validation, checkpoint=checkpoint, on_epoch=killed)
-    resumed = fit(build, SETTINGS, train, validation, checkpoint=checkpoint)
+        fit(build, SETTINGS.fit, train, validation, checkpoint=checkpoint, on_epoch=killed)
+    resumed = fit(build, SETTINGS.fit, train, validation, checkpoint=checkpoint)
     assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
     assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True))
+
+
+def test_its_folder_is_the_one_that_is_read():
+    assert COMPOUND.folder == FOLDER
 
 
 def test_an_untrained_head_names_the_remedy(paths):

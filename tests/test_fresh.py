@@ -1,6 +1,7 @@
 """Scenes drawn in lots, for a store and anew for every epoch of a training."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,18 @@ from lensdream import config
 from lensdream.commands import population
 from lensdream.commands import train as _train_
 from lensdream.commands.paths import Paths
-from lensdream.config import PopulationConfig, SimulateConfig, TrainConfig
+from lensdream.config import Fit, LensNetConfig, PopulationConfig, SimulateConfig, Training
+from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.dataset.on_the_fly import FreshScenes, ImageDrawer, fresh_scenes
+from lensdream.dataset.on_the_fly import FreshScenes, fresh_scenes
 from lensdream.families import LENS
+from lensdream.networks.lensnet import LensNet
 from lensdream.population import drawing
-from lensdream.population.drawing import SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of
 from lensdream.runtime.distributed import ALONE
 from lensdream.runtime.processes import worker_map
 from lensdream.train.loop import fit
-from lensdream.train.recipes import TRAINEES, lensnet
+from lensdream.train.recipes import RECIPES
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 POPULATION = dataclasses.replace(
@@ -33,12 +35,14 @@ POPULATION = dataclasses.replace(
 SIMULATE = SimulateConfig(
     stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=4, workers=2, renderer="lensdream"
 )  # fmt: skip
-TRAIN = TrainConfig(
-    seed=3, width=8, middle_pixels=64,
-    dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
-    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
-    label_smoothing=0.0, averaging=0.8,
-    patience=0, images=0, epochs=3, fresh_scenes=24, hard_negatives=0, hard_rounds=0, threads=1,
+TRAIN = Training(
+    Fit(
+        seed=3, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+        clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
+        label_smoothing=0.0, averaging=0.8, patience=0, epochs=3, threads=1,
+    ),
+    LensNetConfig(8, 0.1),
+    fresh_scenes=24,
 )  # fmt: skip
 
 
@@ -47,7 +51,7 @@ def scenes_an_epoch(pools):
     """`FreshScenes` in this process, of n scenes for three epochs."""
 
     def made(n):
-        with worker_map(0, ImageDrawer.start, (POPULATION, SIMULATE, pools)) as ordered:
+        with worker_map(0, on_the_fly.start_worker, (POPULATION, SIMULATE, pools)) as ordered:
             return FreshScenes(POPULATION, SIMULATE, n, 3, ordered)
 
     return made
@@ -105,8 +109,8 @@ def test_a_population_does_not_depend_on_the_processes(few_pools):
 
 
 def test_more_controls_than_lenses_leave_some_without_a_partner(pools):
-    drawer = SceneDrawer.start(POPULATION, pools)
-    table = drawer.draw(drawing.Lot("lens", "train", 0, n=2, controls=4)).scenes
+    drawing.start_worker(POPULATION, pools)
+    table = drawing.draw_lot(drawing.Lot("lens", "train", 0, n=2, controls=4)).scenes
     assert table["family"].tolist() == ["lens"] * 2 + ["elliptical"] * 4
     assert table["partner"].tolist() == [2, 3, 0, 1, -1, -1]
 
@@ -123,9 +127,9 @@ def test_nothing_asked_for_is_nothing_drawn(few_pools):
 
 def test_a_family_that_the_settings_allow_none_of_names_the_remedy(pools, monkeypatch):
     monkeypatch.setattr(drawing, "MOST_BARREN", 2)
-    drawer = SceneDrawer.start(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
+    drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
     with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
-        drawer.draw(drawing.Lot("double_ring", "compound", 0, 5))
+        drawing.draw_lot(drawing.Lot("double_ring", "compound", 0, 5))
 
 
 def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
@@ -139,10 +143,10 @@ def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
     assert not (first.images == other.images).all((1, 2, 3)).any()
 
 
-def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch, pools):
+def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
     scenes = scenes_an_epoch(24)
     epoch = scenes.epoch(2)
-    table = drawing.joined(map(SceneDrawer.start(POPULATION, pools).draw, scenes.lots(2)))
+    table = drawing.joined(map(drawing.draw_lot, scenes.lots(2)))
     assert table.scenes["label"].tolist() == epoch.labels.tolist()
     for k in (0, 13, 23):
         (alone,) = in_chunks(renderer_of(SIMULATE), table.take([k]), 4)
@@ -151,8 +155,7 @@ def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch, pools):
 
 def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_pools):
     stored = drawing.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
-    drawer = SceneDrawer.start(POPULATION, few_pools)
-    anew = drawing.joined(map(drawer.draw, scenes_an_epoch(24).lots(0))).scenes["seed"]
+    anew = drawing.joined(map(drawing.draw_lot, scenes_an_epoch(24).lots(0))).scenes["seed"]
     assert not set(stored) & set(anew)
 
 
@@ -170,7 +173,7 @@ def test_processes_draw_the_same_and_the_next_epoch_ahead(scenes_an_epoch, few_p
 
 def test_a_killed_training_on_fresh_scenes_ends_with_the_same_weights(scenes_an_epoch, tmp_path):
     validation = scenes_an_epoch(16).epoch(7)
-    whole = fit(lensnet, TRAIN, scenes_an_epoch(24), validation)
+    whole = fit(partial(LensNet, TRAIN.network), TRAIN.fit, scenes_an_epoch(24), validation)
 
     def killed(record, model, best):
         if record.epoch == 1:
@@ -178,9 +181,16 @@ def test_a_killed_training_on_fresh_scenes_ends_with_the_same_weights(scenes_an_
 
     path = tmp_path / "training.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit(lensnet, TRAIN, scenes_an_epoch(24), validation, checkpoint=path, on_epoch=killed)
+        fit(
+            partial(LensNet, TRAIN.network),
+            TRAIN.fit,
+            scenes_an_epoch(24),
+            validation,
+            checkpoint=path,
+            on_epoch=killed,
+        )
     torch.manual_seed(99)
-    resumed = fit(lensnet, TRAIN, scenes_an_epoch(24), validation, checkpoint=path)
+    resumed = fit(partial(LensNet, TRAIN.network), TRAIN.fit, scenes_an_epoch(24), validation, checkpoint=path)
     assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
@@ -211,7 +221,7 @@ def test_a_store_of_another_stamp_cannot_validate(tmp_path):
             pytest.raises(
                 ValueError, match="simulate.stamp = 80 is not the 40 pixels of .* run the simulate stage again"
             ),
-            _train_.training_images(TRAINEES["lensnet"], settings, Store(), Paths("quick", PARAMS.parent), ALONE),
+            _train_.training_images(RECIPES["lensnet"], settings, Store(), Paths("quick", PARAMS.parent), ALONE),
         ):
             pass
 

@@ -8,17 +8,16 @@ import pytest
 import torch
 
 from conftest import pools  # noqa: F401
-from lensdream.config import ConfigError
+from lensdream.config import ConfigError, Training
 from lensdream.dataset import hard_negatives
 from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, places, rounds
 from lensdream.population import drawing
 from lensdream.population.drawing import SceneDrawer
 from lensdream.train.loop import fit
-from lensdream.train.recipes import lensnet
 from test_fresh import POPULATION, SIMULATE
-from test_train import SETTINGS, blobs
+from test_train import SETTINGS, blobs, lensnet
 
-SETTINGS = dataclasses.replace(SETTINGS, hard_negatives=40, hard_rounds=2, epochs=6)
+SETTINGS = dataclasses.replace(SETTINGS, epochs=6)
 
 
 class Brightness(torch.nn.Module):
@@ -114,7 +113,7 @@ def test_a_killed_training_with_hard_negatives_ends_with_the_same_weights(killed
         yield fresh.images[fresh.labels == 1].numpy()  # squares that are no lenses
 
     def images(folder):
-        due = rounds(SETTINGS, folder / "kept")
+        due = rounds(2, SETTINGS.epochs, folder / "kept")
         assert [r.epoch for r in due] == [2, 4]
         return WithHardNegatives(blobs(96, 1), draw, 20, due, "these")
 
@@ -168,9 +167,9 @@ def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(pools, mon
 )
 def test_rounds_that_cannot_be_are_refused(change, words):
     with pytest.raises(ConfigError, match=words):
-        dataclasses.replace(SETTINGS, **change)
+        Training(SETTINGS, **{"hard_negatives": 40, "hard_rounds": 2} | change)
 
 
 def test_rounds_leave_epochs_to_learn_in():
-    due = rounds(dataclasses.replace(SETTINGS, epochs=9), Path("kept"))
+    due = rounds(2, 9, Path("kept"))
     assert [(r.epoch, r.path.name) for r in due] == [(3, "round-0.pt"), (6, "round-1.pt")]

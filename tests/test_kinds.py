@@ -33,7 +33,7 @@ from lensdream.tracking.store import model_files
 from lensdream.train import class_prior_fit
 from lensdream.train.second_stage_data import Fresh, kinds_a_lens
 from test_fresh import POPULATION, SIMULATE
-from test_second_network import FRESH, SETTINGS, SURVEY, Brightness
+from test_second_network import FRESH, MIX, SETTINGS, SURVEY, Brightness
 
 N = len(NON_LENS_CLASSES)
 IN_SURVEY = target_mix.survey_shares(SURVEY)
@@ -56,9 +56,10 @@ def save_told(folder, stamp):
 
 def test_a_survey_s_early_types_are_of_two_kinds():
     assert sum(IN_SURVEY.values()) == pytest.approx(1)
-    assert IN_SURVEY[NEAR_MISS] == pytest.approx(SURVEY.elliptical * SURVEY.beside_caustic)
-    assert IN_SURVEY[NEAR_MISS] + IN_SURVEY[families.PAIRED] == pytest.approx(SURVEY.elliptical)
-    assert IN_SURVEY["ring"] == SURVEY.ring
+    shares = SURVEY.non_lens_shares
+    assert IN_SURVEY[NEAR_MISS] == pytest.approx(shares["elliptical"] * SURVEY.beside_caustic)
+    assert IN_SURVEY[NEAR_MISS] + IN_SURVEY[families.PAIRED] == pytest.approx(shares["elliptical"])
+    assert IN_SURVEY["ring"] == shares["ring"]
     assert tuple(IN_SURVEY) == NON_LENS_CLASSES
 
 
@@ -150,7 +151,7 @@ def test_the_kinds_a_lens_add_up(tmp_path):
         "elliptical": early * (1 - SURVEY.beside_caustic), "ring": 1 + ring,
     }  # fmt: skip
     assert {name: found[name] * in_shares for name in numbers} == pytest.approx(numbers)
-    more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(SETTINGS, fresh_look_alikes=7))
+    more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(MIX, look_alikes=7))
     assert kinds_a_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
 
 

@@ -179,7 +179,7 @@ def test_an_unknown_network_is_refused_with_the_remedy(tmp_path):
     save_model(tmp_path, OU66(OUConfig()), 80)
     settings = tmp_path / SETTINGS
     settings.write_text(settings.read_text().replace("OU66", "OU67"))
-    with pytest.raises(ValueError, match="holds a OU67.*reads a LensNet, DeepLensNet, OU66, OU200.*train it again"):
+    with pytest.raises(ValueError, match="holds a OU67.*reads a DeepLensNet, LensNet, OU200, OU66.*train it again"):
         load_model(tmp_path)
 
 

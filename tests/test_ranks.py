@@ -23,8 +23,8 @@ import dataclasses
 from pathlib import Path
 from test_ranks import PLAIN, linear
 from test_train import blobs
-from lensdream.ranks import started_ranks
-from lensdream.train import fit
+from lensdream.runtime.distributed import started_ranks
+from lensdream.train.loop import fit
 
 torch.set_num_threads(1)
 with started_ranks() as ranks:
@@ -37,10 +37,10 @@ with started_ranks() as ranks:
              "records": [dataclasses.asdict(r) for r in result.records]}}
     torch.save(state, Path({folder!r}) / f"rank-{{ranks.rank}}.pt")
 """
-PLAIN = dataclasses.replace(SETTINGS, dropout=0.0, band_dropout=0.0, gain_scatter=0.0, dihedral=False, shift_pixels=0)
+PLAIN = dataclasses.replace(SETTINGS, band_dropout=0.0, gain_scatter=0.0, dihedral=False, shift_pixels=0)
 
 
-def linear(settings):
+def linear():
     """A network that takes every image by itself, so that the parts of a batch add up to the batch."""
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 32 * 32, 1), torch.nn.Flatten(0))
 
@@ -74,8 +74,8 @@ def test_two_processes_learn_as_one_does_and_agree(tmp_path):
 @pytest.mark.slow
 def test_the_train_command_runs_under_torchrun(tmp_path):
     write_store(tmp_path)
-    settings = {k: v for k, v in dataclasses.asdict(SETTINGS).items() if k not in ("epochs", "images")}
-    document = {"train": {"shared": settings, "quick": {"epochs": 2, "images": 0}}}
+    settings = {k: v for k, v in dataclasses.asdict(SETTINGS).items() if k != "epochs"}
+    document = {"train": {"shared": {"fit": settings, "network": {"width": 8}}, "quick": {"fit": {"epochs": 2}}}}
     (tmp_path / "params.yaml").write_text(json.dumps(document))
     (tmp_path / "artifacts" / "tiny").rename(tmp_path / "artifacts" / "quick")
     command = Path(sys.executable).with_name("lensdream")

@@ -13,7 +13,7 @@ from conftest import write_images
 from lensdream import config
 from lensdream.commands import train_second
 from lensdream.commands.paths import Paths
-from lensdream.config import DeepConfig, SecondNetworkConfig, SurveyConfig
+from lensdream.config import Fit, FreshMix, SecondStageFineTuning, SecondStageTraining, SurveyConfig, WarmStart
 from lensdream.dataset.store import ImageStore
 from lensdream.families import LENS
 from lensdream.instrument import Band
@@ -34,17 +34,17 @@ from lensdream.train.second_stage_data import (
 )
 from test_fresh import PARAMS, POPULATION, SIMULATE
 
-SETTINGS = SecondNetworkConfig(
-    seed=3, dropout=0.1, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+FIT = Fit(
+    seed=3, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
-    label_smoothing=0.0, averaging=0.8,
-    patience=0, epochs=2, threads=1, fresh_scenes=40, fresh_lens_share=0.25, fresh_rare_lenses=0.6, fresh_targets=50,
-    fresh_look_alikes=0,
+    label_smoothing=0.0, averaging=0.8, patience=0, epochs=2, threads=1,
 )  # fmt: skip
-DEEP = DeepConfig(**dataclasses.asdict(SETTINGS), width=6, middle_pixels=32)
+MIX = FreshMix(scenes=40, lens_share=0.25, rare_lenses=0.6, targets=50, look_alikes=0)
+DEEP = SecondStageTraining(FIT, LensNetConfig(width=6, dropout=0.1, middle_pixels=32), MIX)
+SETTINGS = SecondStageFineTuning(FIT, WarmStart(dropout=0.3), MIX)
 SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
 INLINE = dataclasses.replace(SIMULATE, workers=0)
-FRESH = Fresh.of(POPULATION, INLINE, SURVEY, SETTINGS)
+FRESH = Fresh.of(POPULATION, INLINE, SURVEY, MIX)
 
 
 class Brightness(torch.nn.Module):
@@ -200,7 +200,7 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_poo
 
 def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_pools):
     assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
-    none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(SETTINGS, fresh_rare_lenses=0.0))
+    none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(MIX, rare_lenses=0.0))
     assert none.identity != FRESH.identity
     for (lot, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
         assert np.array_equal(label, other_label)
@@ -219,7 +219,7 @@ def test_the_whole_stages(few_pools, tmp_path):
     document = {
         name: {"shared": dataclasses.asdict(settings), "tiny": {}}
         for name, settings in {
-            "deep": DEEP, "second_network": dataclasses.replace(SETTINGS, dropout=0.3),
+            "deep": DEEP, "second_network": SETTINGS,
             "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY,
         }.items()
     }  # fmt: skip
@@ -238,14 +238,14 @@ def test_the_whole_stages(few_pools, tmp_path):
     assert load_finder(paths.model).second is None
     deep = load_model(paths.model / "deep")
     assert deep.config == LensNetConfig(width=6, dropout=0.1, middle_pixels=32)
-    torch.manual_seed(DEEP.seed)
+    torch.manual_seed(FIT.seed)
     assert not torch.equal(deep.head.weight, DeepLensNet(deep.config).head.weight)
 
     train_second.run("tiny", tmp_path)
     second = load_finder(paths.model).second
     assert second.config == dataclasses.replace(deep.config, dropout=0.3)
     moved = (second.head.weight - deep.head.weight).abs().max()
-    assert 0 < moved < 2 * DEEP.learning_rate * 2 * 15  # Adam moves a weight by no more than its rate a step
+    assert 0 < moved < 2 * FIT.learning_rate * 2 * 15  # Adam moves a weight by no more than its rate a step
     for name, folder in (("deep", paths.model / "deep"), ("second", paths.second)):
         measured = json.loads(paths.metrics(f"train-{name}").read_text())
         assert measured["lenses"] + measured["non_lenses"] == measured["images_an_epoch"] == images_trained_on(folder)

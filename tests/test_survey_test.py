@@ -307,15 +307,20 @@ def test_dropped_bands_are_zeros_and_the_images_stay_as_they_were():
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("field", 0.5, r"survey: the shares .* add up to 1\.12, they must add up to 1: change one of elliptical"),
-        ("star", -0.1, r"survey.star: -0.1 is not in \[0, 1\]"),
+        (
+            "field",
+            0.5,
+            r"survey.non_lens_shares: the shares add up to 1\.12, they must add up to 1: change one of them",
+        ),
+        ("star", -0.1, r"survey.non_lens_shares.star: -0.1 is not in \[0, 1\]"),
         ("atlas", 0, r"survey.atlas: 0 is not in \[1, 1000\]"),
         ("tail", 1, "survey.tail: unknown key; known are n, n_peers, atlas"),
     ],
 )
 def test_bad_settings_are_refused(key, value, told, tmp_path):
     document = yaml.safe_load(PARAMS.read_text())
-    document["survey"]["shared"][key] = value
+    shared = document["survey"]["shared"]
+    (shared["non_lens_shares"] if key in SURVEY.non_lens_shares else shared)[key] = value
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(config.ConfigError, match=told):
         config.load("survey", SurveyConfig, "quick", tmp_path / "params.yaml")

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lensdream import tracking
 from lensdream.commands import train as _train_
-from lensdream.config import TrainConfig
+from lensdream.config import Fit, Training
 from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import SCHEMA_VERSION, ImageStore
@@ -28,15 +28,22 @@ from lensdream.networks.predict import predict
 from lensdream.runtime.files import sha256_of
 from lensdream.train import loop
 from lensdream.train.loop import fit, image_weights, one_cycle, running_mean
-from lensdream.train.recipes import lensnet, ou66
 
-SETTINGS = TrainConfig(
-    seed=3, width=8, middle_pixels=64,
-    dropout=0.1, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+SETTINGS = Fit(
+    seed=3, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
-    label_smoothing=0.0, averaging=0.8,
-    patience=0, images=0, epochs=4, fresh_scenes=0, hard_negatives=0, hard_rounds=0, threads=1,
+    label_smoothing=0.0, averaging=0.8, patience=0, epochs=4, threads=1,
 )  # fmt: skip
+
+
+def lensnet():
+    """A narrow LensNet."""
+    return LensNet(LensNetConfig(8, 0.1))
+
+
+def ou66():
+    """OU-66 without dropout."""
+    return OU66(OUConfig(0.0))
 
 
 def blobs(n, seed):
@@ -92,6 +99,22 @@ def test_a_checkpoint_of_other_settings_is_not_used(data, tmp_path, capsys):
     fit(lensnet, dataclasses.replace(SETTINGS, epochs=1), *data, checkpoint=path)
     fit(lensnet, dataclasses.replace(SETTINGS, epochs=2), *data, checkpoint=path)
     assert "going on" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_shape_is_not_used(data, tmp_path, capsys):
+    path, settings = tmp_path / "training.pt", dataclasses.replace(SETTINGS, epochs=1)
+    fit(lensnet, settings, *data, checkpoint=path)
+    fit(lambda: LensNet(LensNetConfig(8, 0.2)), settings, *data, checkpoint=path)
+    assert "going on" not in capsys.readouterr().out
+    fit(lambda: LensNet(LensNetConfig(8, 0.2)), settings, *data, checkpoint=path)
+    assert "going on" in capsys.readouterr().out
+
+
+def test_a_network_is_trained_in_a_notebook_without_params_yaml(data):
+    result = fit(lambda: LensNet(LensNetConfig(4)), Fit(epochs=1), *data)
+    assert len(result.records) == 1
+    assert Training().fit == Fit()
+    assert Training().network == LensNetConfig()
 
 
 @pytest.mark.parametrize("change", ["nothing", "limit", "an image", "labels", "labels alone", "validation"])
@@ -246,7 +269,7 @@ def test_a_split_without_lenses_is_refused(tmp_path):
 
 
 WILDE = dataclasses.replace(
-    SETTINGS, dropout=0.0, learning_rate=3e-4, final_rate=1.0, weight_decay=0.0, warmup_epochs=0.0, clip_norm=math.inf,
+    SETTINGS, learning_rate=3e-4, final_rate=1.0, weight_decay=0.0, warmup_epochs=0.0, clip_norm=math.inf,
     balanced=True, dihedral=False, shift_pixels=0, band_dropout=0.0, gain_scatter=0.0, averaging=0.0, epochs=2,
 )  # fmt: skip
 
@@ -254,7 +277,7 @@ WILDE = dataclasses.replace(
 def test_the_paper_s_recipe_is_plain_adam_on_weighted_cross_entropy(data):
     more_lenses = LabelledImages(data[0].images[:40], (torch.arange(40) % 4 > 0).float())
     torch.manual_seed(WILDE.seed)
-    model = OU66(OUConfig(0.0))
+    model = ou66()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
     criterion = torch.nn.CrossEntropyLoss(torch.tensor([40 / 10, 40 / 30]))
     for epoch in range(2):
@@ -273,13 +296,13 @@ def test_the_paper_s_recipe_is_plain_adam_on_weighted_cross_entropy(data):
 def test_images_have_weights_gradients_are_clipped_and_labels_smoothed(data):
     """Adam hardly minds the scale of a gradient: the numbers must agree closely."""
 
-    def linear(settings):
+    def linear():
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 32 * 32, 1), torch.nn.Flatten(0))
 
     settings = dataclasses.replace(WILDE, learning_rate=0.01, clip_norm=0.1, label_smoothing=0.2, balanced=False)
     weighted = LabelledImages(data[0].images[:40], data[0].labels[:40], 0.1 + torch.arange(40) % 5)
     torch.manual_seed(settings.seed)
-    model = linear(settings)
+    model = linear()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     norms = []
     for epoch in range(2):
@@ -351,18 +374,21 @@ def test_without_augmentation_images_stay_as_they_are():
 @pytest.mark.parametrize(("network", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66"), ("lensnet-wide", "LensNet")])
 def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     write_store(tmp_path)
-    settings = {name: value for name, value in dataclasses.asdict(SETTINGS).items() if name not in ("epochs", "images")}
-    plain = {name: value for name, value in settings.items() if name not in ("width", "middle_pixels")}
+    fitted = {name: value for name, value in dataclasses.asdict(SETTINGS).items() if name != "epochs"}
+    shared = {"fit": fitted, "network": {"width": 8}}
     document = {
-        "train": {"shared": settings, "tiny": {"epochs": 1, "images": 0}},
-        "ou66": {"shared": plain, "tiny": {"epochs": 1, "images": 0}},
-        "lensnet-wide": {"shared": settings, "tiny": {"epochs": 2, "images": 12}},
+        "train": {"shared": shared, "tiny": {"fit": {"epochs": 1}}},
+        "ou66": {"shared": {"fit": fitted, "network": {"dropout": 0.3}}, "tiny": {"fit": {"epochs": 1}}},
+        "lensnet-wide": {"shared": shared, "tiny": {"fit": {"epochs": 2}, "images": 12}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     _train_.run("tiny", network, tmp_path)
     name = "" if network == "lensnet" else f"-{network}"
     folder = tmp_path / "models" / "tiny" / ("" if network == "lensnet" else f"peers/{network}")
-    assert json.loads((folder / "model.json").read_text())["network"] == kind
+    written = json.loads((folder / "model.json").read_text())
+    assert written["network"] == kind
+    shape = {"dropout": 0.3} if kind == "OU66" else {"width": 8, "dropout": 0.2, "middle_pixels": 64}
+    assert written["config"] == shape
     assert images_trained_on(folder) == (12 if network == "lensnet-wide" else 40)
     measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())
     assert {"best_epoch", "epochs", "images_per_second", "seconds", "parameters"} <= set(measured)

@@ -13,13 +13,14 @@ import yaml
 from mlflow import MlflowClient
 
 from lensdream import tracking, tuning
-from lensdream.config import ConfigError, TrainConfig, load
+from lensdream.commands import tune
+from lensdream.config import ConfigError, Training, load
 from lensdream.dataset.store import SCHEMA_VERSION
 from lensdream.instrument import Band
 from lensdream.runtime.files import sha256_of
 from lensdream.runtime.provenance import Worker
 from lensdream.train.loop import EpochRecord, FitResult
-from lensdream.tuning import pages, search
+from lensdream.tuning import pages, search, space
 
 STAMP = 32
 PARAMS = """\
@@ -27,31 +28,34 @@ PARAMS = """\
 
 train:
   shared:
-    seed: 1               # of weights [0, 2^31)
-    width: 16             # channels of the first block [4, 512]
-    middle_pixels: 64
-    dropout: 0.2          # before the last layer [0, 0.9]
-    learning_rate: 0.002  # peak [1e-6, 1]
-    final_rate: 0.01
-    weight_decay: 0.02
-    clip_norm: 1.0
-    balanced: false
-    dihedral: true
-    patience: 0
+    fit:
+      seed: 1               # of weights [0, 2^31)
+      learning_rate: 0.002  # peak [1e-6, 1]
+      final_rate: 0.01
+      weight_decay: 0.02
+      clip_norm: 1.0
+      balanced: false
+      dihedral: true
+      patience: 0
+      warmup_epochs: 0.5    # [epoch]
+      batch_size: 32        # [2, 65536]
+      shift_pixels: 2       # [pixel; 0, 16]
+      band_dropout: 0.1
+      gain_scatter: 0.03
+      label_smoothing: 0.01 # [0, 0.4]
+      averaging: 0.5        # [0, 0.99999]
+      threads: 1            # [1, 1024]
+    network:
+      width: 16             # channels of the first block [4, 512]
+      middle_pixels: 64
+      dropout: 0.2          # before the last layer [0, 0.9]
     images: 0
-    warmup_epochs: 0.5    # [epoch]
-    batch_size: 32        # [2, 65536]
-    shift_pixels: 2       # [pixel; 0, 16]
-    band_dropout: 0.1
-    gain_scatter: 0.03
-    label_smoothing: 0.01 # [0, 0.4]
-    averaging: 0.5        # [0, 0.99999]
     fresh_scenes: 0
     hard_negatives: 0
     hard_rounds: 0
-    threads: 1            # [1, 1024]
   quick:
-    epochs: 14            # [1, 1e4]
+    fit:
+      epochs: 14            # [1, 1e4]
 
 tune:
   shared:
@@ -120,8 +124,8 @@ def pretend(curve):
     """A training whose validation AUROC in each epoch is `curve(call)[epoch]`."""
     calls = []
 
-    def fit(build, config, train, validation, *, checkpoint=None, on_epoch):
-        calls.append(config)
+    def fit(build, settings, train, validation, *, checkpoint=None, on_epoch):
+        calls.append((build(), settings))
         records = []
         for epoch, auroc in enumerate(curve(len(calls) - 1)):
             records.append(EpochRecord(epoch, 0.5, 1 - auroc, auroc, 0.001, 1.0, 100.0))
@@ -132,17 +136,19 @@ def pretend(curve):
 
 
 def test_a_second_search_only_adds_what_is_missing(root, capsys):
-    tuning.run("quick", root)
+    tune.run("quick", root)
     assert [trial.state.name for trial in trials_of(root)] == ["COMPLETE"] * 2
     printed = capsys.readouterr().out
     assert "validation AUROC" in printed
     assert printed.count("complete") == 2
     # The settings in use are the first trial.
-    in_use = load("train", TrainConfig, "quick", root / "params.yaml")
-    assert tuning.settings_of(trials_of(root)[0].params) == {name: getattr(in_use, name) for name in tuning.SPACE}
+    in_use = load("train", Training, "quick", root / "params.yaml")
+    assert tuning.settings_of(trials_of(root)[0].params) == {
+        name: space.value_of(in_use, name) for name in tuning.SPACE
+    }
     wanted(root, 3)
-    tuning.run("quick", root)
-    tuning.run("quick", root)
+    tune.run("quick", root)
+    tune.run("quick", root)
     trials = trials_of(root)
     assert len(trials) == 3
     assert len({trial.params["learning_rate"] for trial in trials}) == 3
@@ -157,16 +163,16 @@ def test_a_second_search_only_adds_what_is_missing(root, capsys):
     )
     assert {path.name for path in (root / "figures" / "quick" / "tune").iterdir()} == {"history.png", "slices.png"}
     assert runs[2].data.metrics["best_validation_auroc"] == pytest.approx(trials[2].value)
-    assert float(runs[2].data.params["learning_rate"]) == tuning.settings_of(trials[2].params)["learning_rate"]
+    assert float(runs[2].data.params["fit.learning_rate"]) == tuning.settings_of(trials[2].params)["learning_rate"]
 
 
 def test_other_images_are_another_search(root, monkeypatch):
     fit, calls = pretend(lambda call: [0.9])
     monkeypatch.setattr(search, "fit", fit)
-    tuning.run("quick", root)
+    tune.run("quick", root)
     path = root / "params.yaml"
     path.write_text(path.read_text().replace("images: 64", "images: 32"))
-    tuning.run("quick", root)
+    tune.run("quick", root)
     assert len(calls) == 4
 
 
@@ -177,12 +183,12 @@ def test_a_trial_behind_the_others_is_pruned(root, monkeypatch):
     fit, _ = pretend(curve)
     monkeypatch.setattr(search, "fit", fit)
     wanted(root, 4)
-    tuning.run("quick", root)
+    tune.run("quick", root)
     assert [trial.state.name for trial in trials_of(root)] == ["COMPLETE"] * 3 + ["PRUNED"]
     last = nested_runs(root)[-1]
     assert last.info.status == "KILLED"
     assert last.data.tags["optuna_state"] == "pruned"
-    tuning.run("quick", root)
+    tune.run("quick", root)
     assert len(trials_of(root)) == 4
 
 
@@ -196,7 +202,7 @@ def test_a_trial_that_diverges_does_not_end_the_search(root, monkeypatch):
         return result
 
     monkeypatch.setattr(search, "fit", fit)
-    tuning.run("quick", root)
+    tune.run("quick", root)
     assert [trial.state.name for trial in trials_of(root)] == ["PRUNED", "COMPLETE"]
     assert nested_runs(root)[0].data.tags["optuna_state"] == "diverged"
 
@@ -212,8 +218,8 @@ def test_an_interrupted_trial_is_taken_up_again(root, monkeypatch):
 
     monkeypatch.setattr(search, "fit", fit)
     with pytest.raises(KeyboardInterrupt):
-        tuning.run("quick", root)
-    tuning.run("quick", root)
+        tune.run("quick", root)
+    tune.run("quick", root)
     trials = trials_of(root)
     assert [trial.state.name for trial in trials] == ["COMPLETE", "FAIL", "COMPLETE"]
     assert trials[2].params == trials[1].params
@@ -223,7 +229,7 @@ def test_an_interrupted_trial_is_taken_up_again(root, monkeypatch):
 def test_a_trial_whose_process_vanished_is_taken_up_again(root, monkeypatch):
     fit, _ = pretend(lambda call: [0.9])
     monkeypatch.setattr(search, "fit", fit)
-    tuning.run("quick", root)
+    tune.run("quick", root)
     storage = optuna.storages.journal.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(root / "mlruns" / "optuna" / "quick.log"))
     )
@@ -233,7 +239,7 @@ def test_a_trial_whose_process_vanished_is_taken_up_again(root, monkeypatch):
     for name, value in gone.tags().items():
         vanished.set_user_attr(name, value)
     wanted(root, 3)
-    tuning.run("quick", root)
+    tune.run("quick", root)
     trials = trials_of(root)
     assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE"]
     assert trials[3].params == trials[2].params
@@ -242,11 +248,13 @@ def test_a_trial_whose_process_vanished_is_taken_up_again(root, monkeypatch):
 def test_the_winner_is_written_and_comments_stay(root, monkeypatch, capsys):
     fit, calls = pretend(lambda call: [0.8 + 0.1 * call])
     monkeypatch.setattr(search, "fit", fit)
-    tuning.run("quick", root, write=True)
+    tune.run("quick", root, write=True)
     text = (root / "params.yaml").read_text()
     assert "written to train.shared" in capsys.readouterr().out
-    now = load("train", TrainConfig, "quick", root / "params.yaml")
-    assert dataclasses.replace(now, epochs=2) == calls[1]
+    now = load("train", Training, "quick", root / "params.yaml")
+    network, fitted = calls[1]
+    assert dataclasses.replace(now.fit, epochs=2) == fitted
+    assert now.network == network.config
     assert [line.partition("#")[2] for line in text.splitlines()] == [
         line.partition("#")[2] for line in PARAMS.splitlines()
     ]
@@ -256,15 +264,15 @@ def test_the_winner_is_written_and_comments_stay(root, monkeypatch, capsys):
 def test_writing_changes_nothing_but_the_values(tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text(PARAMS)
-    tuning.write_settings(params, {"width": 48, "learning_rate": 1.3e-5, "seed": 7})
+    tuning.write_settings(params, {"network.width": 48, "fit.learning_rate": 1.3e-5, "fit.seed": 7})
     expected = (
-        PARAMS.replace("    width: 16             #", "    width: 48             #")
+        PARAMS.replace("  width: 16             #", "  width: 48             #")
         .replace("learning_rate: 0.002  #", "learning_rate: 0.000013 #")
         .replace("    seed: 1               #", "    seed: 7               #")
     )
     assert params.read_text() == expected
-    with pytest.raises(ConfigError, match=r"train\.shared\.epochs"):
-        tuning.write_settings(params, {"width": 16, "epochs": 3})
+    with pytest.raises(ConfigError, match=r"train\.shared\.fit\.epochs"):
+        tuning.write_settings(params, {"network.width": 16, "fit.epochs": 3})
     assert params.read_text() == expected
 
 
@@ -272,13 +280,13 @@ def test_the_repository_s_own_settings_can_be_written(tmp_path):
     params = tmp_path / "params.yaml"
     shutil.copy(Path(__file__).parents[1] / "params.yaml", params)
     before = yaml.safe_load(params.read_text())
-    tuning.write_settings(params, {name: before["train"]["shared"][name] for name in tuning.SPACE})
+    in_use = load("train", Training, "quick", params)
+    tuning.write_settings(params, {space.key_of(name): space.value_of(in_use, name) for name in tuning.SPACE})
     assert yaml.safe_load(params.read_text()) == before
-    tuning.write_settings(params, {"dropout": 0.123})
-    for block in ("train", "lensnet-wide"):  # which has the recipe of the other
-        assert load(block, TrainConfig, "quick", params).dropout == 0.123
+    tuning.write_settings(params, {"network.dropout": 0.123})
+    assert load("train", Training, "quick", params).network.dropout == 0.123
     after = yaml.safe_load(params.read_text())
-    assert {name for name in before if after[name] != before[name]} == {"train", "lensnet-wide"}
+    assert {name for name in before if after[name] != before[name]} == {"train"}
 
 
 def test_the_importance_of_a_setting_that_alone_matters_is_nearly_one():

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lensdream import __version__
@@ -118,6 +118,12 @@ def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="an image store")
 
 
+def _params(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--write", action="store_true", help="write the comments (default: say whether they are up to date)"
+    )
+
+
 def _ui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=5000)
 
@@ -181,6 +187,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "dataset export": Command("write images of a store as FITS cutouts in Euclid's layout", "export:run", _export),
         "dataset show": Command("draw images of every family into one picture", "show:run", _show),
         "dataset check": Command("compare every file of a store with its manifest", "check:run", _folder),
+        "params": Command("write the comments of params.yaml from the settings", "params:run", _params),
         "readme": Command("write the committed metrics into the README's tables", "readme:run", _nothing),
     },
 }
@@ -198,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_arguments(parser)
     arguments = vars(parser.parse_args(rest))
     try:
-        _refuse_unknown_scale(arguments.get("scale"))
+        _refuse_unknown(arguments)
         _prepare()
         return command(**arguments) or 0
     except KeyboardInterrupt as interrupt:
@@ -240,12 +247,16 @@ def _help() -> str:
     return "\n".join([*lines, "", "options:", f"  {'--version':{width}s}print the version"])
 
 
-def _refuse_unknown_scale(scale: object) -> None:
-    """Raise `ConfigError` for a scale that params.yaml has not, before anything heavy is imported."""
+def _refuse_unknown(arguments: Mapping[str, object]) -> None:
+    """Raise `ValueError` for a scale that params.yaml has not, and for an unknown network, before heavy imports."""
+    scale, network = arguments.get("scale"), arguments.get("network")
     if scale is not None:
         from lensdream.config import require_scale
+        from lensdream.train import recipes
 
-        require_scale(str(scale))
+        require_scale(str(scale), blocks=recipes.blocks())
+        if network is not None:
+            recipes.recipe_of(str(network))
 
 
 def _prepare() -> None:

@@ -6,11 +6,12 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,64 +19,74 @@ from torch import nn
 
 from lensdream import config
 from lensdream.commands.paths import Paths
-from lensdream.config import FitConfig, PopulationConfig, RecipeConfig, SimulateConfig
+from lensdream.config import PopulationConfig, SimulateConfig, Training
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.model_file import save_model
 from lensdream.runtime.distributed import ALONE, Ranks, started_ranks
 from lensdream.runtime.files import write_json
-from lensdream.train.recipes import Trainee, trainee_of
-
-if TYPE_CHECKING:
-    from lensdream.tracking.runs import StageRun
-
-from typing import TYPE_CHECKING
-
 from lensdream.train.loop import EpochRecord, FitResult, fit
+from lensdream.train.recipes import Recipe, recipe_of
 
 if TYPE_CHECKING:
     from lensdream.tracking.runs import StageRun
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training of a recipe that is ready to start."""
+
+    recipe: Recipe
+    settings: Any
+    """of `recipe.settings_type`; `settings.fit` are those of the fit"""
+    build: Callable[[], nn.Module]
+    train: TrainingImages
+    validation: LabelledImages
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    """files of weights that the training depends on, by what they are to it"""
+    more_metrics: Mapping[str, int] = field(default_factory=dict)
+    """stand beside the usual ones"""
 
 
 def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
-    """Train a network of `trainees` at a scale; writes its model, its curves and `metrics/<scale>/train[-network].json`.
+    """Train a network of `RECIPES` at a scale; writes its model, its curves and `metrics/<scale>/train[-network].json`.
 
     Trains on the store's images (`images` of them) or on `fresh_scenes` new ones an epoch, and validates on the store's.
     """
-    from lensdream import tracking  # MLflow takes seconds to import, and machines that only train do without
-
-    trainee = trainee_of(network)
-    settings = trainee.read_settings(scale, root / "params.yaml")
+    recipe = recipe_of(network)
+    settings = recipe.read_settings(scale, root / "params.yaml")
     paths = Paths(scale, root)
     store = ImageStore.open(paths.images)
     validation = LabelledImages.from_store(store, "validation")
-    torch.set_num_threads(settings.threads)
-    with started_ranks() as ranks, training_images(trainee, settings, store, paths, ranks) as train:
-        if not ranks.first:
-            fit(trainee.build, settings, train, validation, checkpoint=paths.checkpoint(trainee.stage), ranks=ranks)
+    torch.set_num_threads(settings.fit.threads)
+    with started_ranks() as ranks, training_images(recipe, settings, store, paths, ranks) as train:
+        job = Job(recipe, settings, partial(recipe.build, settings.network), train, validation)
+        if ranks.first:
+            tracked(job, paths, store.stamp, {"network": network}, ranks)
             return
-        with tracking.stage_run(trainee.stage, scale, settings, root=root, datasets={"images": paths.images}) as run:
-            run.tags({"network": network})
-            fit_and_record(trainee, settings, train, validation, paths, run, store.stamp, ranks=ranks)
+        fit(job.build, settings.fit, train, validation, checkpoint=paths.checkpoint(recipe.stage), ranks=ranks)
 
 
-def fit_and_record(
-    trainee: Trainee,
-    settings: FitConfig,
-    train: TrainingImages,
-    validation: LabelledImages,
-    paths: Paths,
-    run: StageRun,
-    stamp: int,
-    more_metrics: Mapping[str, int] = MappingProxyType({}),
-    ranks: Ranks = ALONE,
-) -> None:
+def tracked(job: Job, paths: Paths, stamp: int, tags: Mapping[str, str] | None = None, ranks: Ranks = ALONE) -> None:
+    """Run a job as a stage that MLflow records."""
+    from lensdream import tracking  # MLflow takes seconds to import, and machines that only train do without
+
+    datasets = {"images": paths.images} | job.weights
+    torch.set_num_threads(job.settings.fit.threads)
+    stage = job.recipe.stage
+    with tracking.stage_run(stage, paths.scale, job.settings, root=paths.root, datasets=datasets) as run:
+        run.tags(tags or {})
+        fit_and_record(job, paths, run, stamp, ranks)
+
+
+def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ranks = ALONE) -> None:
     """Fit a network, and write and track its model, curves and metrics; the best epoch so far is always on disk.
 
-    stamp: side of the images [pixel]; more_metrics stand beside the usual ones.
+    stamp: side of the images [pixel].
     """
+    recipe, train = job.recipe, job.train
     started = time.perf_counter()
-    folder, checkpoint = paths.model / trainee.folder, paths.checkpoint(trainee.stage)
+    folder, checkpoint = paths.model / recipe.folder, paths.checkpoint(recipe.stage)
 
     def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
         run.metrics(dataclasses.asdict(record), step=record.epoch)
@@ -87,7 +98,9 @@ def fit_and_record(
             flush=True,
         )
 
-    result = fit(trainee.build, settings, train, validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks)
+    result = fit(
+        job.build, job.settings.fit, train, job.validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks
+    )
     save_model(folder, result.model, stamp, train.seen(result.best_epoch + 1))
     best = result.records[result.best_epoch]
     kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
@@ -99,22 +112,22 @@ def fit_and_record(
         "seconds": round(sum(r.seconds for r in result.records), 1),
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "images_an_epoch": len(train),
-        **more_metrics,
+        **job.more_metrics,
     }
-    write_curves(result, trainee, paths)
-    write_json(paths.metrics(trainee.stage), metrics)
+    write_curves(result, recipe, paths)
+    write_json(paths.metrics(recipe.stage), metrics)
     # under other names than the curves', which these values would overwrite at step 0
     run.metrics({f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()})
-    run.figure(paths.figures / trainee.stage / "losses.png")
+    run.figure(paths.figures / recipe.stage / "losses.png")
     run.checkpoint(folder, best.epoch, kept)
     checkpoint.unlink(missing_ok=True)
-    shutil.rmtree(paths.kept(trainee.stage), ignore_errors=True)
+    shutil.rmtree(paths.kept(recipe.stage), ignore_errors=True)
     print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
 
 
 @contextmanager
 def training_images(
-    trainee: Trainee, settings: RecipeConfig, store: ImageStore, paths: Paths, ranks: Ranks
+    recipe: Recipe, settings: Training, store: ImageStore, paths: Paths, ranks: Ranks
 ) -> Iterator[TrainingImages]:
     """The images that these settings train on; raises `ValueError` for fresh ones of another size than the store's."""
     if settings.fresh_scenes == settings.hard_negatives == 0:
@@ -130,35 +143,35 @@ def training_images(
     on_the_fly.require_size(simulate, store)
     population = config.load("population", PopulationConfig, paths.scale, params)
     if settings.fresh_scenes:
-        with on_the_fly.fresh_scenes(population, simulate, settings.fresh_scenes, settings.epochs) as scenes:
+        with on_the_fly.fresh_scenes(population, simulate, settings.fresh_scenes, settings.fit.epochs) as scenes:
             yield scenes
         return
     yield hard_negatives.WithHardNegatives(
         LabelledImages.from_store(store, "train", settings.images or None),
         hard_negatives.fresh_non_lenses(population, simulate, settings.hard_negatives),
         settings.hard_negatives,
-        hard_negatives.rounds(settings, paths.kept(trainee.stage)),
+        hard_negatives.rounds(settings.hard_rounds, settings.fit.epochs, paths.kept(recipe.stage)),
         json.dumps([dataclasses.asdict(settings), on_the_fly.drawn_by(population, simulate)]),
         ranks,
     )
 
 
-def write_curves(result: FitResult, trainee: Trainee, paths: Paths) -> None:
+def write_curves(result: FitResult, recipe: Recipe, paths: Paths) -> None:
     """Both losses against the epoch, as `metrics/<scale>/epochs[-network].csv` and a figure."""
     import matplotlib.pyplot as plt
     import pandas as pd
 
     table = pd.DataFrame([dataclasses.asdict(record) for record in result.records])
-    path = paths.epochs(trainee.stage)
+    path = paths.epochs(recipe.stage)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.drop(columns=["seconds", "images_per_second"]).to_csv(path, index=False, float_format="%.6g")
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     axes.plot(table["epoch"], table["train_loss"], label="training (as trained, with dropout)")
     axes.plot(table["epoch"], table["validation_loss"], label="validation")
     axes.axvline(result.best_epoch, color="0.6", ls=":", label=f"best epoch, {result.best_epoch}")
-    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"{trainee.title}, {paths.scale} scale")
+    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"{recipe.title}, {paths.scale} scale")
     axes.legend()
-    target = paths.figures / trainee.stage / "losses.png"
+    target = paths.figures / recipe.stage / "losses.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     plt.close(figure)

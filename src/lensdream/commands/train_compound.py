@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-import torch
-
-from lensdream import tracking
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import fit_and_record
+from lensdream.commands.train import Job, tracked
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import sha256_of
 from lensdream.train.compound_data import lesson
-from lensdream.train.recipes import trainee
+from lensdream.train.recipes import COMPOUND
+from lensdream.train.warm_start import with_new_head
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -23,16 +22,15 @@ def run(scale: str, root: Path = Path()) -> None:
     Raises `FileNotFoundError` without the finder of the scale, `ValueError` without scenes to learn from.
     """
     paths = Paths(scale, root)
-    head = trainee(load_model(paths.model))
-    settings = head.read_settings(scale, root / "params.yaml")
+    finder, weights = load_model(paths.model), paths.model / WEIGHTS
+    settings = COMPOUND.read_settings(scale, root / "params.yaml")
+    build = partial(with_new_head, finder, settings.network)
+    build()  # refuses a finder of another kind before the images are read
     store = ImageStore.open(paths.images)
-    train, validation = lesson(store, settings, sha256_of(paths.model / WEIGHTS))
-    torch.set_num_threads(settings.threads)
-    datasets = {"images": paths.images, "finder": paths.model / WEIGHTS}
-    with tracking.stage_run(head.stage, scale, settings, root=root, datasets=datasets) as run:
-        more = {
-            "compound_lenses": len(train.pairs) // 2,
-            "single_lenses_an_epoch": train.n_singles,
-            "validation_images": len(validation),
-        }
-        fit_and_record(head, settings, train, validation, paths, run, store.stamp, more)
+    train, validation = lesson(store, settings, sha256_of(weights))
+    more = {
+        "compound_lenses": len(train.pairs) // 2,
+        "single_lenses_an_epoch": train.n_singles,
+        "validation_images": len(validation),
+    }
+    tracked(Job(COMPOUND, settings, build, train, validation, {"finder": weights}, more), paths, store.stamp)

@@ -10,10 +10,10 @@ import torch
 
 from lensdream import config, tracking
 from lensdream.commands.paths import Paths
-from lensdream.config import KindsConfig, SecondNetworkConfig
+from lensdream.config import KindsConfig, SecondStageFineTuning
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
-from lensdream.networks.class_prior import save_class_prior
+from lensdream.networks.class_prior import save_kinds
 from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import write_json
@@ -33,7 +33,8 @@ def run(scale: str, root: Path = Path()) -> None:
         )
     settings = config.load("kinds", KindsConfig, scale, params)
     network, store = load_model(paths.second).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
-    scenes = Fresh.read(scale, params, config.load("second_network", SecondNetworkConfig, scale, params))
+    fresh = config.load("second_network", SecondStageFineTuning, scale, params).fresh
+    scenes = Fresh.read(scale, params, fresh)
     on_the_fly.require_size(scenes.simulate, store)
     datasets = {"images": paths.images, "second": paths.second / WEIGHTS}
     with tracking.stage_run("train-kinds", scale, settings, root=root, datasets=datasets) as run:
@@ -42,7 +43,7 @@ def run(scale: str, root: Path = Path()) -> None:
         seen, kind = seen_of(drawn(scenes, settings.fresh_of_each), load_model(paths.model), network, settings.seed)
         held_out = np.random.default_rng(settings.seed).random(len(kind)) < settings.held_out
         found = fitted(seen[~held_out], kind[~held_out], kinds_a_lens(store, scenes), settings.penalty)
-        save_class_prior(paths.model, found)
+        save_kinds(paths.model, found)
         result = measured(found, seen[held_out], kind[held_out]) | {"seconds": round(time.perf_counter() - started, 1)}
         result["let_through"] = {
             name: float((kind == k).sum() / settings.fresh_of_each) for k, name in enumerate(found.names)

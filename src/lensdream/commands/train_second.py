@@ -5,20 +5,23 @@ DeepLensNet learns it from random weights, and the network of the second looks g
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from lensdream import tracking
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import fit_and_record
+from lensdream.commands.train import Job, tracked
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import sha256_of
-from lensdream.train.recipes import DEEP, Trainee, second_network
+from lensdream.train.recipes import DEEP, SECOND, Recipe
 from lensdream.train.second_stage_data import Fresh, passed, validating
+from lensdream.train.warm_start import copied
 
 
 def run_deep(scale: str, root: Path = Path()) -> None:
@@ -27,7 +30,7 @@ def run_deep(scale: str, root: Path = Path()) -> None:
     Raises `FileNotFoundError` without the LensNet of the scale.
     """
     paths = Paths(scale, root)
-    _train(DEEP, paths, {"first": paths.model / WEIGHTS})
+    _train(DEEP, DEEP.build, paths, {"first": paths.model / WEIGHTS})
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -40,27 +43,26 @@ def run(scale: str, root: Path = Path()) -> None:
     if not is_model(start):
         raise FileNotFoundError(f"no DeepLensNet in {start}: run `lensdream train-deep --scale {scale}` first")
     weights = {"first": paths.model / WEIGHTS, "start": start / WEIGHTS}
-    _train(second_network(load_model(start)), paths, weights)
+    _train(SECOND, partial(copied, load_model(start)), paths, weights)
 
 
-def _train(trainee: Trainee, paths: Paths, weights: dict[str, Path]) -> None:
-    """weights: files of them that the training depends on, by what they are to it.
+def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, weights: dict[str, Path]) -> None:
+    """build: the network of the settings of its shape; weights: files of them that the training depends on.
 
     Raises `ValueError` for fresh images of another size than the store's.
     """
     params = paths.root / "params.yaml"
     first = load_model(paths.model)
-    settings = trainee.read_settings(paths.scale, params)
+    settings = recipe.read_settings(paths.scale, params)
     store = ImageStore.open(paths.images)
-    scenes = Fresh.read(paths.scale, params, settings)
+    scenes = Fresh.read(paths.scale, params, settings.fresh)
     on_the_fly.require_size(scenes.simulate, store)
-    kept = paths.kept(trainee.stage) / "passed.pt"
+    kept = paths.kept(recipe.stage) / "passed.pt"
     torch.set_num_threads(1)  # while workers render
     train = passed(store, first, scenes, kept, [sha256_of(file) for file in weights.values()])
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.fit.threads)
     validation = validating(store, first)
-    datasets = {"images": paths.images} | weights
-    with tracking.stage_run(trainee.stage, paths.scale, settings, root=paths.root, datasets=datasets) as run:
-        n_lens = int(train.data.labels.sum())
-        more = {"lenses": n_lens, "non_lenses": len(train) - n_lens, "validation_images": len(validation)}
-        fit_and_record(trainee, settings, train, validation, paths, run, store.stamp, more)
+    n_lens = int(train.data.labels.sum())
+    more = {"lenses": n_lens, "non_lenses": len(train) - n_lens, "validation_images": len(validation)}
+    job = Job(recipe, settings, partial(build, settings.network), train, validation, weights, more)
+    tracked(job, paths, store.stamp)

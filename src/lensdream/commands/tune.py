@@ -10,7 +10,7 @@ import optuna
 import torch
 
 from lensdream.commands.paths import Paths
-from lensdream.config import TrainConfig, TuneConfig, load
+from lensdream.config import Training, TuneConfig, load
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.runtime.files import sha256_of
@@ -21,7 +21,7 @@ from lensdream.tuning.database import Database
 from lensdream.tuning.params_file import write_settings
 from lensdream.tuning.places import Journal
 from lensdream.tuning.search import Task, best_trial, judge, next_trial, open_study
-from lensdream.tuning.space import SPACE, settings_of
+from lensdream.tuning.space import SPACE, changed, key_of, settings_of
 
 
 def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | None = None) -> None:
@@ -36,8 +36,8 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
     params = root / "params.yaml"
     config = load("tune", TuneConfig, scale, params)
     place = _journal(scale, root) if storage is None else Database.from_text(storage)
-    current = load("train", TrainConfig, scale, params)
-    base = dataclasses.replace(current, epochs=config.epochs, hard_negatives=0)
+    current = load("train", Training, scale, params)
+    base = dataclasses.replace(current, fit=dataclasses.replace(current.fit, epochs=config.epochs), hard_negatives=0)
     folder = Paths(scale, root).images
     store = ImageStore.open(folder)
     task = Task(
@@ -45,7 +45,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
         LabelledImages.from_store(store, "train", config.images),
         LabelledImages.from_store(store, "validation", None),
     )
-    torch.set_num_threads(base.threads)
+    torch.set_num_threads(base.fit.threads)
     name = f"{scale}-{_question(base, config, sha256_of(folder / 'manifest.json'))}"
     with place.guarded():
         study = open_study(name, place)
@@ -63,7 +63,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
     print(f"\nbest settings (trial {best.number}, validation AUROC {best.value:.4f}):")
     print("\n".join(f"  {key}: {value}" for key, value in settings_of(best.params).items()))
     if write:
-        write_settings(params, settings_of(best.params))
+        write_settings(params, {key_of(name): value for name, value in settings_of(best.params).items()})
         print(f"written to train.shared in {params}")
 
 
@@ -71,9 +71,9 @@ def _journal(scale: str, root: Path) -> Journal:
     return Journal(repository_root(root) / "mlruns" / "optuna" / f"{scale}.log")
 
 
-def _question(base: TrainConfig, config: TuneConfig, images: str) -> str:
+def _question(base: Training, config: TuneConfig, images: str) -> str:
     """Digest of what makes trials comparable: images, budget, the settings that are not searched, and the space."""
-    fixed = {name: value for name, value in dataclasses.asdict(base).items() if name not in SPACE and name != "threads"}
+    fixed = dataclasses.asdict(changed(base, dict.fromkeys([*SPACE, "threads"])))
     return hashlib.sha256(repr((images, config.images, fixed, SPACE)).encode()).hexdigest()[:8]
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lensdream.config import PopulationConfig, RecipeConfig, SimulateConfig
+from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.on_the_fly import ImageDrawer
@@ -131,10 +131,10 @@ def weights(labels: Tensor, hard: Tensor, share: float) -> Tensor:
     return found
 
 
-def rounds(settings: RecipeConfig, folder: Path) -> list[Round]:
-    """The rounds of a training, evenly spread over its epochs, with what they keep in a folder."""
-    between = settings.epochs / (settings.hard_rounds + 1)
-    return [Round(k, round((k + 1) * between), folder / f"round-{k}.pt") for k in range(settings.hard_rounds)]
+def rounds(n: int, epochs: int, folder: Path) -> list[Round]:
+    """The n rounds of a training, evenly spread over its epochs, with what they keep in a folder."""
+    between = epochs / (n + 1)
+    return [Round(k, round((k + 1) * between), folder / f"round-{k}.pt") for k in range(n)]
 
 
 def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: int) -> Draw:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from lensdream.config import LensNetConfig
 from lensdream.instrument import N_BANDS
 from lensdream.networks.input import InputTransform, Middle
+from lensdream.networks.registry import network
 
 
+@network(LensNetConfig)
 class DeepLensNet(nn.Module):
     """Images of any size to lens logits, by six residual blocks over LensNet's transform of the flux.
 
@@ -61,18 +62,6 @@ class DeepLensNet(nn.Module):
         return self.head(self.dropout(pooled(self.features(images))))[:, 0]
 
 
-@dataclass(frozen=True)
-class LensNetConfig:
-    """Shape of the network, and of its deeper sibling."""
-
-    width: int = 32
-    """the first layer has half as many channels, the last ones four times as many"""
-    dropout: float = 0.2
-    """before the last layer"""
-    middle_pixels: int = 64
-    """side of the middle of an image that it sees; smaller images it sees whole"""
-
-
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut."""
 
@@ -98,6 +87,7 @@ class ResidualBlock(nn.Module):
         return self.relu_2(self.norm_2(self.conv_2(y)) + self.shortcut(x))
 
 
+@network(LensNetConfig)
 class LensNet(nn.Module):
     """Images of any size to lens logits; the transform of the flux is its first layer.
 

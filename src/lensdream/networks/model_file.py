@@ -11,16 +11,7 @@ from torch import nn
 
 from lensdream.instrument import Band
 from lensdream.networks.layout import SETTINGS, WEIGHTS, is_model
-from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
-from lensdream.networks.ou import OU66, OU200, OUConfig
-
-NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
-    LensNet.__name__: (LensNet, LensNetConfig),
-    DeepLensNet.__name__: (DeepLensNet, LensNetConfig),
-    OU66.__name__: (OU66, OUConfig),
-    OU200.__name__: (OU200, OUConfig),
-}
-"""the classes that a `model.json` may name, each with that of its settings"""
+from lensdream.networks.registry import networks
 
 
 def save_model(
@@ -30,7 +21,7 @@ def save_model(
     images_trained_on: int | None = None,
     training_odds: float | None = None,
 ) -> None:
-    """Write weights and settings of a model of `NETWORKS`; each file appears whole or not at all.
+    """Write weights and settings of a network of this package; each file appears whole or not at all.
 
     stamp: side of its images [pixel]; training_odds: label-1 images for every label-0 image in its training.
     """
@@ -61,13 +52,13 @@ def load_model(folder: Path) -> nn.Module:
     if not is_model(folder):
         raise FileNotFoundError(f"no model in {folder}: run the train stage first")
     settings = json.loads((folder / SETTINGS).read_text())
-    expected = [band.name for band in Band]
-    if settings["network"] not in NETWORKS or settings["bands"] != expected:
+    expected, known = [band.name for band in Band], networks()
+    if settings["network"] not in known or settings["bands"] != expected:
         raise ValueError(
             f"{folder / SETTINGS} holds a {settings['network']} for bands {settings['bands']}, "
-            f"this version reads a {', '.join(NETWORKS)} for {expected}: train it again"
+            f"this version reads a {', '.join(known)} for {expected}: train it again"
         )
-    network, config = NETWORKS[settings["network"]]
-    model = network(config(**settings["config"]))
+    found = known[settings["network"]]
+    model = found.build(found.settings(**settings["config"]))
     model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     return model.eval()

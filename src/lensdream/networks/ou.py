@@ -13,8 +13,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lensdream.config import setting
 from lensdream.instrument import EUCLID, N_BANDS
 from lensdream.networks.input import asinh
+from lensdream.networks.registry import network
 
 SOFTENING = 3.0
 """noise scatters where the response turns logarithmic, as in LensNet"""
@@ -24,8 +26,7 @@ SOFTENING = 3.0
 class OUConfig:
     """What can be set of these networks."""
 
-    dropout: float = 0.2
-    """after every convolution"""
+    dropout: float = setting(0.2, 0.0, 0.9, "after every convolution")
 
 
 class OUNetwork(nn.Module):
@@ -66,6 +67,7 @@ class OUNetwork(nn.Module):
         return lens - non_lens
 
 
+@network(OUConfig)
 class OU66(OUNetwork):
     """Nine 3x3 convolutions on 66 pixels; 203,192 weights."""
 
@@ -77,6 +79,7 @@ class OU66(OUNetwork):
     hidden = (120, 500)
 
 
+@network(OUConfig)
 class OU200(OUNetwork):
     """Six convolutions on 200 pixels; 331,632 weights."""
 

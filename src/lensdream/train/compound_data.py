@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lensdream.config import CompoundHeadConfig
+from lensdream.config import CompoundTraining
 from lensdream.dataset.labelled import LabelledImages, digest_of
 from lensdream.dataset.store import ImageStore
 from lensdream.families import COMPOUND, COMPOUND_TRAIN, LENS, MATCHED_SINGLE
@@ -56,7 +56,7 @@ class Lesson:
         return len(self.pairs) + min(len(self.singles), epochs * self.n_singles)
 
 
-def lesson(store: ImageStore, settings: CompoundHeadConfig, start: str) -> tuple[Lesson, LabelledImages]:
+def lesson(store: ImageStore, settings: CompoundTraining, start: str) -> tuple[Lesson, LabelledImages]:
     """What it learns from, and what it is validated on.
 
     A share `held_out` of the pairs, evenly taken, both partners together, and the single lenses of the validation split
@@ -68,7 +68,7 @@ def lesson(store: ImageStore, settings: CompoundHeadConfig, start: str) -> tuple
     held = np.zeros(len(pairs), bool)
     held[np.linspace(0, len(pairs) - 1, n_held).round().astype(int)] = True
     wanted = settings.singles_per_compound
-    rng = np.random.default_rng([settings.seed, len(pairs)])
+    rng = np.random.default_rng([settings.fit.seed, len(pairs)])
     singles = rng.permutation(single_lenses(store, "train", wanted))
     n_singles = min(len(singles), round(wanted * int((~held).sum())))
     others = single_lenses(store, "validation", wanted)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from sklearn.metrics import roc_auc_score
@@ -17,22 +16,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from lensdream.config import RecipeConfig
+from lensdream.config import Fit
 from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.networks.predict import predict
 from lensdream.runtime.checkpoint import load as load_checkpoint
 from lensdream.runtime.checkpoint import save as save_checkpoint
 from lensdream.runtime.distributed import ALONE, Ranks
-
-if TYPE_CHECKING:
-    pass
-
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -58,8 +48,8 @@ class FitResult:
 
 
 def fit(
-    build: Callable[[RecipeConfig], nn.Module],
-    config: RecipeConfig,
+    build: Callable[[], nn.Module],
+    settings: Fit,
     train: TrainingImages,
     validation: LabelledImages,
     *,
@@ -67,28 +57,32 @@ def fit(
     on_epoch: Callable[[EpochRecord, nn.Module, bool], None] = lambda record, model, best: None,
     ranks: Ranks = ALONE,
 ) -> FitResult:
-    """Train the network that `build` makes of the settings, and keep the epoch of the lowest validation loss.
+    """Train the network that `build` makes, and keep the epoch of the lowest validation loss.
 
     Ends early after `patience` epochs without a lower one. With `checkpoint`, every epoch's end is saved there and an
-    interrupted run goes on from it with the same result; a checkpoint of other settings or images is not used. Of several
+    interrupted run goes on from it with the same result; a checkpoint of another network, other settings or images is not
+    used. Of several
     `ranks` each takes its part of every batch; the first one validates, saves and calls `on_epoch`.
     """
     device = ranks.device
-    torch.manual_seed(config.seed)
-    model = build(config).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = math.ceil(len(train) / config.batch_size)
+    torch.manual_seed(settings.seed)
+    model = build().to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    steps = math.ceil(len(train) / settings.batch_size)
     # the validated and kept weights are a running mean: it generalises better than any one step
-    average = AveragedModel(model, multi_avg_fn=running_mean(config.averaging), use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=running_mean(settings.averaging), use_buffers=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: one_cycle(step, round(config.warmup_epochs * steps), config.epochs * steps, config.final_rate),
+        lambda step: one_cycle(
+            step, round(settings.warmup_epochs * steps), settings.epochs * steps, settings.final_rate
+        ),
     )
     records: list[EpochRecord] = []
     best_state, best_epoch = None, -1
     identity = ""
     if checkpoint is not None:
-        about = [type(model).__name__, dataclasses.asdict(config), train.identity, validation.identity]
+        shape = str(getattr(model, "config", model))
+        about = [type(model).__name__, shape, dataclasses.asdict(settings), train.identity, validation.identity]
         identity = json.dumps(about)
     saved = load_checkpoint(checkpoint, identity)
     if saved is not None:
@@ -101,44 +95,44 @@ def fit(
             torch.cuda.set_rng_state(saved["gpu_rng"], device)
         records = [EpochRecord(**record) for record in saved["records"]]
         best_state, best_epoch = saved["best_state"], saved["best_epoch"]
-        print(f"going on after epoch {len(records) - 1} of {config.epochs}")
+        print(f"going on after epoch {len(records) - 1} of {settings.epochs}")
 
     trained = ranks.together(model)
     mixed = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-    for epoch in range(len(records), config.epochs):
-        if 0 < config.patience < epoch - best_epoch:
+    for epoch in range(len(records), settings.epochs):
+        if 0 < settings.patience < epoch - best_epoch:
             break
         started = time.perf_counter()
         data = train.epoch(epoch, average.module)
         began = time.perf_counter()
-        seed = config.seed * 100_003 + epoch
+        seed = settings.seed * 100_003 + epoch
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
         generator = torch.Generator().manual_seed(seed + 2**40 * (1 + ranks.rank))
-        weights = image_weights(data.labels, config.balanced)
+        weights = image_weights(data.labels, settings.balanced)
         if data.weights is not None:
             weights = weights * data.weights
         model.train()
         total = torch.zeros((), device=device)
-        batches = tqdm(order.split(config.batch_size), desc=f"epoch {epoch}", leave=False, disable=not ranks.first)
+        batches = tqdm(order.split(settings.batch_size), desc=f"epoch {epoch}", leave=False, disable=not ranks.first)
         for whole in batches:
             if len(whole) < 2 * ranks.size:  # batch normalisation needs two
                 continue
             batch = ranks.part(whole)
             images = data.images[batch].to(device).float()
             images = augment(
-                images, generator, config.shift_pixels, config.band_dropout,
-                gain_scatter=config.gain_scatter, dihedral=config.dihedral,
+                images, generator, settings.shift_pixels, settings.band_dropout,
+                gain_scatter=settings.gain_scatter, dihedral=settings.dihedral,
             )  # fmt: skip
             images = images.contiguous(memory_format=torch.channels_last)
             labels = data.labels[batch].to(device)
-            smooth = labels * (1 - config.label_smoothing) + 0.5 * config.label_smoothing
+            smooth = labels * (1 - settings.label_smoothing) + 0.5 * settings.label_smoothing
             weight = (weights[batch] / weights[whole].mean()).to(device)
             with mixed:
                 logits = trained(images)
             loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), smooth, weight)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
             optimizer.step()
             schedule.step()
             average.update_parameters(model)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lensdream import config
-from lensdream.config import PopulationConfig, SecondNetworkConfig, SimulateConfig, SurveyConfig
+from lensdream.config import FreshMix, PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.on_the_fly import ImageDrawer
@@ -64,28 +64,26 @@ class Fresh:
     """non-lenses of each family of `LOOK_ALIKES`, besides"""
 
     @classmethod
-    def of(
-        cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, settings: SecondNetworkConfig
-    ) -> Fresh:
+    def of(cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, fresh: FreshMix) -> Fresh:
         """Those that the settings of a training ask for."""
         return cls(
-            dataclasses.replace(population, rare_lenses=settings.fresh_rare_lenses),
+            dataclasses.replace(population, rare_lenses=fresh.rare_lenses),
             simulate,
             survey,
-            settings.fresh_scenes,
-            settings.fresh_lens_share,
-            settings.fresh_targets,
-            settings.fresh_look_alikes,
+            fresh.scenes,
+            fresh.lens_share,
+            fresh.targets,
+            fresh.look_alikes,
         )
 
     @classmethod
-    def read(cls, scale: str, params: Path, settings: SecondNetworkConfig) -> Fresh:
+    def read(cls, scale: str, params: Path, fresh: FreshMix) -> Fresh:
         """Those that the settings of a training ask for at a scale."""
         return cls.of(
             config.load("population", PopulationConfig, scale, params),
             config.load("simulate", SimulateConfig, scale, params),
             config.load("survey", SurveyConfig, scale, params),
-            settings,
+            fresh,
         )
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +16,23 @@ from lensdream.config import ConfigError
 def write_settings(params: Path, settings: Mapping[str, float]) -> None:
     """Replace values under `train.shared` in a `params.yaml`, in their lines alone: comments and their columns stay.
 
-    Raises `ConfigError` for a setting that is not there.
+    settings: by dotted name, such as `fit.learning_rate`. Raises `ConfigError` for a setting that is not there.
     """
     text = params.read_text()
     lines = text.splitlines(keepends=True)
     for name, value in settings.items():
-        at = _line_of(lines, ("train", "shared", name))
+        at = _line_of(lines, ("train", "shared", *name.split(".")))
         if at is None:
             raise ConfigError(f"{params} has no train.shared.{name}: move it there from the scales and write again")
         key, _, rest = lines[at].partition(":")
         old, mark, comment = rest.rstrip("\n").partition("#")
         new = f" {_yaml(value)}"
         lines[at] = f"{key}:{new.ljust(len(old) - 1) + ' ' if mark else new}{mark}{comment}\n"
-    expected = yaml.safe_load(text)["train"]
-    expected["shared"] |= settings
-    # of the other blocks, those that take their settings over from this one change with it
-    if yaml.safe_load("".join(lines))["train"] != expected:
+    expected = yaml.safe_load(text)
+    for name, value in settings.items():
+        *parts, key = name.split(".")
+        reduce(getitem, parts, expected["train"]["shared"])[key] = value
+    if yaml.safe_load("".join(lines)) != expected:
         raise ConfigError(f"{params} is laid out in a way that cannot be edited by line: set {dict(settings)} by hand")
     part = params.with_name(f"{params.name}.part")
     part.write_text("".join(lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +12,13 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 from torch import nn
 
-from lensdream.config import TrainConfig, TuneConfig
+from lensdream.config import Training, TuneConfig
 from lensdream.dataset.labelled import LabelledImages
+from lensdream.networks.lensnet import LensNet
 from lensdream.train.loop import EpochRecord, fit
-from lensdream.train.recipes import lensnet
 from lensdream.tuning import pages
 from lensdream.tuning.places import StudyPlace
-from lensdream.tuning.space import SPACE, holds, settings_of
+from lensdream.tuning.space import SPACE, changed, holds, settings_of, value_of
 
 if TYPE_CHECKING:
     from lensdream.tracking.runs import StageRun
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 class Task:
     """What every trial of a search shares."""
 
-    train: TrainConfig
+    train: Training
     images: LabelledImages
     validation: LabelledImages
 
@@ -46,7 +45,7 @@ def open_study(name: str, place: StudyPlace) -> optuna.Study:
         )
 
 
-def next_trial(study: optuna.Study, place: StudyPlace, config: TuneConfig, base: TrainConfig) -> Trial | None:
+def next_trial(study: optuna.Study, place: StudyPlace, config: TuneConfig, base: Training) -> Trial | None:
     """Start a trial; None when all that are wanted are judged or under way."""
     with place.turn():
         for abandoned in place.close_abandoned(study):
@@ -55,7 +54,7 @@ def next_trial(study: optuna.Study, place: StudyPlace, config: TuneConfig, base:
         n = len(study.get_trials(deepcopy=False))
         if n == 0:
             # The settings in use come first: the best is never worse than they are.
-            now = {name: getattr(base, name) for name in SPACE}
+            now = {name: value_of(base, name) for name in SPACE}
             study.enqueue_trial({name: value for name, value in now.items() if holds(SPACE[name], value)})
         if len(study.get_trials(deepcopy=False, states=(*pages.JUDGED, TrialState.RUNNING))) >= config.trials:
             return None
@@ -75,7 +74,7 @@ def _queue_again(study: optuna.Study, trial: Trial | FrozenTrial) -> None:
 
 def judge(study: optuna.Study, trial: Trial, task: Task, record: StageRun) -> None:
     """Train with the trial's settings and tell the study how it went."""
-    config = dataclasses.replace(task.train, **settings_of(trial.params))
+    config = changed(task.train, settings_of(trial.params))
     stops = (optuna.TrialPruned, UpdateFinishedTrialError)
     try:
         with record.nested(f"trial {trial.number}", config, stopped_by=stops) as run:
@@ -100,7 +99,7 @@ def _fate(trial: FrozenTrial) -> str:
     return "pruned" if trial.state is TrialState.PRUNED else f"validation AUROC {trial.value:.4f}"
 
 
-def _train(trial: Trial, config: TrainConfig, task: Task, run: StageRun) -> float:
+def _train(trial: Trial, config: Training, task: Task, run: StageRun) -> float:
     """Return the validation AUROC of the best epoch; raises `TrialPruned` for a trial that is behind or diverged."""
 
     def on_epoch(epoch: EpochRecord, _network: nn.Module, _is_best: bool) -> None:
@@ -117,7 +116,7 @@ def _train(trial: Trial, config: TrainConfig, task: Task, run: StageRun) -> floa
             raise optuna.TrialPruned(f"behind the median in epoch {epoch.epoch}")
 
     try:
-        result = fit(lensnet, config, task.images, task.validation, on_epoch=on_epoch)
+        result = fit(lambda: LensNet(config.network), config.fit, task.images, task.validation, on_epoch=on_epoch)
     except FloatingPointError as error:
         run.tags({"optuna_state": "diverged"})
         raise optuna.TrialPruned(str(error)) from error
@@ -130,5 +129,5 @@ def best_trial(study: optuna.Study) -> FrozenTrial:
     with suppress(ValueError):
         return study.best_trial
     raise RuntimeError(
-        f"no trial of study {study.study_name} was completed, all diverged: lower train.learning_rate in params.yaml"
+        f"no trial of study {study.study_name} was completed, all diverged: lower train.fit.learning_rate in params.yaml"
     )

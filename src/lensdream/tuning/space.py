@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from lensdream.config import Training
 
 SPACE: dict[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(3e-4, 2e-2, log=True),
@@ -16,7 +19,31 @@ SPACE: dict[str, BaseDistribution] = {
     "label_smoothing": FloatDistribution(0.0, 0.1),
     "shift_pixels": IntDistribution(0, 4),
 }
-"""settings of `TrainConfig` that are searched, and where"""
+"""settings of a `Training` that are searched, and where"""
+
+OF_THE_NETWORK = ("width", "dropout")
+"""those of the network's shape; the others are of the fit"""
+
+
+def key_of(name: str) -> str:
+    """Where a setting of the space stands in the block of the training."""
+    return f"network.{name}" if name in OF_THE_NETWORK else f"fit.{name}"
+
+
+def value_of(training: Training, name: str) -> float:
+    """The value that a setting of the space has in a training."""
+    return getattr(training.network if name in OF_THE_NETWORK else training.fit, name)
+
+
+def changed(training: Training, settings: Mapping[str, float]) -> Training:
+    """The training with these settings of the space."""
+    network = {name: value for name, value in settings.items() if name in OF_THE_NETWORK}
+    fit = {name: value for name, value in settings.items() if name not in OF_THE_NETWORK}
+    return dataclasses.replace(
+        training,
+        fit=dataclasses.replace(training.fit, **fit),
+        network=dataclasses.replace(training.network, **network),
+    )
 
 
 def settings_of(parameters: Mapping[str, float]) -> dict[str, float]:

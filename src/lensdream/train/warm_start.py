@@ -1,0 +1,34 @@
+"""Networks that go on from trained weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from torch import nn
+
+from lensdream.config import WarmStart
+from lensdream.networks.lensnet import DeepLensNet, LensNet
+
+
+def copied(start: DeepLensNet, settings: WarmStart) -> DeepLensNet:
+    """A network with the weights of another, and dropout of its own."""
+    model = DeepLensNet(dataclasses.replace(start.config, dropout=settings.dropout))
+    model.load_state_dict(start.state_dict())
+    return model
+
+
+def with_new_head(finder: nn.Module, settings: WarmStart) -> LensNet:
+    """The finder's network with its weights, but for the last layer, which is new and random.
+
+    The features of an image are kept; what follows from them, that a lens is a lens, is not what is asked here. Raises
+    `ValueError` for a finder that is no LensNet.
+    """
+    if not isinstance(finder, LensNet):
+        raise ValueError(
+            f"the compound head starts from a LensNet, the finder is a {type(finder).__name__}: run the train stage again"
+        )
+    model = LensNet(dataclasses.replace(finder.config, dropout=settings.dropout))
+    last = {f"head.{name}" for name in model.head.state_dict()}
+    weights = {name: tensor for name, tensor in finder.state_dict().items() if name not in last}
+    model.load_state_dict(weights | {name: model.state_dict()[name] for name in last})
+    return model
