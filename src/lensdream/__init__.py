@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from lensdream.instrument import EUCLID, Band
     from lensdream.networks.lensnet import DeepLensNet, LensNet
     from lensdream.optics.sampling import Frame
+    from lensdream.population.drawing import draw_scenes
     from lensdream.render.renderer import Renderer
     from lensdream.scene import Scenes
+    from lensdream.train.loop import fit
 
 __version__ = "0.1.0"
 
@@ -38,6 +40,8 @@ __all__ = [
     "Scenes",
     "Sersic",
     "__version__",
+    "draw_scenes",
+    "fit",
     "metrics",
     "read_cutout",
     "simulate",
@@ -55,6 +59,8 @@ _HOMES = {
     "Renderer": "render.renderer",
     "Scenes": "scene",
     "Sersic": "api",
+    "draw_scenes": "population.drawing",
+    "fit": "train.loop",
     "read_cutout": "cutouts.reader",
     "simulate": "api",
 }

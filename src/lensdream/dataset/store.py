@@ -56,10 +56,7 @@ class ImageStore:
     >>> from lensdream import ImageStore, Lens
     >>> from lensdream.config import SimulateConfig
     >>> from lensdream.dataset.write import write_store
-    >>> settings = SimulateConfig(
-    ...     stamp=80, padding=16, supersampling=3, fine_width=54, shard_size=500, chunk=32, workers=1, renderer="lensdream"
-    ... )
-    >>> n_bytes = write_store(Lens(theta_E=1.2).scene(), settings, Path("images"))
+    >>> n_bytes = write_store(Lens(theta_E=1.2).scene(), SimulateConfig(workers=1), Path("images"))
     >>> store = ImageStore.open(Path("images"))
     >>> store.images([0]).shape, store.masks([0]).shape
     ((1, 4, 80, 80), (1, 80, 80))

@@ -40,8 +40,39 @@ class Lot:
     """0 for the store; other epochs have other scenes"""
 
 
-def draw_scenes(settings: PopulationConfig, workers: int, pools: Pools | None = None) -> Scenes:
-    """All scenes of a scale, in the order train, validation, test, undetectable, compound, compound_train."""
+def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, pools: Pools | None = None) -> Scenes:
+    """Draw all scenes of a population, in the order train, validation, test, undetectable, compound, compound_train.
+
+    Parameters
+    ----------
+    settings : PopulationConfig, optional
+        How many scenes of each split and family, and the seed; by default those of the quick scale, which take minutes.
+    workers : int
+        Processes; the scenes do not depend on it.
+    pools : Pools, optional
+        Galaxies and deflectors to pick from, of `draw_all_pools(settings)`; drawn anew by default.
+
+    Returns
+    -------
+    Scenes
+        Which `Renderer` draws.
+
+    Raises
+    ------
+    ValueError
+        For settings that allow none of the scenes asked for; the message says which to change.
+
+    Examples
+    --------
+    >>> from lensdream import draw_scenes
+    >>> from lensdream.config import PopulationConfig
+    >>> none = dict.fromkeys(["validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second"], 0)
+    >>> none |= {"compound_arc_train": 0, "double_ring_train": 0}
+    >>> scenes = draw_scenes(PopulationConfig(sky_area=0.02, train=20, lens_fraction=0.5, **none))
+    >>> sorted(scenes.scenes["label"].value_counts().items())  # non-lenses and lenses
+    [(0, 10), (1, 10)]
+    """
+    settings = settings or PopulationConfig()
     tasks, pools = lots(settings), pools or draw_all_pools(settings)
     with worker_map(0 if workers == 1 else workers, SceneDrawer.start, (settings, pools)) as ordered:
         return joined(tqdm(ordered(SceneDrawer.draw, tasks), total=len(tasks), desc="lots of scenes", leave=False))

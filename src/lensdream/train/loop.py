@@ -59,10 +59,46 @@ def fit(
 ) -> FitResult:
     """Train the network that `build` makes, and keep the epoch of the lowest validation loss.
 
-    Ends early after `patience` epochs without a lower one. With `checkpoint`, every epoch's end is saved there and an
-    interrupted run goes on from it with the same result; a checkpoint of another network, other settings or images is not
-    used. Of several
-    `ranks` each takes its part of every batch; the first one validates, saves and calls `on_epoch`.
+    Parameters
+    ----------
+    build : callable
+        Makes the network, with random weights or others.
+    settings : Fit
+        Learning rate, batches, epochs, augmentation; ends early after `patience` epochs without a lower validation loss.
+    train : TrainingImages
+        Such as `LabelledImages`: images (N, 4, y, x) [microjansky a pixel] with labels (N,) of 0 and 1.
+    validation : LabelledImages
+        Images that decide which epoch is kept.
+    checkpoint : Path, optional
+        Where every epoch's end is saved. An interrupted run goes on from it with the same result; a checkpoint of another
+        network, other settings or images is not used.
+    on_epoch : callable
+        Called with the epoch's `EpochRecord`, the network, and whether the epoch is the best one so far.
+    ranks : Ranks
+        Processes that train together: each takes its part of every batch; the first one validates, saves and calls
+        `on_epoch`.
+
+    Returns
+    -------
+    FitResult
+        `model`, in evaluation mode on the CPU, `best_epoch`, and `records` of all epochs.
+
+    Raises
+    ------
+    FloatingPointError
+        For a training loss that is not finite: lower the learning rate.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lensdream import LensNet, fit
+    >>> from lensdream.config import Fit, LensNetConfig
+    >>> from lensdream.dataset.labelled import LabelledImages
+    >>> noise = torch.randn(16, 4, 64, 64, generator=torch.Generator().manual_seed(1))
+    >>> images = LabelledImages(noise, torch.arange(16.0) % 2)
+    >>> result = fit(lambda: LensNet(LensNetConfig(width=8)), Fit(epochs=2, batch_size=8), images, images)
+    >>> len(result.records), result.model.training
+    (2, False)
     """
     device = ranks.device
     torch.manual_seed(settings.seed)
