@@ -18,6 +18,9 @@ from lensdream import Lens, Renderer, Sersic, metrics, simulate
 from lensdream.instrument import EUCLID, Band
 from lensdream.population.drawing import joined
 from lensdream.render.validate import refuse_impossible
+from lensdream.scene import Role
+
+ROOT = Path(__file__).parents[1]
 
 COMPOUND = Lens(second_source=Sersic(24.0, 0.15, x=-0.3), z_source=1.2, z_source_2=4.0, theta_E_12=0.1)
 
@@ -32,9 +35,15 @@ NAMES = [name for name in lensdream.__all__ if name != "__version__"]
 FUNCTIONS_OF_METRICS = [
     name for name, found in vars(metrics).items() if inspect.isfunction(found) and found.__module__ == metrics.__name__
 ]
-TAKING = {name: documented(name) for name in NAMES if not inspect.ismodule(documented(name)) and name != "Band"}
+MADE_BY_THE_LIBRARY = ("Band", "Finder")
+TAKING = {
+    name: documented(name)
+    for name in NAMES
+    if name not in MADE_BY_THE_LIBRARY and not inspect.ismodule(documented(name))
+}
 TAKING |= {f"metrics.{name}": getattr(metrics, name) for name in FUNCTIONS_OF_METRICS}
 TAKING |= {"Lens.scene": Lens.scene, "Renderer.render": Renderer.render}
+TAKING |= {f"Finder.{name}": getattr(lensdream.Finder, name) for name in ("load", "score", "explain", "dream")}
 
 
 def test_importing_takes_less_than_50_ms_and_loads_no_array_library():
@@ -66,11 +75,47 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_examples_of_a_public_name_hold(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(ROOT / "models")
     runner, failures = doctest.DocTestRunner(), []
     for each in doctest.DocTestFinder().find(documented(name), name):
         runner.run(each, out=failures.append)
     assert runner.tries > 0
     assert not failures, "".join(failures)
+
+
+@pytest.fixture(scope="module")
+def poster():
+    return lensdream.Finder.load(ROOT / "models/poster")
+
+
+@pytest.mark.parametrize("lens", [Lens(), Lens(theta_E=0.7), Lens(theta_E=1.2), Lens(theta_E=1.5)])
+def test_the_default_lens_lies_above_the_threshold_of_one_in_a_thousand(poster, lens):
+    scores = poster.score(np.stack([simulate(lens, seed=seed) for seed in range(4)]))
+    assert scores.above["fpr_1e-3"].all(), scores.logit
+
+
+def test_five_lines_simulate_score_and_explain_a_lens(poster):
+    image = simulate(Lens(theta_E=1.2))
+    scores = poster.score(image)
+    assert scores.logit[0] > 3.04  # a survey's threshold of 1e-3 is 3.03
+    maps = poster.explain(image, window=8, stride=8)
+    assert maps.sky.shape == (80, 80)
+    arcs = Renderer().render(Lens(theta_E=1.2).scene()).truth[0, 1].numpy()
+    assert maps.sky[arcs > arcs.max() / 2].mean() > maps.sky[arcs < arcs.max() / 100].mean()
+
+
+def test_a_compound_lens_by_hand_scores_as_one_and_without_its_second_source_does_not(poster):
+    lens = Lens(
+        theta_E=0.8,
+        z_source=1.0,
+        source=Sersic((23.6, 23.5, 23.4, 23.3), 0.12, q=0.7, phi=1.0, x=0.1, y=0.05),
+        second_source=Sersic((24.0, 23.6, 23.3, 23.0), 0.12, x=0.15, y=0.05),
+        z_source_2=4.0,
+        theta_E_12=0.1,
+    )
+    both = [lens.scene(seed=1), lens.scene(seed=1).without({Role.SOURCE_2})]
+    compound, single = poster.score(Renderer().render(joined(both)).images.numpy()).compound_probability
+    assert single < 0.1 < 0.5 < compound
 
 
 def test_the_example_of_the_package_holds():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lensdream.api import Lens, Sersic, simulate
     from lensdream.cutouts.reader import Cutout, read_cutout
     from lensdream.dataset.store import ImageStore
+    from lensdream.finder.finder import Finder
     from lensdream.instrument import EUCLID, Band
     from lensdream.networks.lensnet import DeepLensNet, LensNet
     from lensdream.optics.sampling import Frame
@@ -32,6 +33,7 @@ __all__ = [
     "Band",
     "Cutout",
     "DeepLensNet",
+    "Finder",
     "Frame",
     "ImageStore",
     "Lens",
@@ -52,6 +54,7 @@ _HOMES = {
     "Band": "instrument",
     "Cutout": "cutouts.reader",
     "DeepLensNet": "networks.lensnet",
+    "Finder": "finder.finder",
     "Frame": "optics.sampling",
     "ImageStore": "dataset.store",
     "Lens": "api",
