@@ -308,13 +308,13 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
         "first layer", "17: 0.875 [0.875, 0.875]", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
         "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
         "240 non-lenses are too few to measure a rate of 1e-3", "candidates in 1,000,000 objects, 1,000 of them lenses",
-        "0.4 to 0.6", "S/N of source 2 in VIS", "in 8 epochs and 2 min 30 s, from 7,200 compound lenses of its own",
-        "both, finder at FPR 1e-2", "Where a share of 0.01 of all lenses is compound",
+        "0.4 to 0.6", "S/N of source 2 in VIS", "in 8 epochs and 2 min 30 s, on 7,200 compound lenses of its own",
+        "both, finder at FPR 1e-2", "If a share of 0.01 of all lenses is compound",
         "arcs removed from 30 lenses", "without VIS", "Y, J and H in another order",
         "MLflow has no finished run", "not a git repository",
     ):  # fmt: skip
         assert words in page.text, words
-    assert "is not there" not in page.text
+    assert "is missing: its stage has not drawn it" not in page.text
     assert "nan" not in page.text.lower().split()
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"report: {(paths.report / 'index.html').resolve()}"
@@ -327,7 +327,7 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
     assert 160 * 3 < picture.shape[1] < 160 * 5
 
 
-def test_what_is_told_stands_beside_what_was_found():
+def test_a_compound_lens_that_is_found_is_classified_in_the_row_of_the_finders_threshold():
     head = compound_tested()["compound_head"]
     table = report_of_head.told(head)
     assert [row[0] for row in table.rows[3:6]] == [
@@ -335,13 +335,13 @@ def test_what_is_told_stands_beside_what_was_found():
     ]  # fmt: skip
     both = dict(zip(table.head, table.rows[5], strict=True))
     # compound lenses outscore the 150 single lenses, all of which are found; one in 100 is too many for a rate of 1e-3
-    assert (both["images"], both["AUROC"], both["told at 1e-2"]) == ("6", "1.000", "100.0 [100.0, 100.0] %")
+    assert (both["images"], both["AUROC"], both["completeness at 1e-2"]) == ("6", "1.000", "100.0 [100.0, 100.0] %")
     assert both["purity at 1e-2"] == "50.3 [50.3, 50.3] %"  # 0.01 against 0.99 x 0.01
-    assert (both["told at 1e-3"], both["purity at 1e-3"]) == (NOTHING, NOTHING)
+    assert (both["completeness at 1e-3"], both["purity at 1e-3"]) == (NOTHING, NOTHING)
     assert table.rows[8][1:] == ("0", *[NOTHING] * 6)  # nothing is found at FPR 1e-3
     mistaken = dict(zip(report_of_head.mistaken(head).head, report_of_head.mistaken(head).rows[1], strict=True))
     assert mistaken["ordinary single lenses"] == "150"
-    assert mistaken["matched taken at 1e-2"] == "100.0 [100.0, 100.0] %"
+    assert mistaken["matched single lenses, at 1e-2"] == "100.0 [100.0, 100.0] %"
 
 
 def test_maps_of_real_cutouts_are_in_the_report_where_the_observe_stage_has_drawn_them(root):
@@ -398,7 +398,7 @@ def test_page_says_so_without_cutouts_and_without_figures(root):
     assert "make observe CUTOUTS=/your/folder SCALE=tiny" in page.text
     assert "ESA" not in page.text
     for name in ("losses", "roc", "scores", "selection", "reliability", "forecast", "counts", "atlas"):
-        assert f"The figure {name}.png is not there" in page.text
+        assert f"The figure {name}.png is missing" in page.text
     assert "There are no pictures of maps" in page.text
     assert len(page.sources) == 1
 
@@ -445,13 +445,13 @@ def test_networks_stand_side_by_side_with_the_published_ones():
     ratio = {"missed_at_fpr_1e-3_ratio": {"value": 5.0, "low": 4.0, "high": 6.0}}
     peer = evaluated() | {"images_trained_on": 6000, "parameters": 203_192} | ratio
     table = finder.networks(evaluated() | {"ou66": peer, "second": peer})
-    second = "DeepLensNet, its second network, one look"
+    second = "second stage alone (DeepLensNet), one orientation"
     names = ["the finder", second, "OU-66", "poster, published", "Wilde et al. 2022, published"]
     assert [row[0] for row in table.rows] == names
     rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
     assert rows["OU-66"]["trained on"] == "6,000"
     assert rows["OU-66"]["weights"] == "203,192"
-    assert rows["OU-66"]["times the lenses the finder misses there"] == "5.00 [4.00, 6.00]"
+    assert rows["OU-66"]["missed at FPR 1e-3, relative to the finder"] == "5.00 [4.00, 6.00]"
     assert rows[second]["trained on"] == rows["the finder"]["trained on"] == "6,000"
     whole = finder.networks(evaluated() | {"images_trained_on": 70, "second": peer})
     assert whole.rows[0][1] == "70 + 6,000"

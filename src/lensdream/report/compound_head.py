@@ -1,4 +1,4 @@
-"""How well compound lenses are told from single ones: the tables out of the block `compound_head` of `compound-test.json`."""
+"""Tables of the compound classifier, from the block `compound_head` of `compound-test.json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATES = ("1e-2", "1e-3")
 
 
 def told(head: Mapping) -> Table:
-    """Give what is told of the lenses that the finder takes, and how pure it is in a survey."""
+    """Table of completeness and purity of the compound classifier among the lenses that the finder finds."""
 
     def cells(part: Mapping, name: str) -> tuple[str, ...]:
         row = part[name]
@@ -34,12 +34,12 @@ def told(head: Mapping) -> Table:
         for at, words in FINDER_AT.items()
         for name in TOLD
     )
-    columns = (text for rate in RATES for text in (f"told at {rate}", f"purity at {rate}"))
-    return Table(("of the lenses found", "images", "AUROC", "AUROC, matched", *columns), rows)
+    columns = (text for rate in RATES for text in (f"completeness at {rate}", f"purity at {rate}"))
+    return Table(("compound lenses found", "images", "AUROC", "AUROC, matched", *columns), rows)
 
 
 def mistaken(head: Mapping) -> Table:
-    """Give how many of the hardest lenses are taken for compound at the same thresholds, and what is told against them."""
+    """Table of single lenses classified as compound, at the same thresholds, and of completeness against the hardest."""
 
     def row(at: str, words: str) -> tuple[str, ...]:
         part = head[f"found_at_{at}"]
@@ -51,27 +51,27 @@ def mistaken(head: Mapping) -> Table:
         told = percent_interval(part["compound"]["completeness_at_matched_fpr_1e-2"])
         return (f"finder at {words}", count(part["n_single"]), *taken, told)
 
-    columns = (f"{name} taken at {rate}" for name in ("matched", "second too faint:") for rate in RATES)
-    head_row = ("of the lenses found", "ordinary single lenses", *columns, "told where 1e-2 of the matched are taken")
+    columns = (f"{name}, at {rate}" for name in ("matched single lenses", "second source too faint") for rate in RATES)
+    head_row = ("classified as compound", "ordinary single lenses", *columns, "compound lenses, at 1e-2 of the matched")
     return Table(head_row, tuple(row(at, words) for at, words in FINDER_AT.items()))
 
 
 def learnt(train: Mapping) -> str:
-    """Tell what it learnt from, in a sentence."""
+    """Sentence on the training of the compound classifier."""
     return (
-        f"It starts from the finder's weights and learns, in {train['epochs']} epochs and {duration(train['seconds'])}, from "
+        f"It starts from the finder's weights and is trained, in {train['epochs']} epochs and {duration(train['seconds'])}, on "
         f"{count(train['compound_lenses'])} compound lenses of its own, the single lenses matched to them, and "
         f"{count(train['single_lenses_an_epoch'])} ordinary single lenses an epoch."
     )
 
 
 def summary(head: Mapping) -> str:
-    """Say the main numbers in a sentence."""
+    """Sentences with the main numbers of the compound classifier."""
     row = head["found_at_fpr_1e-2"]["compound"]
     return (
-        f"Of the compound lenses that the finder takes at a false-positive rate of 1e-2, "
-        f"{percent_interval(row['completeness_at_fpr_1e-2'])} are told at a rate of 1e-2 of the ordinary single lenses and "
-        f"{percent_interval(row['completeness_at_fpr_1e-3'])} at 1e-3. Where a share of {head['prevalence']:g} of all lenses "
-        f"is compound, what is taken is then pure to {percent_interval(row['purity_at_fpr_1e-2'])} and to "
+        f"Of the compound lenses that the finder finds at a false-positive rate of 1e-2, "
+        f"{percent_interval(row['completeness_at_fpr_1e-2'])} are classified as compound where 1e-2 of the ordinary single "
+        f"lenses are, and {percent_interval(row['completeness_at_fpr_1e-3'])} where 1e-3 are. If a share of "
+        f"{head['prevalence']:g} of all lenses is compound, the purity is {percent_interval(row['purity_at_fpr_1e-2'])} and "
         f"{percent_interval(row['purity_at_fpr_1e-3'])}."
     )

@@ -1,4 +1,4 @@
-"""How good the finder is: the tables out of `evaluate.json` and `compound-test.json`."""
+"""Tables of the finder's performance, from `evaluate.json` and `compound-test.json`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from lensdream.report.table import (
 
 FINDER = "the finder"
 PEERS = {
-    "one_look": "LensNet, its first network, one look",
-    "alone": "LensNet, eight looks",
-    "second": "DeepLensNet, its second network, one look",
-    "lensnet-wide": "LensNet of twice the width, one look",
+    "one_look": "first stage alone (LensNet), one orientation",
+    "alone": "first stage alone (LensNet), eight orientations",
+    "second": "second stage alone (DeepLensNet), one orientation",
+    "lensnet-wide": "LensNet of twice the width, one orientation",
     "ou66": "OU-66",
     "ou200": "OU-200",
 }
-"""networks that may stand beside ours, by their key in `evaluate.json`: ours in parts, and those of Wilde et al. 2022"""
+"""networks to compare the finder with, by their key in `evaluate.json`: its stages, and baselines where they are trained"""
 
 MISSED = "missed_at_fpr_1e-3_ratio"
-TIMES_MISSED = "times the lenses the finder misses there"
+TIMES_MISSED = "missed at FPR 1e-3, relative to the finder"
 OTHER_IMAGES = "measured on other images"
 
 SCORES = {
@@ -46,10 +46,10 @@ SCORES = {
     "tpr10": "TPR10: completeness with fewer than 10 false positives",
     "purity_at_prevalence_1e-3": "purity at the threshold of FPR 1e-3, 1 object in 1,000 being a lens",
     "ece": "calibration error, after temperature scaling",
-    "ece_if_calibrated": "calibration error of as many images, were the probabilities right",
+    "ece_if_calibrated": "calibration error expected of as many images, were the probabilities exact",
     "ece_before_calibration": "calibration error, as trained",
 }
-"""numbers with an interval, in the order of the table; others that the file holds come after them"""
+"""labels of numbers with an interval, in the order of the table; other numbers of the file come after them"""
 
 SELECTED_BY = {
     "theta_E": "Einstein radius [arcsec]",
@@ -83,7 +83,7 @@ COMPOUND_NAMES = {
 
 @dataclass(frozen=True)
 class Published:
-    """What was published for one quantity; empty where nothing was."""
+    """Published values of one quantity; a dash where none was published."""
 
     poster: str = NOTHING
     paper: str = NOTHING
@@ -98,14 +98,14 @@ POSTER_DOUBLE_RINGS = Published("34 %", "52 %")
 
 
 def false_positive_rate(evaluate: Mapping) -> str:
-    """Give number and share of all non-lenses called a lens at 0.5."""
+    """Share and number of all non-lenses above a score of 0.5."""
     rows = [row for row in evaluate["families"].values() if row["n"]]
     n = sum(row["n"] for row in rows)
     return counted_share(sum(row["fpr_at_0.5"] * row["n"] for row in rows) / n if n else None, n)
 
 
 def beside_poster(evaluate: Mapping, compound: Mapping) -> Table:
-    """Put our numbers at 0.5 beside the published ones."""
+    """Table of this run's numbers at a score of 0.5 and of the published ones."""
     found = {name: compound[name]["completeness_at_0.5"] for name in (COMPOUND_ARC, DOUBLE_RING)}
     rows = (
         ("precision", interval(evaluate["precision"], 3), POSTER_PRECISION),
@@ -120,9 +120,9 @@ def beside_poster(evaluate: Mapping, compound: Mapping) -> Table:
 
 
 def networks(evaluate: Mapping) -> Table:
-    """Put networks side by side: those trained on our images, then what was published about others.
+    """Table of networks: those trained on these simulated images, then published numbers of others.
 
-    The finder has the images of both of its networks, where it has two.
+    The finder's number of training images is the sum over its stages, where it has two.
     """
     blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
 
@@ -143,14 +143,14 @@ def networks(evaluate: Mapping) -> Table:
         ("Wilde et al. 2022, published", *[NOTHING] * 5, "0.83 to 0.91", *[NOTHING] * 2, OTHER_IMAGES),
     )
     head = (
-        "network", "trained on", "weights", "precision", "recall", "accuracy", "F1", "found at FPR 1e-3",
+        "network", "trained on", "weights", "precision", "recall", "accuracy", "F1", "completeness at FPR 1e-3",
         TIMES_MISSED, "remark",
     )  # fmt: skip
     return Table(head, (*(row(name, block) for name, block in blocks.items()), *published), frozenset({9}))
 
 
 def scores(evaluate: Mapping) -> Table:
-    """List every number with an interval, of the finder and of those peers that were trained."""
+    """Table of every number with an interval, of the finder and of the networks to compare it with."""
     blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
     measured = [name for name, value in evaluate.items() if isinstance(value, Mapping) and "value" in value]
     names = [name for name in SCORES if name in measured] + [name for name in measured if name not in SCORES]
@@ -162,7 +162,7 @@ def scores(evaluate: Mapping) -> Table:
 
 
 def thresholds(evaluate: Mapping) -> Table:
-    """List the logits that belong to the false-positive rates, and the temperature."""
+    """Table of the thresholds of the false-positive rates, and the temperature."""
     prefix = "threshold_fpr_"
     rates = {name.removeprefix(prefix): value for name, value in evaluate.items() if name.startswith(prefix)}
     rows = [(f"logit at FPR {rate}", decimal(value, 3)) for rate, value in rates.items()]
@@ -170,12 +170,12 @@ def thresholds(evaluate: Mapping) -> Table:
 
 
 def unmeasured_rates(evaluate: Mapping) -> list[str]:
-    """Find the quoted false-positive rates that the test set has too few non-lenses for."""
+    """Quoted false-positive rates that the test set has too few non-lenses for."""
     return [rate for rate in ("1e-2", "1e-3", "1e-4") if evaluate["n_nonlens"] * float(rate) < 1]
 
 
 def families(evaluate: Mapping) -> Table:
-    """Count the false positives of each family of non-lenses."""
+    """Table of the false positives of each family of non-lenses."""
     head = ("family", "images", "false positives at 0.5", "at the threshold of FPR 1e-3")
     return Table(
         head,
@@ -192,7 +192,7 @@ def families(evaluate: Mapping) -> Table:
 
 
 def undetectable(evaluate: Mapping) -> Table:
-    """Count how many of the lenses below the detection rule are called lenses all the same."""
+    """Table of the lenses below the detection rule that are found all the same."""
     row = evaluate[UNDETECTABLE]
     found = (counted_share(row[f"found_at_{at}"], row["n"]) for at in ("0.5", "threshold_1e-3"))
     return Table(
@@ -202,11 +202,11 @@ def undetectable(evaluate: Mapping) -> Table:
 
 
 def selection(evaluate: Mapping) -> dict[str, Table]:
-    """Give completeness in bins, a table a property."""
+    """Tables of completeness in bins, one a property."""
     tables = {}
     for name, rows in evaluate["selection_function"].items():
         columns = [key for key in (rows[0] if rows else {}) if key.startswith("completeness_at_")]
-        head = (SELECTED_BY.get(name, plain(name)), "lenses", *(f"found at {at_words(key)}" for key in columns))
+        head = (SELECTED_BY.get(name, plain(name)), "lenses", *(f"completeness at {at_words(key)}" for key in columns))
         tables[name] = Table(
             head,
             tuple(
@@ -218,17 +218,17 @@ def selection(evaluate: Mapping) -> dict[str, Table]:
 
 
 def compound(result: Mapping) -> Table:
-    """Give completeness of the compound lenses and of the single ones matched to them, at every threshold."""
+    """Table of completeness of the compound lenses and of the single ones matched to them, at every threshold."""
     names = [name for name in COMPOUND_ORDER if name in result]
     columns = [key for key in result[COMPOUND_ARC] if key.startswith("completeness_at_")]
     rows = (
         (COMPOUND_NAMES[name], count(result[name]["n"]), *(percent_interval(result[name][key]) for key in columns))
         for name in names
     )
-    return Table(("found", "images", *(f"at {at_words(key)}" for key in columns)), tuple(rows))
+    return Table(("completeness", "images", *(f"at {at_words(key)}" for key in columns)), tuple(rows))
 
 
 def at_words(key: str) -> str:
-    """Name the threshold of a key such as `completeness_at_fpr_1e-3`."""
+    """Words for the threshold of a key such as `completeness_at_fpr_1e-3`."""
     words = key.removeprefix("completeness_at_")
     return words.replace("survey_fpr_", "a survey's FPR ").replace("fpr_", "FPR ")

@@ -1,4 +1,4 @@
-"""The tables of the other stages: data, training, explanations, real cutouts."""
+"""Tables of data, training, explanations and real cutouts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lensdream.families import COMPOUND_TRAIN, FAMILIES
+from lensdream.families import COMPOUND_SPLIT, COMPOUND_TRAIN, FAMILIES, TEST, TRAIN, VALIDATION
 from lensdream.report.table import (
     NOTHING,
     Table,
@@ -22,7 +22,7 @@ from lensdream.report.table import (
     word,
 )
 
-SPLITS = ("train", COMPOUND_TRAIN, "validation", "test", "compound")
+SPLITS = (TRAIN, COMPOUND_TRAIN, VALIDATION, TEST, COMPOUND_SPLIT)
 
 LENS_QUANTITIES = {
     "z_lens": "redshift of the lens",
@@ -36,7 +36,7 @@ LENS_QUANTITIES = {
     "source_r_e": "half-light radius of the source [arcsec]",
     "magnification": "magnification",
 }
-"""labels of the forecast's quantities, as in its figure"""
+"""labels of the forecast's quantities, the same as in its figure"""
 
 EPOCH_COLUMNS = {
     "train_loss": ("training loss", 4),
@@ -50,11 +50,11 @@ LAYERS = {"stem": "first layer", "block_3": "last block"}
 DREAM_WAYS = {"towards_lens": "towards lens", "towards_non_lens": "towards non-lens"}
 
 MOST_FILES = 300
-"""rows of real cutouts on the page: of thousands the table file is the better place"""
+"""rows of real cutouts on the page; `scores.csv` has all of them"""
 
 
 def counts(population: Mapping) -> Table:
-    """Count the images of each family in each split."""
+    """Table of the number of images of each family in each split."""
     numbers = {tuple(name.split("/", 1)): n for name, n in population["counts"].items()}
     splits = [s for s in SPLITS if any(split == s for split, _ in numbers)]
     found = dict.fromkeys(family for _, family in numbers)
@@ -68,7 +68,7 @@ def counts(population: Mapping) -> Table:
 
 
 def forecast(population: Mapping) -> Table:
-    """Put what the lenses are like beside the forecast: percentiles 16, 50 and 84."""
+    """Table of properties of the lenses, forecast and drawn: percentiles 16, 50 and 84."""
     rows = tuple(
         (
             LENS_QUANTITIES.get(name, plain(name)),
@@ -85,7 +85,7 @@ def _percentiles(values: Sequence[float]) -> str:
 
 
 def rendering(population: Mapping, simulate: Mapping) -> Table:
-    """Tell how long the images took and how large they are."""
+    """Table of the time and disk space of the images."""
     return pairs(
         ("images", "value"),
         [
@@ -99,7 +99,7 @@ def rendering(population: Mapping, simulate: Mapping) -> Table:
 
 
 def training(train: Mapping) -> Table:
-    """Tell what the training took and where it ended."""
+    """Table of the training's cost and result."""
     rows = [
         ("weights", count(train["parameters"])),
         ("epochs", count(train["epochs"])),
@@ -115,7 +115,7 @@ def training(train: Mapping) -> Table:
 
 
 def epochs(history: pd.DataFrame) -> Table:
-    """Lay out the history, an epoch a row."""
+    """Table of the training history, an epoch a row."""
     columns = {name: EPOCH_COLUMNS[name] for name in EPOCH_COLUMNS if name in history}
     rows = tuple(
         (str(int(row["epoch"])), *(decimal(row[name], digits) for name, (_, digits) in columns.items()))
@@ -125,12 +125,12 @@ def epochs(history: pd.DataFrame) -> Table:
 
 
 def methods(explain: Mapping) -> list[str]:
-    """Name the methods whose maps were scored."""
+    """Names of the methods whose maps were scored."""
     return [name for name, value in explain.items() if isinstance(value, Mapping) and "relevance_mass" in value]
 
 
 def relevance(explain: Mapping) -> Table:
-    """Put every method's scores beside its controls, over all scenes with arcs."""
+    """Table of every method's scores and controls, over all scenes with arcs."""
     head = (
         "method",
         "scenes",
@@ -157,7 +157,7 @@ def relevance(explain: Mapping) -> Table:
 
 
 def relevance_by_family(explain: Mapping) -> Table:
-    """Give relevance mass and controls of each family with arcs."""
+    """Table of relevance mass and controls of each family with arcs."""
     rows = tuple(
         (
             plain(method),
@@ -174,7 +174,7 @@ def relevance_by_family(explain: Mapping) -> Table:
 
 
 def ablation(explain: Mapping) -> Table:
-    """Tell what the logit loses with each component of a scene."""
+    """Table of the logit lost with each component of a scene."""
     rows = tuple(
         (
             plain(group),
@@ -186,12 +186,12 @@ def ablation(explain: Mapping) -> Table:
         for group, components in explain.get("ablation", {}).get("components", {}).items()
         for component, block in components.items()
     )
-    head = ("scenes", "without", "number", "loss of the logit", "of those called lenses, no longer")
+    head = ("scenes", "without", "number", "loss of the logit", "above 0.5 before, not after")
     return Table(head, rows, frozenset({1}))
 
 
 def foretold(explain: Mapping) -> Table:
-    """Put the maps' rank correlation with the ablation beside those of controls that know no network."""
+    """Table of the maps' rank correlation with the ablation, and of controls that do not depend on the network."""
     ablation = explain.get("ablation", {})
     columns = {"all components": ablation.get("rank_correlation", {})}
     columns |= {
@@ -205,7 +205,7 @@ def foretold(explain: Mapping) -> Table:
 
 
 def sanity(explain: Mapping) -> Table:
-    """Tell how alike each method's maps stay as the network is randomised from its last layer down."""
+    """Table of the similarity of each method's maps as the network is randomised from its last layer down."""
     blocks = {name: block for name, block in explain.get("sanity", {}).items() if isinstance(block, Mapping)}
     layers = list(next(iter(blocks.values()), {}))
     rows = tuple(
@@ -215,7 +215,7 @@ def sanity(explain: Mapping) -> Table:
 
 
 def removal(explain: Mapping) -> Table:
-    """Tell what is left of the logit when pixels are replaced by sky in the order of each map."""
+    """Table of the mean logit while pixels are replaced by sky in the order of each map."""
     rows = tuple(
         (plain(name), *(interval(block[key], 2) for key in ("most_first", "least_first", "gap")))
         for name, block in explain.get("removal", {}).items()
@@ -225,7 +225,7 @@ def removal(explain: Mapping) -> Table:
 
 
 def dream(explain: Mapping) -> Table:
-    """Tell what Deep Dream did to the logit and to the colour of the arcs, beside random weights."""
+    """Table of the changes by Deep Dream of the logit and of the arcs' colour, for trained and random weights."""
     dreamt = explain.get("dream", {})
     rows = tuple(
         (
@@ -245,7 +245,7 @@ def dream(explain: Mapping) -> Table:
 
 
 def dream_by_family(explain: Mapping) -> Table:
-    """Give the change of colour of each family's arcs, of the trained network's dreams."""
+    """Table of the change of colour of each family's arcs in the trained network's dreams."""
     trained = explain.get("dream", {}).get("trained", {})
     rows = tuple(
         (plain(family), words, str(block["n"]), interval(block["logit_change"], 2),
@@ -258,7 +258,7 @@ def dream_by_family(explain: Mapping) -> Table:
 
 
 def kernels(explain: Mapping) -> Table:
-    """Tell how the channels of each layer answer to lenses and to non-lenses."""
+    """Table of the channels of each layer: activity on lenses and on non-lenses."""
     rows = tuple(
         (
             LAYERS.get(layer, plain(layer)),
@@ -274,17 +274,17 @@ def kernels(explain: Mapping) -> Table:
     head = (
         "layer",
         "channels",
-        "answer more to lenses",
-        "more to non-lenses",
-        "never",
-        "moves the logit most",
-        "tells lenses best, AUROC of its activation",
+        "more active on lenses",
+        "more active on non-lenses",
+        "never active",
+        "largest effect on the logit",
+        "best separates lenses: AUROC of its activation",
     )
     return Table(head, rows)
 
 
 def cutouts(observe: Mapping) -> Table:
-    """List real cutouts, the highest scores first, at most `MOST_FILES` of them."""
+    """Table of real cutouts, the highest scores first, at most `MOST_FILES` of them."""
     ordered = sorted(observe["files"], key=lambda row: row["logit"], reverse=True)[:MOST_FILES]
     rows = tuple(
         (
@@ -304,5 +304,5 @@ def cutouts(observe: Mapping) -> Table:
 
 
 def skipped(observe: Mapping) -> Table:
-    """List the files that could not be scored, and why."""
+    """Table of the files that could not be scored, with the reason."""
     return Table(("file", "reason"), tuple((row["file"], row["reason"]) for row in observe["skipped"]), frozenset({1}))

@@ -1,4 +1,4 @@
-"""The page: everything that a run measured and drew, in one HTML file that needs nothing else."""
+"""Report page: all metrics and figures of a run in one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMANDS = {
     "explain": "explain",
     "observe": "observe",
 }
-"""stages before this one, in their order, and the command of each"""
+"""stages before the report, in their order, and the command of each"""
 
 WHOLE_RUN = {"quick": "make run", "poster": "make poster"}
 
@@ -38,39 +38,37 @@ CURVES = {
     "reliability": "Share of lenses against the stated probability, before and after temperature scaling.",
 }
 FAMILY_FIGURES = {"scores": "Scores of each family, with its number of images. The dotted lines are the thresholds."}
-SELECTION_FIGURES = {"selection": "Completeness against what a lens is like, with the number of lenses in each bin."}
+SELECTION_FIGURES = {"selection": "Completeness against properties of the lens, with the number of lenses in each bin."}
 SURVEY_FIGURES = {
-    "scores": "Scores of each family with its number of images: percentiles 5, 25, 50, 75 and 95, and one by one what lies "
-    "above the threshold of 1e-2. The dotted lines are the thresholds.",
-    "selection": "Completeness at a survey's rates against what a lens is like, with the number of lenses in each bin.",
+    "scores": "Scores of each family with its number of images: percentiles 5, 25, 50, 75 and 95, and single images above "
+    "the threshold of 1e-2. The dotted lines are the thresholds.",
+    "selection": "Completeness at a survey's rates against properties of the lens, with the number of lenses in each bin.",
     "selection-map": "Completeness at a survey's rate of 1e-3 against Einstein radius and S/N of the arcs, above the number of "
     "lenses in each cell.",
     "atlas": "The highest-scoring non-lenses, in the order of their logits, framed by family.",
 }
 COMPOUND_FIGURES = {
     "scores": "Scores of compound lenses and of the single lenses matched to them.",
-    "selection": "Completeness of compound lenses against what they are like, with the number of lenses in each bin.",
+    "selection": "Completeness of compound lenses against their properties, with the number of lenses in each bin.",
 }
 TOLD_FIGURES = {
-    "told": "Left: compound lenses told against single ones taken, of the lenses that the finder takes at FPR 1e-2. Right: "
-    "purity against completeness, of all compound lenses, those not found included.",
-    "told-selection": "Share of the compound lenses found that are told, against what they are like, at two rates of ordinary "
-    "single lenses taken.",
-    "missed": "Compound lenses that the finder misses at FPR 1e-2, those it finds that are taken for single, and single ones "
-    "taken for compound, at a rate of 1e-2. The strongest second sources come first, of single lenses the highest scores.",
+    "told": "Left: compound lenses classified as compound against single ones classified so, of the lenses found at FPR 1e-2. "
+    "Right: purity against completeness, of all compound lenses, those not found included.",
+    "told-selection": "Share of the compound lenses found that are classified as compound, against their properties, at two "
+    "rates of misclassified ordinary single lenses.",
+    "missed": "Compound lenses missed by the finder at FPR 1e-2, those found but classified as single, and single ones "
+    "classified as compound, at a rate of 1e-2. The strongest second sources come first, of single lenses the highest scores.",
 }
 POPULATION_FIGURES = {
-    "forecast": "The detectable lenses that were drawn, beside the percentiles 16, 50 and 84 of the forecast of Collett 2015.",
-    "counts": "The galaxies that scenes are made of, beside the published counts.",
+    "forecast": "Properties of the detectable lenses drawn, with percentiles 16, 50 and 84 of the forecast of Collett 2015.",
+    "counts": "Number counts of the galaxies that scenes are made of, with the published counts.",
 }
-TRAIN_FIGURES = {
-    "losses": "Training and validation loss. The weights of the best epoch are the ones that everything here is about."
-}
+TRAIN_FIGURES = {"losses": "Training and validation loss. All results are of the weights of the best epoch."}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The metrics files of a scale."""
+    """Metrics of a scale, file by file."""
 
     population: Mapping
     simulate: Mapping
@@ -123,7 +121,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of the page; without a `source` the page says that the file is not there."""
+    """Picture of the page; without a `source` the page has a note that the file is missing."""
 
     name: str
     source: str = ""
@@ -132,20 +130,20 @@ class Picture:
 
     @classmethod
     def read(cls, path: Path, caption: str = "") -> Picture:
-        """Embed a PNG file."""
+        """Picture of a PNG file, embedded."""
         if not path.is_file():
             return cls(path.name, caption=caption)
         return cls(path.name, f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}", caption)
 
 
 def captioned(folder: Path, captions: Mapping[str, str]) -> list[Picture]:
-    """Embed the figures of a folder that have these captions, there or not."""
+    """Pictures of a folder with these captions by name, whether the file exists or not."""
     return [Picture.read(folder / f"{name}.png", caption) for name, caption in captions.items()]
 
 
 @dataclass(frozen=True)
 class Explanations:
-    """Figures of the explain stage."""
+    """Figures of the explain stage, by their subject."""
 
     dreams: tuple[Picture, ...]
     with_arcs: tuple[Picture, ...]
@@ -158,7 +156,7 @@ class Explanations:
 
     @classmethod
     def read(cls, folder: Path) -> Explanations:
-        """Embed all figures of a folder, named `<kind>-<family>.png`, families in their order."""
+        """Pictures of a folder, named `<kind>-<family>.png`, families in their order."""
         files = sorted(folder.glob("*.png"), key=lambda file: (_place(_family(file)), file.name))
         names = ("dream", "ablation", "sanity", "removal", "kernels")
         kinds = {kind: [file for file in files if _kind(file) == kind] for kind in names}
@@ -182,7 +180,7 @@ def _place(family: str) -> int:
 
 
 def summary(measured: Measured) -> str:
-    """Say the main numbers in a few sentences."""
+    """Sentences with the main numbers of a run."""
     train, evaluate, observe = measured.train, measured.evaluate, measured.observe
     arcs, rings = (
         f"{percent_interval(row['completeness_at_0.5'])} of {count(row['n'])}"
@@ -204,7 +202,7 @@ def summary(measured: Measured) -> str:
 def render(
     scale: str, measured: Measured, pictures: Pictures, git: GitState, links: Mapping[str, str], now: datetime
 ) -> str:
-    """Write the page as HTML. `links`: address of each stage's run on MLflow's pages.
+    """HTML of the page. `links`: address of each stage's run on MLflow's pages.
 
     Raises `ValueError` where a metrics file lacks what the page shows; the message says what to run.
     """
@@ -235,7 +233,7 @@ def render(
 
 
 def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
-    """Everything that comes out of metrics and figures, under the names that the template uses."""
+    """Values of the template by name, from metrics and figures."""
     evaluate, observe, explain = measured.evaluate, measured.observe, measured.explain
     told = measured.compound["compound_head"]
     return {

@@ -1,4 +1,4 @@
-"""The tables out of `survey-test.json`: the finder in a survey's proportions, and what it could cheat by."""
+"""Tables of the finder at a survey's class proportions and of its shortcuts, from `survey-test.json`."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from lensdream.report.table import (
 
 RATES = ("1e-2", "1e-3", "1e-4")
 OURS = "lensnet"
-"""our block of `survey-peers.json`"""
+"""block of the finder in `survey-peers.json`"""
 MANY = 1_000_000
-"""objects of a survey, whose candidates are counted"""
+"""size of the survey whose candidates are counted [object]"""
 CHANGES = {
     "as_they_are": "as they are",
     "without_near_infrared": "without Y, J and H",
     "near_infrared_shuffled": "Y, J and H in another order",
     "bands_shuffled": "all four in another order",
 }
-"""names of changes that do not read well as they are"""
+"""labels of changes whose keys are not labels themselves"""
 
 
 def rates(survey: Mapping) -> Table:
-    """Put thresholds in a survey's proportions beside the lenses found above them."""
-    head = ("false-positive rate", "logit", "lenses found above it")
+    """Table of thresholds at a survey's class proportions and of the completeness above them."""
+    head = ("false-positive rate", "logit", "completeness above it")
     return Table(
         head,
         tuple(
@@ -49,7 +49,7 @@ def rates(survey: Mapping) -> Table:
 
 
 def networks(survey_peers: Mapping) -> Table:
-    """Put the networks of a scale side by side, each at its own thresholds."""
+    """Table of the networks of a scale, each at its own thresholds."""
     names = {OURS: FINDER} | {name: title for name, title in PEERS.items() if name in survey_peers}
 
     def row(name: str, title: str) -> tuple[str, ...]:
@@ -59,22 +59,22 @@ def networks(survey_peers: Mapping) -> Table:
 
     head = (
         f"{count(survey_peers['n'])} non-lenses in a survey's proportions",
-        "found at FPR 1e-2", "found at FPR 1e-3", TIMES_MISSED,
+        "completeness at FPR 1e-2", "completeness at FPR 1e-3", TIMES_MISSED,
     )  # fmt: skip
     return Table(head, tuple(row(name, title) for name, title in names.items()))
 
 
 def unmeasured_rates(survey: Mapping) -> list[str]:
-    """Find the rates that fewer than one of the non-lenses stands for."""
+    """Rates below one in the number of non-lenses."""
     return [rate for rate in RATES if survey["n"] * float(rate) < 1]
 
 
 def purity(survey: Mapping) -> Table:
-    """Give completeness, candidates and purity at rising thresholds."""
+    """Table of completeness, candidates and purity at rising thresholds."""
     lenses = survey["prevalence"] * MANY
     head = (
-        "logit above", "false-positive rate", "lenses found",
-        f"candidates in {count(MANY)} objects, {count(round(lenses))} of them lenses: lenses + others", "purity there",
+        "logit above", "false-positive rate", "completeness",
+        f"candidates in {count(MANY)} objects, {count(round(lenses))} of them lenses: lenses + others", "purity",
     )  # fmt: skip
     return Table(
         head,
@@ -92,7 +92,7 @@ def purity(survey: Mapping) -> Table:
 
 
 def families(survey: Mapping) -> Table:
-    """Count the false positives of each family."""
+    """Table of the false positives of each family."""
     head = ("family", "images", "at 0.5", "at the 1e-3 threshold", "at the 1e-4 threshold", "in the atlas")
     return Table(
         head,
@@ -109,7 +109,7 @@ def families(survey: Mapping) -> Table:
 
 
 def shortcuts(survey: Mapping) -> Table:
-    """Tell whether the score follows brightness, and what is left of it without the arcs."""
+    """Table of checks for shortcuts: dependence of the logit on brightness, and loss of the logit without the arcs."""
     brightness, arcs = survey["shortcuts"]["deflector_magnitude"], survey["shortcuts"]["arcs_removed"]
     return pairs(
         ("check", "value"),
@@ -128,7 +128,7 @@ def shortcuts(survey: Mapping) -> Table:
 
 
 def brightness(survey: Mapping) -> Table:
-    """Give the dependence on the deflector's magnitude in bins of the arcs' signal-to-noise."""
+    """Table of the dependence on the deflector's magnitude in bins of the arcs' signal-to-noise."""
     head = ("S/N of the arcs in VIS", "lenses", "Spearman's coefficient", "logit a magnitude")
     return Table(
         head,
@@ -145,10 +145,10 @@ def brightness(survey: Mapping) -> Table:
 
 
 def bands(survey: Mapping) -> Table:
-    """Tell how well it still tells lenses from non-lenses when bands are lost or change places."""
+    """Table of the finder's performance on images with lost or permuted bands."""
     found = survey["shortcuts"]["bands"]
     rows = (
         (CHANGES.get(name, plain(name)), interval(row["auroc"], 3), percent_interval(row["tpr_at_fpr_1e-2"]))
         for name, row in found.items()
     )
-    return Table(("test images", "AUROC", "found at FPR 1e-2"), tuple(rows))
+    return Table(("test images", "AUROC", "completeness at FPR 1e-2"), tuple(rows))

@@ -1,4 +1,4 @@
-"""Tables of text, and how numbers become text in them. A number that was not defined is a dash."""
+"""Tables of text, and the formats of numbers in them. An undefined number is a dash."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: frozenset[int] = frozenset()
-    """columns after the first that hold words, not numbers: set to the left"""
+    """columns after the first that hold words, not numbers: aligned left"""
 
     def __post_init__(self) -> None:
-        """Refuse rows of another length than the head's: a page would show them shifted."""
+        """Refuse rows of another length than the head's: their cells would be shifted."""
         wrong = [row for row in self.rows if len(row) != len(self.head)]
         if wrong:
             raise ValueError(f"a table of {len(self.head)} columns has the row {wrong[0]}")
 
     def as_text(self) -> str:
-        """Give lines for a terminal."""
+        """Lines for a terminal."""
         lines = [self.head, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
         left = self.words | {0}
@@ -41,34 +41,34 @@ class Table:
         )
 
     def as_markdown(self) -> str:
-        """Give lines for a Markdown page; numbers are set to the right."""
+        """Lines for a Markdown page; numbers are aligned right."""
         left = self.words | {0}
         rule = ["---" if column in left else "---:" for column in range(len(self.head))]
         return "\n".join(f"| {' | '.join(line)} |" for line in (self.head, rule, *self.rows))
 
 
 def decimal(value: float | None, digits: int = 4) -> str:
-    """Write a number with so many decimals."""
+    """Number with so many decimals."""
     return NOTHING if value is None or math.isnan(value) else f"{value:z.{digits}f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Write a share in per cent."""
+    """Share in per cent."""
     return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
 
 
 def count(value: int) -> str:
-    """Write a number of things in groups of three digits."""
+    """Integer in groups of three digits."""
     return f"{value:,}"
 
 
 def word(value: bool | None) -> str:
-    """Write yes, no, or not known."""
+    """Yes, no, or a dash for None."""
     return {True: "yes", False: "no", None: NOTHING}[value]
 
 
 def interval(values: Mapping[str, float | None], digits: int = 4) -> str:
-    """Write `{"value", "low", "high"}` as a number and its interval."""
+    """Number and its interval, from `{"value", "low", "high"}`."""
     if decimal(values["value"]) == NOTHING:
         return NOTHING
     low, high = decimal(values["low"], digits), decimal(values["high"], digits)
@@ -76,14 +76,14 @@ def interval(values: Mapping[str, float | None], digits: int = 4) -> str:
 
 
 def percent_interval(values: Mapping[str, float | None], digits: int = 1) -> str:
-    """Write the same of a share, in per cent."""
+    """Share and its interval in per cent, from `{"value", "low", "high"}`."""
     hundredfold = {name: None if values[name] is None else 100 * values[name] for name in ("value", "low", "high")}
     text = interval(hundredfold, digits)
     return text if text == NOTHING else f"{text} %"
 
 
 def counted_share(share: float | None, n: int) -> str:
-    """Write a share of n things with its 95 % interval (Wilson) and their number."""
+    """Share of n objects with its 95 % interval (Wilson), and the number of objects in it."""
     if share is None or n == 0:
         return NOTHING
     hits = round(share * n)
@@ -91,7 +91,7 @@ def counted_share(share: float | None, n: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a time span in its two largest units."""
+    """Time span in its two largest units."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -101,15 +101,15 @@ def duration(seconds: float) -> str:
 
 
 def size(number: float) -> str:
-    """Write bytes in MB or GB."""
+    """Bytes in MB or GB."""
     return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
 def plain(name: str) -> str:
-    """Write a family's or method's name in words."""
+    """Name of a family or method in words."""
     return name.replace("_", " ")
 
 
 def pairs(head: tuple[str, str], values: Sequence[tuple[str, str]]) -> Table:
-    """Make a table of names and values."""
+    """Table of names and values."""
     return Table(head, tuple(values))
