@@ -40,7 +40,7 @@ from lensdream import config
 from lensdream.commands.evaluate import run as run_evaluate
 from lensdream.commands.paths import Paths
 from lensdream.commands.score import score_files
-from lensdream.config import ExplainConfig, PopulationConfig, SimulateConfig, SurveyConfig, TrainConfig
+from lensdream.config import ExplainConfig, PopulationConfig, SimulateConfig, SurveyConfig, Training
 from lensdream.cutouts.export import export_fits
 from lensdream.cutouts.reader import read_cutout
 from lensdream.dataset.labelled import LabelledImages
@@ -50,6 +50,7 @@ from lensdream.dataset.write import write_store
 from lensdream.evaluate.explanations.explained import all_maps
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.finder.finder import Finder
+from lensdream.networks.lensnet import LensNet
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
 from lensdream.population.catalogs import Pools, draw_pools
@@ -57,7 +58,6 @@ from lensdream.population.drawing import draw_scenes
 from lensdream.render.batch import ARC_1, ARC_2, LENS_LIGHT
 from lensdream.scene import Scenes
 from lensdream.train.loop import fit
-from lensdream.train.recipes import lensnet
 
 ROOT = Path(__file__).parents[1]
 JSON_FILE = Path(__file__).with_suffix(".json")
@@ -167,8 +167,9 @@ def one_thread() -> Iterator[None]:
 @one_thread()
 def tiny_population(folder: Path) -> Tiny:
     """Draw it, on this process alone."""
-    few = dict.fromkeys(FAMILIES_NON_LENS, 1 / len(FAMILIES_NON_LENS)) | dict(
-        artefact_rate=0.2, train=60, validation=30, test=30, undetectable=4, compound_arc=3, double_ring=2, faint_second=2,
+    shares = dict.fromkeys(FAMILIES_NON_LENS, 1 / len(FAMILIES_NON_LENS))
+    few = dict(
+        non_lens_shares=shares, artefact_rate=0.2, train=60, validation=30, test=30, undetectable=4, compound_arc=3, double_ring=2, faint_second=2,
         compound_arc_train=2, double_ring_train=2,
     )  # fmt: skip
     pools = draw_pools(3, 0.02, 27.0, 20_000)
@@ -235,10 +236,11 @@ def of_compound(tiny: Tiny) -> Given:
 def of_training(tiny: Tiny) -> Given:
     """A narrow LensNet after two epochs: its weights, and the losses."""
     # a low rate: AdamW's first steps go by the signs of gradients, also of those that are only rounding
-    narrow = dict(epochs=2, threads=1, width=4, batch_size=16, learning_rate=0.0005, seed=3)
-    recipe = dataclasses.replace(settings("train", TrainConfig), **narrow)
+    recipe = settings("train", Training)
+    slow = dataclasses.replace(recipe.fit, epochs=2, threads=1, batch_size=16, learning_rate=0.0005, seed=3)
+    narrow = dataclasses.replace(recipe.network, width=4)
     splits = (LabelledImages.from_store(tiny.store, split) for split in ("train", "validation"))
-    result = fit(lensnet, recipe, *splits)
+    result = fit(lambda: LensNet(narrow), slow, *splits)
     state = {name: tensor.numpy() for name, tensor in result.model.state_dict().items()}
     floats = np.concatenate([array.ravel() for array in state.values() if array.dtype == np.float32])
     close = {"weights": Close(floats, within(WEIGHT), ELSEWHERE)}

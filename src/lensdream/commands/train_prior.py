@@ -13,7 +13,7 @@ from lensdream.commands.paths import Paths
 from lensdream.config import KindsConfig, SecondStageFineTuning
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
-from lensdream.networks.class_prior import save_kinds
+from lensdream.networks.class_prior import save_class_prior
 from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import write_json
@@ -43,7 +43,7 @@ def run(scale: str, root: Path = Path()) -> None:
         seen, kind = seen_of(drawn(scenes, settings.fresh_of_each), load_model(paths.model), network, settings.seed)
         held_out = np.random.default_rng(settings.seed).random(len(kind)) < settings.held_out
         found = fitted(seen[~held_out], kind[~held_out], kinds_a_lens(store, scenes), settings.penalty)
-        save_kinds(paths.model, found)
+        save_class_prior(paths.model, found)
         result = measured(found, seen[held_out], kind[held_out]) | {"seconds": round(time.perf_counter() - started, 1)}
         result["let_through"] = {
             name: float((kind == k).sum() / settings.fresh_of_each) for k, name in enumerate(found.names)

@@ -77,13 +77,8 @@ def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Seq
     """
     chosen = []
     for family in families:
-<<<<<<< HEAD:src/lensdream/evaluate/explanations/explained.py
         number = NUMBERED.index(family)
-        split = "compound" if family in COMPOUND else "test"
-=======
-        number = FAMILIES.index(family)
         split = COMPOUND_SPLIT if family in COMPOUND else TEST
->>>>>>> 791722b (explain: splits by their names in families.py):src/lensdream/explain/study/explained.py
         places = np.flatnonzero((truth["family"] == family) & (truth["split"] == split))
         chosen.append(np.random.default_rng([seed, number]).permutation(places)[:per_family])
     return np.concatenate(chosen)
