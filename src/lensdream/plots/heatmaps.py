@@ -25,6 +25,8 @@ CELL, GAP = 1.8, 0.1
 """side of a panel and the space between two [inch]"""
 LEFT, TOP, BELOW = 0.45, 0.6, 0.6
 """margins for labels, headings and colour bars [inch]"""
+LINE = 0.15
+"""width of a line of a row's label beyond the second [inch]"""
 NOTE = 0.25
 """height of a line below the colour bars [inch]"""
 
@@ -83,7 +85,8 @@ def maps_page(title: str, rows: Sequence[MapsRow], windows: tuple[int, int], not
         *(f"{window}x{window} occlusion, {fill}" for window, fill in zip(windows, ("black", "sky"), strict=True)),
         "Guided Grad-CAM",
     )
-    figure, axes = grid(title, len(rows), headings, BELOW + NOTE if note else BELOW)
+    left = LEFT + LINE * max(0, *(row.label.count("\n") - 1 for row in rows))
+    figure, axes = grid(title, len(rows), headings, BELOW + NOTE if note else BELOW, left=left)
     limit = robust_maximum([m for row in rows for m in (row.occlusion_zero, row.occlusion_sky)])
     brightest = robust_maximum([row.guided_grad_cam for row in rows])
     signed, guided = None, None
@@ -154,17 +157,24 @@ def _draw_with_logit(axis: Axes, image: np.ndarray, logit: float) -> None:
 
 
 def grid(
-    title: str, n_rows: int, headings: Sequence[str], below: float, *, top: float = TOP, between: float = GAP
+    title: str,
+    n_rows: int,
+    headings: Sequence[str],
+    below: float,
+    *,
+    left: float = LEFT,
+    top: float = TOP,
+    between: float = GAP,
 ) -> tuple[Figure, np.ndarray]:
     """Figure of rows of square panels without ticks under a title; `headings`: one a column, above the first row.
 
-    below, top, between: space under the last row, above the first and between two [inch].
+    below, left, top, between: space under the last row, for labels, above the first row and between two [inch].
     """
     # Laid out by hand: automatic layouts shrink the panels above a colour bar out of line with the rest.
-    width = LEFT + (CELL + GAP) * len(headings)
+    width = left + (CELL + GAP) * len(headings)
     height = top + CELL * n_rows + between * (n_rows - 1) + GAP + below
     figure = Figure(figsize=(width, height), dpi=130)
-    edges = {"left": LEFT / width, "right": 1 - GAP / width, "top": 1 - top / height, "bottom": (below + GAP) / height}
+    edges = {"left": left / width, "right": 1 - GAP / width, "top": 1 - top / height, "bottom": (below + GAP) / height}
     spaces = {"wspace": GAP / CELL, "hspace": between / CELL}
     axes = figure.subplots(n_rows, len(headings), squeeze=False, gridspec_kw=edges | spaces)
     for axis, heading in zip(axes[0], headings, strict=True):

@@ -15,7 +15,7 @@ from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
-from lensdream.plots.heatmaps import maps_page
+from lensdream.plots.heatmaps import maps_page, png
 from lensdream.scene import Scenes
 
 STAMP = 32
@@ -82,6 +82,10 @@ def test_simulated_lenses_stand_below_the_cutouts_and_every_row_gives_both_logit
     assert any(row.arcs[0].any() for row in rows[2:])
     assert note == ""
     assert len([axes for axes in figure.axes if axes.images]) >= 6 * 4
+    png(figure)  # places the labels
+    labels = [axes.yaxis.label.get_window_extent() for axes in figure.axes if axes.get_ylabel()]
+    assert len(labels) == 4
+    assert all(label.x0 >= 0 for label in labels)  # three lines are inside the page
 
 
 def test_the_credit_of_the_pixels_is_on_the_page(store, finder, cutouts):
