@@ -7,8 +7,8 @@ import numpy as np
 
 import lensdream
 from lensdream import config
-from lensdream.config import SimulateConfig
-from lensdream.dataset import family_examples
+from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
+from lensdream.dataset import family_examples, target_mix
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store
 from lensdream.evaluate.atlas import COLOURS
@@ -51,3 +51,15 @@ def test_the_family_is_valid_rendered_and_shown(pools, tmp_path):
     assert (light[:3] > 5 * abs(light[3])).all()
     assert list(family_examples.choose(store.truth, 2)) == [EMPTY, QUASAR]
     assert family_examples.draw(store, 2).startswith(b"\x89PNG")
+
+
+def test_the_family_is_drawn_in_its_shares(pools):
+    settings = config.load("population", PopulationConfig, "quick", ROOT / "params.yaml")
+    lots = drawing.labelled_lots(settings, "test", 1000)
+    (lot,) = (lot for lot in lots if lot.family == QUASAR)
+    assert lot.n == round(1000 * (1 - settings.lens_fraction) * 0.02)
+    scenes = drawing.SceneDrawer.start(settings, pools).draw(dataclasses.replace(lot, n=2))
+    assert scenes.scenes["family"].tolist() == [QUASAR, QUASAR]
+    refuse_impossible(scenes)
+    survey = config.load("survey", SurveyConfig, "quick", ROOT / "params.yaml")
+    assert target_mix.survey_shares(survey)[QUASAR] == 0.002

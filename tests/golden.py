@@ -169,8 +169,8 @@ def tiny_population(folder: Path) -> Tiny:
     """Draw it, on this process alone."""
     shares = dict.fromkeys(FAMILIES_NON_LENS, 1 / len(FAMILIES_NON_LENS))
     few = dict(
-        non_lens_shares=shares, artefact_rate=0.2, train=60, validation=30, test=30, undetectable=4, compound_arc=3, double_ring=2, faint_second=2,
-        compound_arc_train=2, double_ring_train=2,
+        non_lens_shares=shares, artefact_rate=0.2, train=60, validation=30, test=30, undetectable=4, compound_arc=3,
+        double_ring=2, faint_second=2, compound_arc_train=2, double_ring_train=2,
     )  # fmt: skip
     pools = draw_pools(3, 0.02, 27.0, 20_000)
     return Tiny(

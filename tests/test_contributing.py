@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -33,13 +34,23 @@ def edited(text, diff):
     return text
 
 
+def with_values(document, changes):
+    """Nested mappings with these entries changed or added."""
+    merged = {
+        key: with_values(document[key], value) if isinstance(value, dict) else value for key, value in changes.items()
+    }
+    return document | merged
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """A copy of what the edits touch, with the edits."""
     folder = tmp_path_factory.mktemp("contributed")
     no_bytecode = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "src" / "lensdream", folder / "src" / "lensdream", ignore=no_bytecode)
-    shutil.copy(ROOT / "params.yaml", folder)
+    (shares,) = map(yaml.safe_load, blocks("yaml"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(yaml.safe_dump(with_values(params, shares)))
     for diff in blocks("diff"):
         path = folder / file_of(diff)
         path.write_text(edited(path.read_text(), diff))
@@ -78,4 +89,4 @@ def test_the_family_can_be_drawn_rendered_and_shown_and_passes_its_test(tree):
     command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "tests"]
     ran = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "5 passed" in ran.stdout
+    assert "6 passed" in ran.stdout
