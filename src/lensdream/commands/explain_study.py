@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from lensdream import config, dataset, networks, tracking
+from lensdream import config, dataset, tracking
 from lensdream.commands.paths import Paths
 from lensdream.evaluate.explanations import (
     measure,
@@ -19,6 +19,7 @@ from lensdream.evaluate.explanations import (
     run_sanity,
 )
 from lensdream.evaluate.explanations.explained import FAMILIES, FAMILIES_WITH_ARCS, choose_scenes, explain, maps_file
+from lensdream.networks.model_file import load_model
 from lensdream.plots.heatmaps import png
 from lensdream.render.batch import renderer_of
 from lensdream.runtime.files import write_json, write_whole
@@ -37,7 +38,7 @@ def run(scale: str, root: Path = Path()) -> None:
     rendering = config.load("simulate", config.SimulateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = networks.load_model(paths.model).to(device, memory_format=torch.channels_last)
+    model = load_model(paths.model).to(device, memory_format=torch.channels_last)
     store, scenes = dataset.ImageStore.open(paths.images), Scenes.load(paths.scenes)
     folder = root / "artifacts" / scale / "explain"
     positions = choose_scenes(store.truth, settings.scenes_per_family, settings.seed)

@@ -13,12 +13,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lensdream import config, dataset, networks
+from lensdream import config, dataset
 from lensdream.explain import gradients
 from lensdream.explain.chain import chain_of
 from lensdream.explain.occlusion import Occlusion, occlude, sky_fill
 from lensdream.families import COMPOUND, COMPOUND_SPLIT, FAMILIES_NON_LENS, LENS, TEST
 from lensdream.instrument import EUCLID
+from lensdream.networks.lensnet import LensNet
 from lensdream.render import batch as _batch_
 
 FAMILIES_WITH_ARCS = (LENS, *COMPOUND)
@@ -85,7 +86,7 @@ def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Seq
 
 
 def explain(
-    model: networks.LensNet,
+    model: LensNet,
     store: dataset.ImageStore,
     positions: np.ndarray,
     settings: config.ExplainConfig,
@@ -107,7 +108,7 @@ def explain(
 
 
 def all_maps(
-    model: networks.LensNet, images: Tensor, settings: config.ExplainConfig
+    model: LensNet, images: Tensor, settings: config.ExplainConfig
 ) -> tuple[Occlusion, Occlusion, dict[str, np.ndarray]]:
     """Occlusion of images (n, band, y, x) by black and by sky, and the maps (n, y, x) float32 of every method."""
     zero = _occluded(model, images, settings, (settings.window, settings.stride), 0.0)

@@ -11,12 +11,13 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lensdream import config, networks
+from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
 from lensdream.evaluate.explanations.explained import BATCH, FAMILIES_WITH_ARCS, Explained, array, sky_of
 from lensdream.explain.ablation import COMPONENTS, ablate, disjoint_masks
 from lensdream.explain.score_function import ScoreFn
 from lensdream.instrument import Band
+from lensdream.networks.lensnet import LensNet
 from lensdream.plots import heatmaps
 from lensdream.render.renderer import Renderer
 from lensdream.scene import Scenes
@@ -38,7 +39,7 @@ class _Scene:
 
 
 def run(
-    model: networks.LensNet, renderer: Renderer, scenes: Scenes, explained: Explained, settings: config.ExplainConfig
+    model: LensNet, renderer: Renderer, scenes: Scenes, explained: Explained, settings: config.ExplainConfig
 ) -> tuple[dict, dict[str, Figure]]:
     """Ablate every chosen scene; `scenes`: the tables that the images were rendered from.
 
@@ -66,7 +67,7 @@ def run(
 
 @torch.inference_mode()
 def _ablated(
-    model: networks.LensNet, renderer: Renderer, scenes: Scenes, stored: np.ndarray, places: np.ndarray, drawn: set[int],
+    model: LensNet, renderer: Renderer, scenes: Scenes, stored: np.ndarray, places: np.ndarray, drawn: set[int],
     settings: config.ExplainConfig,
 ) -> list[_Scene]:  # fmt: skip
     whole, parts = ablate(renderer, scenes)

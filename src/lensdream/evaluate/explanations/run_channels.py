@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lensdream import config, dataset, networks
+from lensdream import config, dataset
 from lensdream.evaluate.explanations import channel_pages, measure
 from lensdream.evaluate.explanations.explained import array
 from lensdream.explain.chain import Chain, chain_of
@@ -18,6 +18,7 @@ from lensdream.explain.dream import Climb, psf_transfer
 from lensdream.explain.kernels import Answers, answers, effects, maximising
 from lensdream.explain.occlusion import sky_fill
 from lensdream.instrument import EUCLID, N_BANDS
+from lensdream.networks.lensnet import LensNet
 from lensdream.plots import grid
 
 EFFECT_IMAGES = 64
@@ -57,7 +58,7 @@ LAYERS = (
 
 
 def run(
-    model: networks.LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
+    model: LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure], pd.DataFrame]:
     """Analyse the channels of `LAYERS` on `settings.channel_scenes` test images; returns metrics, pages, a row a channel."""
     chosen = _test_images(store, settings)

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lensdream import config, dataset, networks
+from lensdream import config, dataset
 from lensdream.evaluate.explanations import charts, measure
 from lensdream.evaluate.explanations.explained import ARCS, BATCH, FAMILIES_WITH_ARCS, array, choose_scenes
 from lensdream.explain import dream
@@ -18,6 +18,7 @@ from lensdream.explain.occlusion import sky_fill
 from lensdream.explain.randomised import randomised_twin
 from lensdream.families import ELLIPTICAL
 from lensdream.instrument import EUCLID, N_BANDS
+from lensdream.networks.lensnet import LensNet
 from lensdream.plots import heatmaps
 
 WITHOUT_ARCS = (ELLIPTICAL,)
@@ -56,7 +57,7 @@ class _Scenes:
 
 
 def run(
-    model: networks.LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
+    model: LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
     """Dream both ways; returns the changes of logits and of the arcs' colour, and the pages by file name.
 

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lensdream import config, networks
+from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
 from lensdream.evaluate.explanations.explained import (
     FAMILIES_WITH_ARCS,
@@ -18,10 +18,11 @@ from lensdream.evaluate.explanations.explained import (
 )
 from lensdream.explain.randomised import randomised_from_top
 from lensdream.explain.view import cut_of
+from lensdream.networks.lensnet import LensNet
 
 
 def run(
-    model: networks.LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
+    model: LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
     """Randomise the network from its last layer down and compare the maps of `settings.sanity_scenes` scenes with arcs."""
     with_arcs = explained.places(*FAMILIES_WITH_ARCS)
