@@ -125,7 +125,7 @@ def test_ctrl_c_ends_with_its_own_code(monkeypatch, capsys):
     def interrupted(scale, network):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(STAGES, "train", (interrupted, ""))
+    monkeypatch.setattr("lensdream.commands.train.run", interrupted)
     assert main(["train", "--scale", "quick"]) == 130
     assert "run the same command again for the rest" in capsys.readouterr().err
 
@@ -220,7 +220,7 @@ def evaluated(root, scale, gate, seed):
     torch.manual_seed(seed)
     folder = root / "models" / scale
     save_model(folder, LensNet(LensNetConfig(8, 0.1)), 80)
-    operating_points.write(folder, OperatingPoints({"fpr_1e-2": 1.0, "fpr_1e-3": 2.0}, gate=gate))
+    operating_points.write(folder, OperatingPoints({"fpr_1e-2": 1.0, "fpr_1e-3": 2.0}, merit=gate))
 
 
 @pytest.mark.slow
@@ -258,9 +258,9 @@ def test_all_evaluated_models_are_registered_and_the_best_is_champion(repository
     register.run(root=repository)
     poster, quick = capsys.readouterr().out.splitlines()
     assert poster.startswith("poster is not registered: ")
-    assert "is of other weights" in poster
+    assert "is of another model" in poster
     assert "champion" in quick
-    with pytest.raises(PointsError, match="is of other weights"):
+    with pytest.raises(PointsError, match="is of another model"):
         register.run("poster", repository)
 
 

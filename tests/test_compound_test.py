@@ -19,8 +19,8 @@ from lensdream.families import NON_LENS_CLASSES
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, Band
-from lensdream.networks.class_prior import Kinds, save_kinds
-from lensdream.networks.compound import FOLDER
+from lensdream.networks.class_prior import ClassPrior, save_class_prior
+from lensdream.networks.layout import COMPOUND, SURVEY_POINTS
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 
@@ -214,14 +214,14 @@ def write_scores(paths, test, survey, shares=None):
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_parquet(path)
-    operating_points.write(paths.model, OperatingPoints(shares=shares), operating_points.SURVEY_FILE)
+    operating_points.write(paths.model, OperatingPoints(shares=shares), SURVEY_POINTS)
 
 
 def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     write_store(paths)
     torch.manual_seed(2)
-    for folder in (paths.model, paths.model / FOLDER):
+    for folder in (paths.model, paths.model / COMPOUND):
         save_model(folder, LensNet(LensNetConfig(4)), 32)
     # 10 and 1 of 1,000 lie above the thresholds of 1e-2 and 1e-3
     write_scores(paths, [-7.0, -8.0, *[-8.5] * 8, *[-9.0] * 990], [100.0, 99.0, *[0.0] * 8, *[-9.0] * 990])
@@ -261,11 +261,11 @@ def test_a_survey_s_completeness_is_of_its_own_logits(tmp_path):
     paths = Paths("tiny", tmp_path)
     write_store(paths)
     torch.manual_seed(2)
-    for folder in (paths.model, paths.second, paths.model / FOLDER):
+    for folder in (paths.model, paths.second, paths.model / COMPOUND):
         save_model(folder, LensNet(LensNetConfig(4)), 32)
     weight, bias = torch.zeros(len(NON_LENS_CLASSES), 32), torch.zeros(len(NON_LENS_CLASSES))
     many = dict.fromkeys(NON_LENS_CLASSES, 100.0)  # non-lenses of training, for every lens
-    save_kinds(paths.model, Kinds(weight, bias, many))
+    save_class_prior(paths.model, ClassPrior(weight, bias, many))
     write_scores(paths, [3.0] * 100, [3.0] * 100, dict.fromkeys(NON_LENS_CLASSES, 1.0))
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
@@ -284,17 +284,17 @@ def test_the_stage_without_a_head_names_the_remedy(tmp_path):
     write_scores(paths, [0.0], [0.0])
     block = {"compound": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
-    with pytest.raises(FileNotFoundError, match="run `lensdream train-compound --scale tiny` first"):
+    with pytest.raises(FileNotFoundError, match="no compound classifier in .*: run the train-compound stage first"):
         compound_test.run("tiny", tmp_path)
 
 
 def test_without_scores_the_stage_to_run_is_named(tmp_path):
     paths = Paths("tiny", tmp_path)
     with pytest.raises(FileNotFoundError, match="run the survey-test stage"):
-        operating_points.read(paths.model, operating_points.SURVEY_FILE)
+        operating_points.read(paths.model, SURVEY_POINTS)
     with pytest.raises(FileNotFoundError, match="run the evaluate stage first"):
-        compound.scored_non_lenses(paths)
+        compound.scored_non_lenses(paths.scores / "test.parquet", paths.survey / "scores.parquet")
     write_scores(paths, [0.0], [0.0])
     (paths.survey / "scores.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run the survey-test stage first"):
-        compound.scored_non_lenses(paths)
+        compound.scored_non_lenses(paths.scores / "test.parquet", paths.survey / "scores.parquet")

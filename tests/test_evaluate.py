@@ -20,7 +20,7 @@ from lensdream.families import FAMILIES_NON_LENS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, Band
-from lensdream.networks.class_prior import Kinds, save_kinds
+from lensdream.networks.class_prior import ClassPrior, save_class_prior
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.networks.ou import OU66, OUConfig
@@ -221,7 +221,7 @@ def test_selection_function_counts_every_lens_once():
 
 
 def test_operating_points_travel(tmp_path):
-    points = OperatingPoints({"fpr_1e-2": 1.5}, 1.2, gate=0.7)
+    points = OperatingPoints({"fpr_1e-2": 1.5}, 1.2, merit=0.7)
     operating_points.write(tmp_path, points)
     assert operating_points.read(tmp_path) == operating_points.read_best(tmp_path) == points
     with pytest.raises(FileNotFoundError, match="run the evaluate stage"):
@@ -322,9 +322,9 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     assert joined["parameters"] == alone["parameters"] + joined["second"]["parameters"]
     scores = pd.read_parquet(paths.scores / "test.parquet")
     assert not scores["logit"].equals(scores["logit_alone"])
-    save_kinds(
+    save_class_prior(
         paths.model,
-        Kinds(
+        ClassPrior(
             torch.randn(len(NON_LENS_CLASSES), 48),
             torch.zeros(len(NON_LENS_CLASSES)),
             dict.fromkeys(NON_LENS_CLASSES, 0.1),

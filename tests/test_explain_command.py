@@ -16,12 +16,12 @@ from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.reader import read_cutout
 from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_page import cutout_page
-from lensdream.explain.deciding import OneLook
+from lensdream.explain.deciding import FIRST_STAGE, SECOND_STAGE
 from lensdream.finder import operating_points
-from lensdream.finder.finder import Scorer
+from lensdream.finder.finder import Finder, load_cascade
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, N_BANDS, Band
-from lensdream.networks.cascade import load_finder
+from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from test_kinds import IN_SURVEY, save_told
@@ -73,7 +73,7 @@ def test_each_cutout_gives_a_picture_and_a_file_of_maps(model, cutout, tmp_path,
         np.testing.assert_allclose(units["VIS"].data, image[Band.VIS])
         assert units[0].header["LOGIT"] == pytest.approx(maps.logit, abs=1e-5)
         assert units[0].header["FINDER"] == pytest.approx(
-            load_finder(model)(torch.from_numpy(image)[None]).item(), abs=1e-5
+            load_cascade(model)(torch.from_numpy(image)[None]).item(), abs=1e-5
         )
         assert (units[0].header["OBJECT"], units[0].header["WINDOW"]) == ("a lens", 4)
     with torch.no_grad():
@@ -81,35 +81,37 @@ def test_each_cutout_gives_a_picture_and_a_file_of_maps(model, cutout, tmp_path,
     assert "logit" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("hopeless", [False, True])
-def test_maps_are_of_the_network_that_decided_and_say_so(cutout, tmp_path, monkeypatch, hopeless):
+@pytest.mark.parametrize("below_gate", [False, True])
+def test_maps_are_of_the_network_that_decided_and_say_so(cutout, tmp_path, monkeypatch, below_gate):
     two_networks = tmp_path / "two"
     save_told(two_networks, STAMP)
-    if hopeless:
+    if below_gate:
         first = load_model(two_networks)
         torch.nn.init.constant_(first.head.bias, -20.0)
         save_model(two_networks, first, STAMP)
     points = OperatingPoints(temperature=2.0, shares=IN_SURVEY)
-    operating_points.write(two_networks, points, operating_points.SURVEY_FILE)
+    operating_points.write(two_networks, points, SURVEY_POINTS)
     drawn = []
     monkeypatch.setattr(command, "cutout_page", lambda *page: drawn.append(cutout_page(*page)) or drawn[-1])
     assert run(two_networks, tmp_path, cutout, window=8, stride=8) == 0
-    scorer, image = Scorer.load(two_networks), read_cutout(cutout, STAMP).image
-    finder = float(scorer.logits(image[None])[0])
+    finder, image = Finder.load(two_networks), read_cutout(cutout, STAMP).image
+    of_finder = float(finder.score(image).logit[0])
     with torch.no_grad():
-        look = OneLook(scorer.network.network if hopeless else scorer.network.second, "")
-        logit = look(torch.from_numpy(image)[None]).item()
-    assert (finder == pytest.approx(logit, abs=1e-5)) == hopeless  # the mean of eight looks is no single one
-    name = "its first stage" if hopeless else "one pass of its second stage"
+        decided = finder.cascade.first if below_gate else finder.cascade.second
+        logit = decided(torch.from_numpy(image)[None]).item()
+    assert (
+        of_finder == pytest.approx(logit, abs=1e-5)
+    ) == below_gate  # the mean of eight orientations is no single one
+    name = FIRST_STAGE if below_gate else SECOND_STAGE
     header = fits.getheader(tmp_path / "lens-maps.fits")
-    assert (header["LOGIT"], header["FINDER"]) == (pytest.approx(logit, abs=1e-4), pytest.approx(finder, abs=1e-4))
-    assert (header["PROB"], header["LOOK"]) == (pytest.approx(1 / (1 + np.exp(-finder / 2)), abs=1e-4), name)
+    assert (header["LOGIT"], header["FINDER"]) == (pytest.approx(logit, abs=1e-4), pytest.approx(of_finder, abs=1e-4))
+    assert (header["PROB"], header["LOOK"]) == (pytest.approx(1 / (1 + np.exp(-of_finder / 2)), abs=1e-4), name)
     title = drawn[0].get_suptitle().splitlines()[1]
     assert (
         title
-        == f"finder: logit {finder:+.2f}, probability of a lens {header['PROB']:.3f}; maps of {name}, logit {logit:+.2f}"
+        == f"finder: logit {of_finder:+.2f}, probability of a lens {header['PROB']:.3f}; maps of {name}, logit {logit:+.2f}"
     )
-    maps = explain_image(look, image, window=8, stride=8)
+    maps = explain_image(decided, image, window=8, stride=8)
     np.testing.assert_allclose(fits.getdata(tmp_path / "lens-maps.fits", "OCCLUSION_SKY"), maps.sky, atol=1e-4)
 
 

@@ -5,11 +5,10 @@ import torch
 from torch import nn
 
 from lensdream.explain.chain import chain_of, plain
-from lensdream.explain.deciding import OneLook
 from lensdream.explain.occlusion import occlude, window_corners
 from lensdream.explain.patches import plan
 from lensdream.instrument import EUCLID, N_BANDS
-from lensdream.networks.class_prior import InShares, Kinds
+from lensdream.networks.class_prior import ClassPrior, SecondStage
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OUConfig
 
@@ -160,19 +159,21 @@ def test_networks_that_begin_with_something_else_have_no_layers():
     )
 
 
-@pytest.mark.parametrize("in_shares", [False, True])
-def test_a_look_of_the_second_network_scores_the_same_in_part(in_shares):
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_the_second_stage_scores_the_same_in_part(with_prior):
     torch.manual_seed(0)
     images, fill = sky(40, 45).split(1)
     deep = DeepLensNet(LensNetConfig(width=8, middle_pixels=26))
     deep.train()(sky(40, 45, 16))
     torch.nn.init.normal_(deep.head.weight)
-    kinds = Kinds(torch.randn(2, 64), torch.randn(2), {"star": 1.0, "disc": 2.0})
-    network = InShares(deep, kinds, {"star": 2.0, "disc": 1.0}) if in_shares else deep
-    look = OneLook(network, "second").eval()
-    assert look(images) == (network(images)[:, 1] if in_shares else network(images))
-    assert_equals_plain(look, images, fill=fill)
-    assert layers_used(look, images) == 10  # the transform, a convolution with what follows, six blocks
+    prior = ClassPrior(torch.randn(2, 64), torch.randn(2), {"star": 1.0, "disc": 2.0}) if with_prior else None
+    second = SecondStage(deep, prior, {"star": 2.0, "disc": 1.0}).eval()
+    corrected, of_training = second.outputs(images)[0, :2]
+    assert second(images) == corrected
+    assert of_training == deep(images)
+    assert (corrected == of_training) == (not with_prior)
+    assert_equals_plain(second, images, fill=fill)
+    assert layers_used(second, images) == 10  # the transform, a convolution with what follows, six blocks
 
 
 def test_chain_is_the_network_and_leaves_it_alone(lensnet):

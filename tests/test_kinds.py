@@ -21,12 +21,13 @@ from lensdream.evaluate.stream import LotScorer
 from lensdream.evaluate.survey_peers import OURS, PeersScorer
 from lensdream.families import NEAR_MISS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
-from lensdream.finder.finder import ModelError, Scorer
+from lensdream.finder.finder import Finder, load_cascade
+from lensdream.finder.locate import ModelError
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import Band
-from lensdream.networks.cascade import load_finder, orientations
-from lensdream.networks.class_prior import InShares, Kinds, load_kinds, save_kinds
-from lensdream.networks.layout import digest_of
+from lensdream.networks.cascade import orientations
+from lensdream.networks.class_prior import ClassPrior, load_class_prior, save_class_prior
+from lensdream.networks.layout import SURVEY_POINTS, digest_of
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig, pooled
 from lensdream.networks.model_file import save_model
 from lensdream.tracking.store import model_files
@@ -43,7 +44,7 @@ EVENLY = dict.fromkeys(NON_LENS_CLASSES, 1.0)
 def made(features, trained_on=EVENLY):
     """Kinds with random weights."""
     torch.manual_seed(7)
-    return Kinds(torch.randn(N, features), torch.randn(N), trained_on)
+    return ClassPrior(torch.randn(N, features), torch.randn(N), trained_on)
 
 
 def save_told(folder, stamp):
@@ -51,7 +52,7 @@ def save_told(folder, stamp):
     torch.manual_seed(6)
     save_model(folder, LensNet(LensNetConfig(4)).eval(), stamp)
     save_model(folder / "second", DeepLensNet(LensNetConfig(6)).eval(), stamp)
-    save_kinds(folder, made(48))
+    save_class_prior(folder, made(48))
 
 
 def test_a_survey_s_early_types_are_of_two_kinds():
@@ -67,12 +68,12 @@ def test_the_odds_are_those_of_bayes():
     """Against the sums written out, of one image and three kinds."""
     likelihoods = np.array([0.5, 0.02, 3.0])
     trained, shares = {"a": 1.2, "b": 0.6, "c": 0.2}, {"c": 9.0, "a": 1.0, "b": 0.0}  # two non-lenses for every lens
-    model = Kinds(torch.zeros(3, 1), torch.from_numpy(np.log(likelihoods)).float(), trained)
-    found = model.correction(torch.ones(1, 1), model.shares(shares)).item()
+    model = ClassPrior(torch.zeros(3, 1), torch.from_numpy(np.log(likelihoods)).float(), trained)
+    found = model.correction(model(torch.ones(1, 1)), model.shares(shares)).item()
     there, here = likelihoods @ [1.2, 0.6, 0.2], likelihoods @ [0.1, 0.0, 0.9]
     assert found == pytest.approx(np.log(there / here), rel=1e-5)
-    assert model.correction(torch.ones(1, 1), model.shares(trained)).item() == pytest.approx(np.log(2), rel=1e-5)
-    with pytest.raises(ValueError, match="shares of a, b, the kinds of non-lenses are a, b, c"):
+    assert model.correction(model(torch.ones(1, 1)), model.shares(trained)).item() == pytest.approx(np.log(2), rel=1e-5)
+    with pytest.raises(ValueError, match="shares of a, b, the classes of non-lenses are a, b, c"):
         model.shares({"a": 1, "b": 1})
 
 
@@ -106,33 +107,32 @@ def test_a_finder_for_a_survey_s_shares(tmp_path):
     save_model(tmp_path, LensNet(LensNetConfig(4)).eval(), 80)
     second = DeepLensNet(LensNetConfig(6)).eval()
     save_model(tmp_path / "second", second, 80)
-    without = load_finder(tmp_path, shares=IN_SURVEY)
-    assert not isinstance(without.second, InShares)
+    assert load_cascade(tmp_path, IN_SURVEY).second.prior is None
     digest = digest_of(tmp_path)
     trained_on = {name: (k + 1) / 91 for k, name in enumerate(NON_LENS_CLASSES)}
-    save_kinds(tmp_path, made(48, trained_on))
+    save_class_prior(tmp_path, made(48, trained_on))
     assert digest_of(tmp_path) != digest
     assert (tmp_path / "kinds" / "kinds.safetensors") in model_files(tmp_path)
-    assert load_kinds(tmp_path).names == NON_LENS_CLASSES
-    plain, finder = load_finder(tmp_path), load_finder(tmp_path, shares=IN_SURVEY)
-    same = load_finder(tmp_path, shares=trained_on)
-    assert load_finder(tmp_path, alone=True, shares=IN_SURVEY).second is None
+    assert load_class_prior(tmp_path).names == NON_LENS_CLASSES
+    plain, finder = load_cascade(tmp_path), load_cascade(tmp_path, IN_SURVEY)
+    same = load_cascade(tmp_path, trained_on)
+    assert plain.second.prior is None
     images = torch.randn(5, len(Band), 80, 80) * 0.01
     with torch.no_grad():
-        first = plain.network(images)
-        plain.hopeless = finder.hopeless = same.hopeless = float(first.median())
+        first = plain.first(images)
+        plain.gate = finder.gate = same.gate = float(first.median())
         again = first > first.median()
         seen = [pooled(second.features(image)) for image in orientations(images)]
-        loaded = load_kinds(tmp_path)
-        shift = torch.stack([loaded.correction(part, loaded.shares(IN_SURVEY)) for part in seen]).mean(0)
+        loaded = load_class_prior(tmp_path)
+        shift = torch.stack([loaded.correction(loaded(part), loaded.shares(IN_SURVEY)) for part in seen]).mean(0)
         assert torch.allclose(finder(images)[again], (plain(images) + shift)[again], atol=1e-5)
         assert torch.equal(finder(images)[~again], first[~again])
         assert torch.allclose(same(images), plain(images), atol=1e-5)
         assert shift.abs().max() > 0.1
     save_model(tmp_path / "second", DeepLensNet(LensNetConfig(6)).eval(), 80)
     with pytest.raises(ValueError, match="belongs to another second network: run the train-kinds stage again"):
-        load_finder(tmp_path, shares=IN_SURVEY)
-    assert load_finder(tmp_path).second is not None
+        load_cascade(tmp_path, IN_SURVEY)
+    assert load_cascade(tmp_path).second is not None
 
 
 def test_the_kinds_a_lens_add_up(tmp_path):
@@ -193,25 +193,26 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
         scorer.start(POPULATION, SIMULATE, few_pools, paths.model, SURVEY) for scorer in (LotScorer, PeersScorer)
     )
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-2": 0.0}))
-    operating_points.write(
-        paths.model, OperatingPoints({"fpr_1e-3": 2.0}, 1.0, IN_SURVEY), operating_points.SURVEY_FILE
-    )
-    scorer = Scorer.load(paths.model)
-    assert scorer.points.thresholds == {"fpr_1e-3": 2.0}
+    operating_points.write(paths.model, OperatingPoints({"fpr_1e-3": 2.0}, 1.0, IN_SURVEY), SURVEY_POINTS)
+    finder = Finder.load(paths.model)
+    assert finder.points.thresholds == {"fpr_1e-3": 2.0}
     images = torch.randn(4, len(Band), 40, 40) * 0.01
     with torch.no_grad():
-        plain, expected = load_finder(paths.model)(images), load_finder(paths.model, shares=IN_SURVEY)(images)
+        plain, expected = load_cascade(paths.model)(images), load_cascade(paths.model, IN_SURVEY)(images)
         assert not torch.allclose(plain, expected, atol=0.05)
-        for finder in (of_survey.model, of_peers.models[OURS], scorer.network):
-            assert torch.allclose(finder(images), expected, atol=1e-5)
+                for cascade in (of_survey.model, of_peers.models[OURS], finder.cascade):
+            assert torch.allclose(cascade(images), expected, atol=1e-5)
+    scores = finder.scores(images)
+    np.testing.assert_allclose(scores.logit, expected, atol=1e-5)
+    np.testing.assert_allclose(scores.training_mix_logit, plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("shares", ['{"ring": -1.0, "field": 2.0}', '{"ring": NaN}', "{}"])
 def test_shares_that_are_none_name_the_stage_to_run(tmp_path, shares):
     save_told(tmp_path, 40)
-    (tmp_path / "survey_points.json").write_text(f'{{"shares": {shares}, "weights_sha256": "{digest_of(tmp_path)}"}}')
+    (tmp_path / "survey_points.json").write_text(f'{{"shares": {shares}, "model_sha256": "{digest_of(tmp_path)}"}}')
     with pytest.raises(ModelError, match="run the survey-test stage again"):
-        Scorer.load(tmp_path)
+        Finder.load(tmp_path)
 
 
 def test_the_whole_stage(few_pools, tmp_path, capsys, monkeypatch):
@@ -230,14 +231,12 @@ def test_the_whole_stage(few_pools, tmp_path, capsys, monkeypatch):
     truth = pd.DataFrame({"family": np.resize(["lens", "field"], 8), "label": np.resize([1, 0], 8), "split": "train"})
     write_images(paths.images, truth, np.zeros((8, len(Band), 40, 40)))
     fitted, shown = class_prior_fit.fitted, []
-    monkeypatch.setattr(
-        class_prior_fit, "fitted", lambda seen, *others: shown.append(len(seen)) or fitted(seen, *others)
-    )
+    monkeypatch.setattr(train_prior, "fitted", lambda seen, *others: shown.append(len(seen)) or fitted(seen, *others))
     train_prior.run("tiny", tmp_path)
     found = json.loads(paths.metrics("train-kinds").read_text())
     assert found["let_through"] == dict.fromkeys(NON_LENS_CLASSES, 1.0)
     assert 20 < found["n_held_out"] < 90
     assert shown == [20 * N - found["n_held_out"]]
     assert sum(found["trained_on"].values()) > 1
-    assert isinstance(load_finder(paths.model, shares=IN_SURVEY).second, InShares)
+    assert load_cascade(paths.model, IN_SURVEY).second.prior is not None
     assert "held out" in capsys.readouterr().out

@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
+from lensdream.finder.finder import load_cascade
 from lensdream.instrument import EUCLID
-from lensdream.networks.cascade import SecondLooks, load_finder, orientations
+from lensdream.networks.cascade import Cascade, orientations
 from lensdream.networks.input import InputTransform, asinh
 from lensdream.networks.layout import SETTINGS, digest_of, images_trained_on
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
@@ -71,24 +72,24 @@ def test_the_deep_network_keeps_the_resolution_for_a_layer():
         assert network.features(images).shape == (1, 16, 4, 4)
 
 
-def test_second_looks_are_the_mean_of_eight_orientations_where_the_first_is_not_hopeless():
+def test_logits_above_the_gate_are_the_mean_of_eight_orientations():
     network, images = LensNet(LensNetConfig(4)).eval(), sky(6, 40)
     with torch.no_grad():
         first = network(images)
         turned = torch.stack([network(image) for image in orientations(images)])
-        hopeless = float(first.median())
-        found = SecondLooks(network, hopeless=hopeless)(images)
-        again = first > hopeless
-        assert again.any()
-        assert not again.all()
-        assert torch.equal(found[~again], first[~again])
-        assert torch.allclose(found[again], turned.mean(0)[again], atol=1e-5)
-        assert not torch.allclose(found[again], first[again], atol=1e-5)
+        gate = float(first.median())
+        found = Cascade(network, gate=gate)(images)
+        passing = first > gate
+        assert passing.any()
+        assert not passing.all()
+        assert torch.equal(found[~passing], first[~passing])
+        assert torch.allclose(found[passing], turned.mean(0)[passing], atol=1e-5)
+        assert not torch.allclose(found[passing], first[passing], atol=1e-5)
         # so the sky may be turned and mirrored
-        everything = SecondLooks(network, hopeless=-torch.inf)
+        everything = Cascade(network, gate=-torch.inf)
         for image in orientations(images):
             assert torch.allclose(everything(image), everything(images), atol=1e-5)
-        assert torch.equal(SecondLooks(network, hopeless=torch.inf)(images), first)
+        assert torch.equal(Cascade(network, gate=torch.inf)(images), first)
 
 
 def test_the_eight_orientations_differ():
@@ -98,29 +99,29 @@ def test_the_eight_orientations_differ():
     assert len({tuple(turned.flatten().tolist()) for turned in found}) == 8
 
 
-def test_a_finder_is_the_network_of_its_folder(tmp_path):
+def test_the_first_stage_of_a_cascade_is_the_network_of_its_folder(tmp_path):
     save_model(tmp_path, LensNet(LensNetConfig(4)).eval(), 80)
-    finder, network = load_finder(tmp_path), load_model(tmp_path)
-    assert torch.equal(predict(finder.network, sky(2, 80)), predict(network, sky(2, 80)))
-    assert finder.second is None
+    cascade, network = load_cascade(tmp_path), load_model(tmp_path)
+    assert torch.equal(predict(cascade.first, sky(2, 80)), predict(network, sky(2, 80)))
+    assert cascade.second is None
 
 
-def test_a_second_network_has_the_second_looks_and_no_first_one(tmp_path):
+def test_a_second_stage_scores_above_the_gate_and_nothing_below(tmp_path):
     torch.manual_seed(5)
     save_model(tmp_path, LensNet(LensNetConfig(4)).eval(), 80)
     digest = digest_of(tmp_path)
     save_model(tmp_path / "second", LensNet(LensNetConfig(6)).eval(), 80)
     assert digest_of(tmp_path) != digest
-    finder, alone, images = load_finder(tmp_path), load_finder(tmp_path, alone=True), sky(6, 80)
-    assert alone.second is None
+    cascade, alone, images = load_cascade(tmp_path), Cascade(load_model(tmp_path)), sky(6, 80)
     with torch.no_grad():
-        first = finder.network(images)
-        finder.hopeless = alone.hopeless = float(first.median())
-        found, again = finder(images), first > finder.hopeless
-        turned = torch.stack([finder.second(image) for image in orientations(images)])
-        assert torch.equal(found[~again], first[~again])
-        assert torch.allclose(found[again], turned.mean(0)[again], atol=1e-5)
-        assert not torch.allclose(found[again], alone(images)[again], atol=1e-5)
+        first = cascade.first(images)
+        cascade.gate = alone.gate = float(first.median())
+        found, passing = cascade(images), first > cascade.gate
+        turned = torch.stack([cascade.second(image) for image in orientations(images)])
+        assert torch.equal(found[~passing], first[~passing])
+        assert torch.allclose(found[passing], turned.mean(0)[passing], atol=1e-5)
+        assert not torch.allclose(found[passing], alone(images)[passing], atol=1e-5)
+        assert torch.equal(cascade.outputs(images), torch.stack([found, found], 1))  # no class prior: one mix
 
 
 @BOTH

@@ -54,8 +54,8 @@ def edited(path, change):
 def held(path, centre=None):
     """Whether the score of a file is held against thresholds, and its flags."""
     cutout = read_cutout(path, STAMP, centre)
-    score = Score(Target(path, centre), cutout, 5.0)
-    above = {score.above(POINTS, rate) for rate in POINTS.thresholds}
+    score = Score(Target(path, centre), cutout, 5.0, 0.99, 0.0, None, dict.fromkeys(POINTS.thresholds, True))
+    above = {score.above(rate) for rate in POINTS.thresholds}
     assert above == ({None} if cutout.unmeasured else {True})
     assert set(cutout.unmeasured) <= set(cutout.flags)
     return not cutout.unmeasured, cutout.flags

@@ -22,11 +22,11 @@ from lensdream.cutouts.reader import read_cutout
 from lensdream.cutouts.scoring import score_targets
 from lensdream.cutouts.sources import Target, find_files
 from lensdream.finder import operating_points
-from lensdream.finder.finder import ModelError, Scorer
+from lensdream.finder.finder import Finder, load_cascade
+from lensdream.finder.locate import ModelError
 from lensdream.finder.operating_points import OperatingPoints, PointsError
 from lensdream.instrument import EUCLID
-from lensdream.networks.cascade import load_finder
-from lensdream.networks.layout import digest_of
+from lensdream.networks.layout import SURVEY_POINTS, digest_of
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.networks.ou import OU66, OUConfig
@@ -70,7 +70,7 @@ def test_scores_are_the_networks(model, files):
     assert tuple(table) == COLUMNS
     images = np.stack([read_cutout(path, STAMP).image for path in files])
     with torch.inference_mode():
-        logits = load_finder(model)(torch.from_numpy(images)).numpy()
+        logits = load_cascade(model)(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(table["logit"], logits, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-logits / 2)), rtol=1e-4)
     assert list(table["above_fpr_1e-3"]) == list(logits > 0)
@@ -82,7 +82,7 @@ def test_a_peer_scores_too(files, tmp_path):
     save_model(tmp_path / "peer", OU66(OUConfig()), STAMP)
     images = np.stack([read_cutout(path, STAMP).image for path in files])
     with torch.inference_mode():
-        logits = load_finder(tmp_path / "peer")(torch.from_numpy(images)).numpy()
+        logits = load_cascade(tmp_path / "peer")(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(scored(files, tmp_path / "peer", batch_size=2)["logit"], logits, rtol=1e-4, atol=1e-4)
 
 
@@ -90,7 +90,7 @@ def test_what_the_networks_look_at_must_lie_in_the_file(model, tmp_path):
     for part, config, side in (("", LensNetConfig(4, middle_pixels=20), 20), ("second", LensNetConfig(4), 32)):
         save_model(model / part, LensNet(config), STAMP)
         operating_points.write(model, POINTS)
-        assert Scorer.load(model).middle == side
+        assert Finder.load(model).crop_pixels == side
         assert len(scored([write(tmp_path / "20.fits", side=20)], model)) == (side <= 20)
 
 
@@ -202,8 +202,8 @@ def test_places_in_files(model, files, tmp_path, capsys):
 
 
 def test_an_interrupt_leaves_what_is_done_and_says_so(model, files, tmp_path, monkeypatch, capsys):
-    def interrupted(targets, *scorer, **settings):
-        yield from score_targets(targets[:3], *scorer, **settings)
+    def interrupted(targets, *finder, **settings):
+        yield from score_targets(targets[:3], *finder, **settings)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(score, "score_targets", interrupted)
@@ -226,10 +226,11 @@ def test_model_by_default(model, files, tmp_path, capsys, monkeypatch):
     assert score_files(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("models/poster@")
     for scale, found in (("quick", 0.3), ("older", 0.9)):
-        operating_points.write(root / "models" / scale, OperatingPoints(gate=found))
+        operating_points.write(root / "models" / scale, OperatingPoints(merit=found))
     (root / "models" / "poster" / "operating_points.json").write_text("not json")
     assert score_files(names, out, None, root=root) == 0
     assert pd.read_csv(out)["model"][0].startswith("models/older@")
+    (root / ".dvc").mkdir()
     monkeypatch.setattr(tracking, "has_champion", lambda root: True)
     monkeypatch.setattr(tracking, "pull", lambda name, root: model)
     assert score_files(names, out, None, root=root) == 0
@@ -241,7 +242,7 @@ def test_model_by_name(model, files, tmp_path, capsys):
     assert score_files(names, out, "candidate-x", root=tmp_path) == 2
     error = capsys.readouterr().err
     assert "no model 'candidate-x'" in error
-    assert "or give --model a folder" in error
+    assert "name a folder" in error
     assert score_files(names, out, str(tmp_path / "cutouts"), root=tmp_path) == 2
     assert "no model.safetensors and no model.json" in capsys.readouterr().err
 
@@ -249,18 +250,21 @@ def test_model_by_name(model, files, tmp_path, capsys):
 def test_damaged_models_are_usage_errors(model, files, tmp_path, capsys):
     (model / "model.safetensors").write_bytes(b"not weights")
     assert score_files([str(files[0])], tmp_path / "t.csv", str(model)) == 2
-    assert "of other weights" in capsys.readouterr().err
+    assert "of another model" in capsys.readouterr().err
     (model / "operating_points.json").unlink()
     assert score_files([str(files[0])], tmp_path / "t.csv", str(model)) == 2
     assert "cannot be used" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="run the train stage"):
-        Scorer.load(tmp_path / "gone")
+        Finder.load(tmp_path / "empty")
+    with pytest.raises(ModelError, match="gone': no such folder, and no registry in"):
+        Finder.load(tmp_path / "gone", root=tmp_path)
 
 
 def test_thresholds_of_a_survey_come_before_those_of_the_test_mix(model, files):
     assert operating_points.read_best(model) == POINTS
     survey = OperatingPoints({"fpr_1e-3": -99.0}, 1.5, {"field": 1.0})
-    operating_points.write(model, survey, operating_points.SURVEY_FILE)
+    operating_points.write(model, survey, SURVEY_POINTS)
     assert operating_points.read_best(model) == survey
     assert scored(files, model)["above_fpr_1e-3"].all()
 
@@ -297,30 +301,30 @@ def test_above_a_threshold_is_strictly_above():
 
 @pytest.mark.parametrize("text", ["[1, 2]", "{", '{"threshold_fpr_1e-3": "high"}', '{"temperature": 0}'])
 def test_damaged_operating_points(model, text):
-    (model / "operating_points.json").write_text(text.replace("}", f', "weights_sha256": "{digest_of(model)}"}}'))
+    (model / "operating_points.json").write_text(text.replace("}", f', "model_sha256": "{digest_of(model)}"}}'))
     with pytest.raises(ModelError, match="run the evaluate stage again"):
-        Scorer.load(model)
+        Finder.load(model)
 
 
 def test_points_of_other_weights_are_refused(model, files, tmp_path, capsys):
     save_model(model, LensNet(LensNetConfig(width=4)).eval(), STAMP)
-    with pytest.raises(PointsError, match="is of other weights than those in .*: run the evaluate stage again"):
+    with pytest.raises(PointsError, match="is of another model than that in .*: run the evaluate stage again"):
         operating_points.read(model)
     assert score_files([str(files[0])], tmp_path / "t.csv", str(model)) == 2
-    assert "of other weights" in capsys.readouterr().err
+    assert "of another model" in capsys.readouterr().err
 
 
 def test_images_of_another_shape_are_refused(model):
-    scorer = Scorer.load(model)
-    for shape in ((2, 3, STAMP, STAMP), (2, 4, STAMP, STAMP - 1), (4, STAMP, STAMP)):
+    finder = Finder.load(model)
+    for shape in ((2, 3, STAMP, STAMP), (2, 4, STAMP, STAMP - 1), (STAMP, STAMP)):
         with pytest.raises(
             ValueError, match=f"this model takes \\(n, 4, {STAMP}, {STAMP}\\), bands in the order VIS Y J H"
         ):
-            scorer.logits(np.zeros(shape, np.float32))
+            finder.score(np.zeros(shape, np.float32))
 
 
 def test_a_network_that_gives_no_number_skips(model, files, tmp_path, capsys):
-    network = load_finder(model).network
+    network = load_cascade(model).first
     with torch.no_grad():
         network.head.bias.fill_(torch.nan)
     save_model(tmp_path / "broken", network, STAMP)
@@ -330,15 +334,15 @@ def test_a_network_that_gives_no_number_skips(model, files, tmp_path, capsys):
 
 
 def test_logits_are_the_networks_own_at_any_flux(model):
-    scorer = Scorer.load(model)
+    finder = Finder.load(model)
     rng = np.random.default_rng(0)
     sky = np.array(EUCLID.sky_sigma, np.float32)[:, None, None]
     for scatter in (0.01, 1, 100, 1e5):
         images = rng.normal(0, scatter, (6, 4, STAMP, STAMP)).astype(np.float32) * sky
         images[:3, 2] = 0
         with torch.inference_mode():
-            expected = load_finder(model)(torch.from_numpy(images)).numpy()
-        np.testing.assert_allclose(scorer.logits(images), expected, rtol=1e-4, atol=1e-4)
+            expected = load_cascade(model)(torch.from_numpy(images)).numpy()
+        np.testing.assert_allclose(finder.scores(torch.from_numpy(images)).logit, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_find_files(tmp_path, files):
@@ -380,7 +384,7 @@ def test_scoring_stops_with_its_reader(model, files, monkeypatch):
     read = []
     monkeypatch.setattr(scoring, "read_cutout", lambda *target: read.append(target) or read_cutout(*target))
     torch.set_num_threads(3)
-    scores = score_targets([Target(path) for path in files * 100], Scorer.load(model), batch_size=2)
+    scores = score_targets([Target(path) for path in files * 100], Finder.load(model), batch_size=2)
     next(scores)
     scores.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("cutouts")]

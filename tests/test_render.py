@@ -174,7 +174,7 @@ def test_the_cusp_of_a_lensed_early_type_is_sampled_finely_enough(monkeypatch):
     error, peak = worst_pixel(scene, USUAL)
     assert peak > 150
     assert error < 2
-    monkeypatch.setattr("lensdream.simulate.render.CUSP_SUBSAMPLES", 5)
+    monkeypatch.setattr("lensdream.render.renderer.CUSP_SUBSAMPLES", 5)
     assert worst_pixel(scene, USUAL)[0] > 1.5 * error
 
 
@@ -230,7 +230,7 @@ def test_compact_components_are_left_out_only_where_they_are_dark(monkeypatch):
     scenes.components.loc[scenes.components["role"] == Role.NEIGHBOUR, ["r_e", "sersic_index"]] = 0.1, 1.0
     renderer = Renderer(USUAL, dtype=torch.float64)
     culled = renderer.light(scenes)
-    monkeypatch.setattr("lensdream.simulate.render.WIDE", 0.0)
+    monkeypatch.setattr("lensdream.render.renderer.WIDE", 0.0)
     for ours, truth in zip(culled, renderer.light(scenes), strict=True):
         assert not torch.equal(ours, truth)
         peak = truth.flatten(2).amax(-1) if truth.ndim > 2 else truth

@@ -16,6 +16,7 @@ from lensdream.commands.paths import Paths
 from lensdream.config import Fit, FreshMix, SecondStageFineTuning, SecondStageTraining, SurveyConfig, WarmStart
 from lensdream.dataset.store import ImageStore
 from lensdream.families import LENS
+from lensdream.finder.finder import load_cascade
 from lensdream.instrument import Band
 from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
@@ -118,7 +119,7 @@ def test_non_lenses_weigh_as_if_as_many_lenses_had_been_drawn(store, drawn, tmp_
 def test_a_plain_lens_stands_for_four():
     values = [7.0] * 10 + [9.0] * 2 + [5.0, -4.0, 7.0, -4.0]
     labels = torch.tensor([1.0] * 14 + [0.0] * 2)
-    weights = second_stage_data.weights(Brightness(), torch.from_numpy(flat(values).copy()).float(), labels)
+    weights = second_stage_data.training_weights(Brightness(), torch.from_numpy(flat(values).copy()).float(), labels)
     assert weights.tolist() == [0, 0, 4, 0] * 3 + [1, 0, 1, 0]
     assert weights[:12].sum() == 12  # as all of the plain ones would
 
@@ -235,14 +236,14 @@ def test_the_whole_stages(few_pools, tmp_path):
         train_second.run_deep("tiny", tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     train_second.run_deep("tiny", tmp_path)
-    assert load_finder(paths.model).second is None
+    assert load_cascade(paths.model).second is None
     deep = load_model(paths.model / "deep")
     assert deep.config == LensNetConfig(width=6, dropout=0.1, middle_pixels=32)
     torch.manual_seed(FIT.seed)
     assert not torch.equal(deep.head.weight, DeepLensNet(deep.config).head.weight)
 
     train_second.run("tiny", tmp_path)
-    second = load_finder(paths.model).second
+    second = load_cascade(paths.model).second.network
     assert second.config == dataclasses.replace(deep.config, dropout=0.3)
     moved = (second.head.weight - deep.head.weight).abs().max()
     assert 0 < moved < 2 * FIT.learning_rate * 2 * 15  # Adam moves a weight by no more than its rate a step

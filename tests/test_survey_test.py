@@ -25,6 +25,7 @@ from lensdream.evaluate.stream import Highest
 from lensdream.families import FAMILIES_NON_LENS, LENS
 from lensdream.finder import operating_points
 from lensdream.instrument import EUCLID, Band
+from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.population import drawing
@@ -360,7 +361,7 @@ def test_the_whole_stage(few_pools, model, tmp_path, capsys):
     found = json.loads(paths.metrics("survey-test").read_text())
     assert (found["n"], found["n_lens"], found["shortcuts"]["arcs_removed"]["n"]) == (100, 20, 5)
     assert {name: row["n"] for name, row in found["families"].items()} == target_mix.counts(100, SURVEY.non_lens_shares)
-    points = operating_points.read(paths.model, operating_points.SURVEY_FILE)
+    points = operating_points.read(paths.model, SURVEY_POINTS)
     assert points.thresholds == {"fpr_1e-2": found["threshold_fpr_1e-2"]["value"]}  # of a hundred, no other can be told
     assert points.temperature == found["temperature"]
     assert points.shares is None

@@ -20,8 +20,9 @@ from mlflow import MlflowClient
 from conftest import heed_interrupts
 from lensdream import tracking
 from lensdream.finder import operating_points
+from lensdream.finder.finder import load_cascade
 from lensdream.finder.operating_points import OperatingPoints
-from lensdream.networks.cascade import SecondLooks, load_finder
+from lensdream.networks.cascade import Cascade
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.runtime.provenance import dataset_identity, git_state, repository_root
@@ -308,7 +309,7 @@ def test_mlflow_loads_and_scores_the_champion(root):
     network = train(root)
     images = np.random.default_rng(0).normal(size=(301, 4, 32, 32)).astype(np.float32)
     with torch.no_grad():
-        logits = SecondLooks(network)(torch.from_numpy(images)).numpy()
+        logits = Cascade(network)(torch.from_numpy(images)).numpy()
     points = OperatingPoints({"fpr_1e-3": float(np.median(logits)) - 1e-4}, 2.0)
     operating_points.write(root / "models" / "quick", points)
     tracking.register(root / "models" / "quick", "quick", root=root, promote=True)
@@ -333,7 +334,7 @@ def test_a_second_network_is_registered_with_the_first(root):
     assert both.created
     assert both.version == first.version + 1
     assert both.run_id == first.run_id
-    found = load_finder(tracking.pull(root=root)).second
+    found = load_cascade(tracking.pull(root=root)).second.network
     assert torch.equal(found.head.weight, second.head.weight)
     assert not tracking.register(root / "models" / "quick", "quick", root=root, promote=True).created
 
