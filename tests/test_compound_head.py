@@ -20,8 +20,9 @@ from lensdream.commands.paths import Paths
 from lensdream.config import CompoundTraining, Fit, WarmStart
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import EUCLID, Band
+from lensdream.networks import layout
 from lensdream.networks.compound import CompoundClassifier
-from lensdream.networks.layout import COMPOUND, images_trained_on
+from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.networks.ou import OU66, OUConfig
@@ -210,7 +211,7 @@ def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths,
     test = store.truth["split"] == "compound"
     logits = predict(head, torch.from_numpy(store.images(np.flatnonzero(test))))
     assert logits[0] > logits[1]  # a double ring and its single lens, of a split that it has not seen
-    assert images_trained_on(paths.model / COMPOUND) == 32 + min(40, 24 * (measured["best_epoch"] + 1))
+    assert images_trained_on(paths.model / layout.COMPOUND) == 32 + min(40, 24 * (measured["best_epoch"] + 1))
     assert (paths.figures / "train-compound" / "losses.png").is_file()
     assert paths.metrics("epochs-compound").with_suffix(".csv").is_file()
     assert not paths.checkpoint("train-compound").exists()
@@ -235,7 +236,7 @@ def test_a_killed_training_of_the_head_ends_with_the_same_weights(paths):
 
 
 def test_its_folder_is_the_one_that_is_read():
-    assert COMPOUND.folder == FOLDER
+    assert COMPOUND.folder == layout.COMPOUND
 
 
 def test_an_untrained_head_names_the_remedy(paths):

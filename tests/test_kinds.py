@@ -200,7 +200,7 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
     with torch.no_grad():
         plain, expected = load_cascade(paths.model)(images), load_cascade(paths.model, IN_SURVEY)(images)
         assert not torch.allclose(plain, expected, atol=0.05)
-                for cascade in (of_survey.model, of_peers.models[OURS], finder.cascade):
+        for cascade in (of_survey.model, of_peers.models[OURS], finder.cascade):
             assert torch.allclose(cascade(images), expected, atol=1e-5)
     scores = finder.scores(images)
     np.testing.assert_allclose(scores.logit, expected, atol=1e-5)

@@ -117,7 +117,7 @@ class LotScorer:
         An image below the `settings.atlas` highest logits of this process cannot be among the highest of all: it stays behind.
         """
         scenes = target_mix.draw(self.drawer.scene_drawer, lot, self.settings.beside_caustic)
-        rendered = [(stored(chunk), measurements(chunk)) for chunk in self.drawer.rendered(scenes)]
+        rendered = [(stored(part), measurements(part)) for part in self.drawer.rendered(scenes)]
         images = np.concatenate([part for part, _ in rendered])
         measured = pd.concat([part for _, part in rendered], ignore_index=True)
         logits = predict(self.model, torch.from_numpy(images), self.settings.batch_size).numpy()

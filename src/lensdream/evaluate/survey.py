@@ -143,7 +143,7 @@ def measured_shortcuts(
     pairs, renderer = shortcuts.lenses_of(scenes, settings.pairs), renderer_of(simulate)
     logits = [
         np.concatenate(
-            [score(torch.from_numpy(stored(chunk))) for chunk in in_chunks(renderer, some, simulate.chunk)] or [[]]
+            [score(torch.from_numpy(stored(part))) for part in in_chunks(renderer, some, simulate.chunk)] or [[]]
         )
         for some in (pairs, pairs.without(SOURCES))
     ]
