@@ -28,7 +28,7 @@ from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
-from lensdream.population.drawing import Lot, SceneDrawer
+from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.render.renderer import MASS_COLUMNS
 from lensdream.runtime.processes import worker_map
 from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
@@ -42,7 +42,7 @@ RENDERED = {
 """columns that an image depends on, and its label; the others travel as zeros"""
 PARAMS = Path("params.yaml")
 
-Draw = Callable[[SceneDrawer, Lot], Scenes]
+Draw = Callable[[SceneDrawer, Chunk], Scenes]
 
 
 def main() -> None:
@@ -71,9 +71,9 @@ def main() -> None:
 
 def through(scenes: Fresh, model: Path) -> list[Scenes]:
     """The fresh lenses, and the fresh non-lenses that the network of a folder lets through."""
-    tasks: list[tuple[Lot, Draw]] = [(lot, SceneDrawer.draw) for lot in scenes.lots]
+    tasks: list[tuple[Chunk, Draw]] = [(chunk, SceneDrawer.draw) for chunk in scenes.chunks]
     of_targets = partial(target_mix.draw, beside_caustic=scenes.survey.beside_caustic)
-    tasks += [(lot, of_targets) for lot in scenes.target_lots]
+    tasks += [(chunk, of_targets) for chunk in scenes.target_chunks]
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_pools(scenes.population), model)
     with worker_map(scenes.simulate.workers, FirstLook.start, arguments) as ordered:
         return [part for part in tqdm(ordered(FirstLook.through, tasks), total=len(tasks)) if len(part)]
@@ -92,10 +92,10 @@ class FirstLook:
         first = load_model(model).to(memory_format=torch.channels_last)
         return cls(ImageDrawer.start(population, simulate, pools), first)
 
-    def through(self, task: tuple[Lot, Draw]) -> Scenes:
-        """The lenses of a lot, and its non-lenses that get through."""
-        lot, draw = task
-        scenes = draw(self.drawer.scene_drawer, lot)
+    def through(self, task: tuple[Chunk, Draw]) -> Scenes:
+        """The lenses of a chunk, and its non-lenses that get through."""
+        chunk, draw = task
+        scenes = draw(self.drawer.scene_drawer, chunk)
         label = scenes.scenes["label"].to_numpy()
         chosen, non_lenses = label == 1, np.flatnonzero(label == 0)
         if len(non_lenses):

@@ -55,10 +55,10 @@ def test_the_family_is_valid_rendered_and_shown(pools, tmp_path):
 
 def test_the_family_is_drawn_in_its_shares(pools):
     settings = config.load("population", PopulationConfig, "quick", ROOT / "params.yaml")
-    lots = drawing.labelled_lots(settings, "test", 1000)
-    (lot,) = (lot for lot in lots if lot.family == QUASAR)
-    assert lot.n == round(1000 * (1 - settings.lens_fraction) * 0.02)
-    scenes = drawing.SceneDrawer.start(settings, pools).draw(dataclasses.replace(lot, n=2))
+    chunks = drawing.labelled_chunks(settings, "test", 1000)
+    (chunk,) = (chunk for chunk in chunks if chunk.family == QUASAR)
+    assert chunk.n == round(1000 * (1 - settings.lens_fraction) * 0.02)
+    scenes = drawing.SceneDrawer.start(settings, pools).draw(dataclasses.replace(chunk, n=2))
     assert scenes.scenes["family"].tolist() == [QUASAR, QUASAR]
     refuse_impossible(scenes)
     survey = config.load("survey", SurveyConfig, "quick", ROOT / "params.yaml")

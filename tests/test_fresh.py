@@ -1,4 +1,4 @@
-"""Scenes drawn in lots, for a store and anew for every epoch of a training."""
+"""Scenes drawn in chunks, for a store and anew for every epoch of a training."""
 
 import dataclasses
 from functools import partial
@@ -61,11 +61,11 @@ def scenes_an_epoch(pools):
 @pytest.mark.parametrize("lens_fraction", [0.0, 0.1, 0.5, 1.0])
 def test_lots_add_up(n, lens_fraction):
     settings = dataclasses.replace(POPULATION, lens_fraction=lens_fraction)
-    lots = drawing.labelled_lots(settings, "train", n)
-    assert sum(lot.n + lot.controls for lot in lots) == n
-    assert sum(lot.n for lot in lots if lot.family == LENS) == round(n * lens_fraction)
-    assert all(max(lot.n, lot.controls) <= drawing.LOT for lot in lots)
-    assert len({(lot.family, lot.number) for lot in lots}) == len(lots)
+    chunks = drawing.labelled_chunks(settings, "train", n)
+    assert sum(chunk.n + chunk.controls for chunk in chunks) == n
+    assert sum(chunk.n for chunk in chunks if chunk.family == LENS) == round(n * lens_fraction)
+    assert all(max(chunk.n, chunk.controls) <= drawing.CHUNK_SIZE for chunk in chunks)
+    assert len({(chunk.family, chunk.number) for chunk in chunks}) == len(chunks)
 
 
 def test_a_population_is_what_was_asked_for(few_pools):
@@ -110,7 +110,7 @@ def test_a_population_does_not_depend_on_the_processes(few_pools):
 
 def test_more_controls_than_lenses_leave_some_without_a_partner(pools):
     drawing.start_worker(POPULATION, pools)
-    table = drawing.draw_lot(drawing.Lot("lens", "train", 0, n=2, controls=4)).scenes
+    table = drawing.draw_chunk(drawing.Chunk("lens", "train", 0, n=2, controls=4)).scenes
     assert table["family"].tolist() == ["lens"] * 2 + ["elliptical"] * 4
     assert table["partner"].tolist() == [2, 3, 0, 1, -1, -1]
 
@@ -129,7 +129,7 @@ def test_a_family_that_the_settings_allow_none_of_names_the_remedy(pools, monkey
     monkeypatch.setattr(drawing, "MOST_BARREN", 2)
     drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
     with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
-        drawing.draw_lot(drawing.Lot("double_ring", "compound", 0, 5))
+        drawing.draw_chunk(drawing.Chunk("double_ring", "compound", 0, 5))
 
 
 def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
@@ -146,7 +146,7 @@ def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
 def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
     scenes = scenes_an_epoch(24)
     epoch = scenes.epoch(2)
-    table = drawing.joined(map(drawing.draw_lot, scenes.lots(2)))
+    table = drawing.joined(map(drawing.draw_chunk, scenes.chunks(2)))
     assert table.scenes["label"].tolist() == epoch.labels.tolist()
     for k in (0, 13, 23):
         (alone,) = in_chunks(renderer_of(SIMULATE), table.take([k]), 4)
@@ -155,7 +155,7 @@ def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
 
 def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_pools):
     stored = drawing.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
-    anew = drawing.joined(map(drawing.draw_lot, scenes_an_epoch(24).lots(0))).scenes["seed"]
+    anew = drawing.joined(map(drawing.draw_chunk, scenes_an_epoch(24).chunks(0))).scenes["seed"]
     assert not set(stored) & set(anew)
 
 

@@ -151,8 +151,8 @@ def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(pools, mon
     assert first.shape == (60, 4, SIMULATE.stamp, SIMULATE.stamp)
     assert not (first == second).all((1, 2, 3)).any()
     only = dataclasses.replace(POPULATION, lens_fraction=0.0)
-    lots = drawing.labelled_lots(only, "train", 60, hard_negatives.EPOCH)
-    scenes = drawing.joined(map(SceneDrawer.start(only, pools).draw, lots)).scenes
+    chunks = drawing.labelled_chunks(only, "train", 60, hard_negatives.EPOCH)
+    scenes = drawing.joined(map(SceneDrawer.start(only, pools).draw, chunks)).scenes
     assert (scenes["label"] == 0).all()
     assert scenes["family"].nunique() > 8
 

@@ -17,7 +17,7 @@ from lensdream.config import KindsConfig
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate.stream import LotScorer
+from lensdream.evaluate.stream import ChunkScorer
 from lensdream.evaluate.survey_peers import OURS, PeersScorer
 from lensdream.families import NEAR_MISS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
@@ -141,10 +141,11 @@ def test_the_kinds_a_lens_add_up(tmp_path):
     found = kinds_a_lens(ImageStore.open(tmp_path / "images"), FRESH)
     in_shares = 3 + 30  # of the store, and fresh ones; they weigh what the lenses do, those of a survey come on top
     assert sum(found.values()) == pytest.approx((in_shares + 50) / in_shares)
-    controls = sum(lot.controls for lot in FRESH.lots)
+    controls = sum(chunk.controls for chunk in FRESH.chunks)
     early = target_mix.counts(50, SURVEY.non_lens_shares)["elliptical"]
     ring = (
-        sum(lot.n for lot in FRESH.lots if lot.family == "ring") + target_mix.counts(50, SURVEY.non_lens_shares)["ring"]
+        sum(chunk.n for chunk in FRESH.chunks if chunk.family == "ring")
+        + target_mix.counts(50, SURVEY.non_lens_shares)["ring"]
     )
     numbers = {
         NEAR_MISS: 1 + controls + early * SURVEY.beside_caustic,
@@ -166,8 +167,10 @@ def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
         (families.PAIRED, class_prior_fit.BARE_EPOCH, 0.0),
         (NEAR_MISS, class_prior_fit.KINDS_EPOCH, 1.0),
     ):
-        (lot,) = target_mix.lots({families.PAIRED: 12}, on_the_fly.SPLIT, epoch)
-        same, other = (target_mix.draw_images(drawer, lot, beside_caustic)[0] for beside_caustic in (share, 1 - share))
+        (chunk,) = target_mix.chunks({families.PAIRED: 12}, on_the_fly.SPLIT, epoch)
+        same, other = (
+            target_mix.draw_images(drawer, chunk, beside_caustic)[0] for beside_caustic in (share, 1 - share)
+        )
         assert np.array_equal(by_name[name], same)
         assert not np.array_equal(by_name[name], other)
 
@@ -190,7 +193,7 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
     paths = Paths("tiny", tmp_path)
     save_told(paths.model, 40)
     of_survey, of_peers = (
-        scorer.start(POPULATION, SIMULATE, few_pools, paths.model, SURVEY) for scorer in (LotScorer, PeersScorer)
+        scorer.start(POPULATION, SIMULATE, few_pools, paths.model, SURVEY) for scorer in (ChunkScorer, PeersScorer)
     )
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-2": 0.0}))
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-3": 2.0}, 1.0, IN_SURVEY), SURVEY_POINTS)

@@ -22,7 +22,7 @@ from lensdream.networks.layout import images_trained_on
 from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
 from lensdream.population import drawing
-from lensdream.population.drawing import Lot, SceneDrawer
+from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.train import second_stage_data
 from lensdream.train.second_stage_data import (
     EPOCH,
@@ -82,19 +82,19 @@ def store(tmp_path):
 def drawn(monkeypatch):
     """Two fresh lenses and 60 fresh non-lenses, of which 3 are let through, in place of rendered ones; how often drawn.
 
-    Of those three one is a survey's ring galaxy, two are of the look-alikes' lots.
+    Of those three one is a survey's ring galaxy, two are of the look-alikes' chunks.
     """
     times = []
 
     def draw(self):
         times.append(self.n)
         yield (
-            Lot("lens", "train", 0, 2, 28, EPOCH),
+            Chunk("lens", "train", 0, 2, 28, EPOCH),
             flat([3.0, 3.0] + [-9.0] * 28),
             np.array([1, 1] + [0] * 28, np.float32),
         )
-        yield Lot("ring", "train", 0, 3, epoch=LOOK_ALIKES_EPOCH), flat([2.0, 2.0, -9.0]), np.zeros(3, np.float32)
-        yield Lot("ring", "train", 0, 29, epoch=TARGETS_EPOCH), flat([2.0] + [-9.0] * 28), np.zeros(29, np.float32)
+        yield Chunk("ring", "train", 0, 3, epoch=LOOK_ALIKES_EPOCH), flat([2.0, 2.0, -9.0]), np.zeros(3, np.float32)
+        yield Chunk("ring", "train", 0, 29, epoch=TARGETS_EPOCH), flat([2.0] + [-9.0] * 28), np.zeros(29, np.float32)
 
     monkeypatch.setattr(Fresh, "drawn", draw)
     return times
@@ -126,7 +126,9 @@ def test_a_plain_lens_stands_for_four():
 
 def test_look_alikes_weigh_what_their_share_is(store, drawn, tmp_path):
     more = dataclasses.replace(FRESH, n_look_alikes=16)
-    in_shares = 2 + sum(lot.n for lot in FRESH.lots if lot.family == "ring")  # of the store and of the fresh scenes
+    in_shares = 2 + sum(
+        chunk.n for chunk in FRESH.chunks if chunk.family == "ring"
+    )  # of the store and of the fresh scenes
     learnt = passed(store, Brightness(), more, tmp_path / "kept.pt", ["a"])
     usual = (6 + 10) / (10 + 30)
     ring = usual * in_shares / (in_shares + 16)
@@ -136,16 +138,16 @@ def test_look_alikes_weigh_what_their_share_is(store, drawn, tmp_path):
 
 def test_look_alikes_are_drawn_besides(few_pools):
     more = dataclasses.replace(FRESH, n_look_alikes=5)
-    assert (more.lots, more.target_lots) == (FRESH.lots, FRESH.target_lots)
-    assert FRESH.look_alike_lots == []
-    drawn_lots, labels = zip(*((lot, label) for lot, _, label in more.drawn()), strict=True)
-    assert list(drawn_lots) == more.lots + more.look_alike_lots + more.target_lots
-    besides = [label for lot, label in zip(drawn_lots, labels, strict=True) if lot.epoch == LOOK_ALIKES_EPOCH]
+    assert (more.chunks, more.target_chunks) == (FRESH.chunks, FRESH.target_chunks)
+    assert FRESH.hard_family_chunks == []
+    drawn_chunks, labels = zip(*((chunk, label) for chunk, _, label in more.drawn()), strict=True)
+    assert list(drawn_chunks) == more.chunks + more.hard_family_chunks + more.target_chunks
+    besides = [label for chunk, label in zip(drawn_chunks, labels, strict=True) if chunk.epoch == LOOK_ALIKES_EPOCH]
     assert sum(map(len, besides)) == 5 * len(LOOK_ALIKES)
     assert not np.concatenate(besides).any()
     others, alone = (
-        drawing.joined(map(SceneDrawer.start(more.population, few_pools).draw, lots)).scenes["seed"]
-        for lots in (more.lots + more.target_lots, more.look_alike_lots)
+        drawing.joined(map(SceneDrawer.start(more.population, few_pools).draw, chunks)).scenes["seed"]
+        for chunks in (more.chunks + more.target_chunks, more.hard_family_chunks)
     )
     assert not set(others) & set(alone)
 
@@ -192,20 +194,20 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_poo
     assert labels.sum() == 10
     assert all(len(pixels) == len(part) for _, pixels, part in parts)
     of_store, fresh = (SceneDrawer.start(settings, few_pools) for settings in (POPULATION, FRESH.population))
-    stored = drawing.joined(map(of_store.draw, drawing.labelled_lots(POPULATION, "train")))
-    lots = drawing.joined(map(fresh.draw, FRESH.lots + FRESH.target_lots))
-    assert not set(stored.scenes["seed"]) & set(lots.scenes["seed"])
-    assert set(lots.scenes["split"]) == {"train"}
-    assert lots.scenes["family"].nunique() > 8
+    stored = drawing.joined(map(of_store.draw, drawing.labelled_chunks(POPULATION, "train")))
+    chunks = drawing.joined(map(fresh.draw, FRESH.chunks + FRESH.target_chunks))
+    assert not set(stored.scenes["seed"]) & set(chunks.scenes["seed"])
+    assert set(chunks.scenes["split"]) == {"train"}
+    assert chunks.scenes["family"].nunique() > 8
 
 
 def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_pools):
     assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
     none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(MIX, rare_lenses=0.0))
     assert none.identity != FRESH.identity
-    for (lot, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
+    for (chunk, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
         assert np.array_equal(label, other_label)
-        assert np.array_equal(ours, others) == (lot.family != LENS)  # lenses and their controls are others
+        assert np.array_equal(ours, others) == (chunk.family != LENS)  # lenses and their controls are others
 
 
 def test_the_whole_stages(few_pools, tmp_path):

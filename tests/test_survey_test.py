@@ -56,7 +56,7 @@ def model(tmp_path_factory):
 def scored(model, keep, workers=0, wanted=WANTED, beside_caustic=1.0):
     settings = dataclasses.replace(SURVEY, batch_size=8, atlas=keep, beside_caustic=beside_caustic)
     with stream.scoring(POPULATION, SIMULATE, model, settings, workers) as score_all:
-        return stream.joined(score_all(target_mix.lots(wanted, stream.SPLIT, stream.EPOCH)), keep)
+        return stream.joined(score_all(target_mix.chunks(wanted, stream.SPLIT, stream.EPOCH)), keep)
 
 
 @pytest.mark.parametrize("n", [100, 1999, 2000, 100_000])
@@ -64,12 +64,12 @@ def test_proportions_are_kept_exactly(n):
     numbers = target_mix.counts(n, SURVEY.non_lens_shares)
     assert sum(numbers.values()) == n
     assert all(abs(numbers[name] - n * share) < 1 for name, share in SURVEY.non_lens_shares.items())
-    tasks = target_mix.lots(numbers, stream.SPLIT, stream.EPOCH)
-    assert sum(lot.n + lot.controls for lot in tasks) == n
-    assert all(lot.n + lot.controls <= drawing.LOT for lot in tasks)
-    assert sum(lot.controls for lot in tasks) == numbers["elliptical"]
-    assert not any(lot.n for lot in tasks if lot.family == LENS)
-    assert len({(lot.family, lot.number) for lot in tasks}) == len(tasks)
+    tasks = target_mix.chunks(numbers, stream.SPLIT, stream.EPOCH)
+    assert sum(chunk.n + chunk.controls for chunk in tasks) == n
+    assert all(chunk.n + chunk.controls <= drawing.CHUNK_SIZE for chunk in tasks)
+    assert sum(chunk.controls for chunk in tasks) == numbers["elliptical"]
+    assert not any(chunk.n for chunk in tasks if chunk.family == LENS)
+    assert len({(chunk.family, chunk.number) for chunk in tasks}) == len(tasks)
 
 
 def test_round_shares_of_round_numbers_are_exact():
@@ -86,8 +86,8 @@ def test_what_was_asked_for_is_scored_and_none_of_it_is_stored(few_pools, model)
     stored = drawing.draw_scenes(POPULATION, 1).scenes
     assert {"train", "test"} == set(stored["split"])
     assert not set(found.table["seed"]) & set(stored["seed"])
-    trained_on = FreshScenes(POPULATION, SIMULATE, 30, 10**4, map).lots(10**4 - 1)
-    assert all(lot.epoch < stream.EPOCH and lot.split != stream.SPLIT for lot in trained_on)
+    trained_on = FreshScenes(POPULATION, SIMULATE, 30, 10**4, map).chunks(10**4 - 1)
+    assert all(chunk.epoch < stream.EPOCH and chunk.split != stream.SPLIT for chunk in trained_on)
 
 
 def test_the_images_kept_are_those_of_the_highest_logits(few_pools, model):
@@ -99,7 +99,7 @@ def test_the_images_kept_are_those_of_the_highest_logits(few_pools, model):
     assert few.highest.rows["logit"].tolist() == sorted(everything.table["logit"], reverse=True)[:5]
     assert few.highest.rows["seed"].tolist() == everything.highest.rows["seed"].tolist()[:5]
     assert np.array_equal(few.highest.images, everything.highest.images[:5])
-    assert {"arc_snr_1", "flux_target_VIS", "lot", "label", "theta_E_1"} <= set(few.highest.rows)
+    assert {"arc_snr_1", "flux_target_VIS", "chunk", "label", "theta_E_1"} <= set(few.highest.rows)
     assert not few.highest.rows["label"].any()
 
 

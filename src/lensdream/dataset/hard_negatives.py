@@ -31,7 +31,7 @@ from lensdream.runtime.processes import worker_map
 HARD = -1.0
 """logit from which a non-lens is hard: a false alarm, or nearly one"""
 EPOCH = 2**30
-"""of the first round's lots: other fresh scenes have other numbers"""
+"""of the first round's chunks: other fresh scenes have other numbers"""
 
 Draw = Callable[[int], Iterator[np.ndarray]]
 """(round) -> images (n, band, y, x) float16 of its fresh non-lenses, part by part"""
@@ -142,10 +142,10 @@ def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: 
     only = dataclasses.replace(population, lens_fraction=0.0)
 
     def draw(number: int) -> Iterator[np.ndarray]:
-        lots = drawing.labelled_lots(only, on_the_fly.SPLIT, n, EPOCH + number)
+        chunks = drawing.labelled_chunks(only, on_the_fly.SPLIT, n, EPOCH + number)
         pools = drawing.draw_all_pools(only)
         with worker_map(simulate.workers, ImageDrawer.start, (only, simulate, pools)) as ordered:
-            drawn = ordered(ImageDrawer.draw, lots)
-            yield from (images for images, _ in tqdm(drawn, total=len(lots), desc=f"round {number}", leave=False))
+            drawn = ordered(ImageDrawer.draw, chunks)
+            yield from (images for images, _ in tqdm(drawn, total=len(chunks), desc=f"round {number}", leave=False))
 
     return draw

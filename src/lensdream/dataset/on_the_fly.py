@@ -21,7 +21,7 @@ from lensdream.families import LENS
 from lensdream.instrument import Band
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
-from lensdream.population.drawing import Lot, SceneDrawer
+from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of, stored
 from lensdream.render.renderer import Rendered, Renderer
 from lensdream.runtime.processes import OrderedMap, worker_map
@@ -49,7 +49,7 @@ class FreshScenes:
 
     def __post_init__(self) -> None:
         """Refuse numbers that would leave a label out."""
-        n_lens = sum(lot.n for lot in self.lots(0) if lot.family == LENS)
+        n_lens = sum(chunk.n for chunk in self.chunks(0) if chunk.family == LENS)
         if not 0 < n_lens < self.n:
             raise ValueError(
                 f"train.fresh_scenes = {self.n} gives {n_lens} lenses an epoch and {self.n - n_lens} non-lenses, both are "
@@ -65,9 +65,9 @@ class FreshScenes:
         """The settings and the code that determine the images."""
         return json.dumps([self.n, drawn_by(self.population, self.simulate)])
 
-    def lots(self, epoch: int) -> list[Lot]:
-        """What an epoch consists of; the store's scenes are those of epoch 0 of the lots."""
-        return drawing.labelled_lots(self.population, SPLIT, self.n, epoch + 1)
+    def chunks(self, epoch: int) -> list[Chunk]:
+        """What an epoch consists of; the store's scenes are those of epoch 0 of the chunks."""
+        return drawing.labelled_chunks(self.population, SPLIT, self.n, epoch + 1)
 
     def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
         """The images of an epoch, whatever the model; those of the next are begun."""
@@ -76,8 +76,8 @@ class FreshScenes:
         labels = torch.empty(self.n)
         drawn = self._ahead.pop(number, None) or self._begin(number)
         start = 0
-        n_lots = len(self.lots(number))
-        for part, part_labels in tqdm(drawn, total=n_lots, desc=f"scenes of epoch {number}", leave=False):
+        n_chunks = len(self.chunks(number))
+        for part, part_labels in tqdm(drawn, total=n_chunks, desc=f"scenes of epoch {number}", leave=False):
             inside = slice(start, start + len(part))
             images[inside], labels[inside] = torch.from_numpy(part), torch.from_numpy(part_labels)
             start += len(part)
@@ -90,7 +90,7 @@ class FreshScenes:
         return self.n * epochs
 
     def _begin(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return self.ordered(ImageDrawer.draw, self.lots(number))
+        return self.ordered(ImageDrawer.draw, self.chunks(number))
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def drawn_by(population: PopulationConfig, simulate: SimulateConfig) -> str:
 
 @dataclass(frozen=True)
 class ImageDrawer:
-    """Images of lots, drawn and rendered one lot at a time."""
+    """Images of chunks, drawn and rendered one chunk at a time."""
 
     scene_drawer: SceneDrawer
     renderer: Renderer
@@ -130,9 +130,9 @@ class ImageDrawer:
         """Make one for this process, and set its torch to one thread."""
         return cls(SceneDrawer.start(population, pools), renderer_of(simulate), simulate.chunk)
 
-    def draw(self, lot: Lot) -> tuple[np.ndarray, np.ndarray]:
-        """Images (n, band, y, x) float16 and labels (n,) float32 of a lot."""
-        return self.images_and_labels(self.scene_drawer.draw(lot))
+    def draw(self, chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
+        """Images (n, band, y, x) float16 and labels (n,) float32 of a chunk."""
+        return self.images_and_labels(self.scene_drawer.draw(chunk))
 
     def images_and_labels(self, scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
         """Images (n, band, y, x) float16 and labels (n,) float32 of scenes."""

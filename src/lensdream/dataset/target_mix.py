@@ -1,4 +1,4 @@
-"""A survey's targets that are no lenses: in which lots they are drawn, and how few of their early types have a source."""
+"""A survey's targets that are no lenses: in which chunks they are drawn, and how few of their early types have a source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lensdream.config import SurveyConfig
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.families import LENS, NEAR_MISS, NON_LENS_CLASSES
 from lensdream.population import drawing
-from lensdream.population.drawing import Lot, SceneDrawer
+from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.scene import SOURCES, Scenes
 
 
@@ -37,28 +37,28 @@ def survey_shares(survey: SurveyConfig) -> dict[str, float]:
     return by_kind(survey.non_lens_shares, survey.beside_caustic)
 
 
-def lots(numbers: Mapping[str, int], split: str, epoch: int) -> list[Lot]:
+def chunks(numbers: Mapping[str, int], split: str, epoch: int) -> list[Chunk]:
     """Lots of these numbers of scenes of each family; early types are controls whose lenses are drawn and left out.
 
-    split: whose galaxies are drawn; epoch: of the lots, other epochs have other scenes.
+    split: whose galaxies are drawn; epoch: of the chunks, other epochs have other scenes.
     """
     return [
-        _lot(family, split, number, min(drawing.LOT, n - start), epoch)
+        _chunk(family, split, number, min(drawing.CHUNK_SIZE, n - start), epoch)
         for family, n in numbers.items()
-        for number, start in enumerate(range(0, n, drawing.LOT))
+        for number, start in enumerate(range(0, n, drawing.CHUNK_SIZE))
     ]
 
 
-def _lot(family: str, split: str, number: int, n: int, epoch: int) -> Lot:
+def _chunk(family: str, split: str, number: int, n: int, epoch: int) -> Chunk:
     if family == families.PAIRED:
-        return Lot(LENS, split, number, n=0, controls=n, epoch=epoch)
-    return Lot(family, split, number, n, epoch=epoch)
+        return Chunk(LENS, split, number, n=0, controls=n, epoch=epoch)
+    return Chunk(family, split, number, n, epoch=epoch)
 
 
-def draw(drawer: SceneDrawer, lot: Lot, beside_caustic: float) -> Scenes:
-    """The scenes of such a lot; of its controls only a share, evenly taken, keep the light of their sources."""
-    scenes = drawer.draw(lot)
-    return with_sources(scenes, beside_caustic) if lot.family == LENS else scenes
+def draw(drawer: SceneDrawer, chunk: Chunk, beside_caustic: float) -> Scenes:
+    """The scenes of such a chunk; of its controls only a share, evenly taken, keep the light of their sources."""
+    scenes = drawer.draw(chunk)
+    return with_sources(scenes, beside_caustic) if chunk.family == LENS else scenes
 
 
 def with_sources(scenes: Scenes, share: float) -> Scenes:
@@ -69,6 +69,6 @@ def with_sources(scenes: Scenes, share: float) -> Scenes:
     return Scenes(scenes.scenes, parts[~(parts["scene"].isin(bare) & parts["role"].isin(SOURCES))])
 
 
-def draw_images(drawer: ImageDrawer, lot: Lot, beside_caustic: float) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, band, y, x) float16 and labels (n,) float32 of such a lot."""
-    return drawer.images_and_labels(draw(drawer.scene_drawer, lot, beside_caustic))
+def draw_images(drawer: ImageDrawer, chunk: Chunk, beside_caustic: float) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, band, y, x) float16 and labels (n,) float32 of such a chunk."""
+    return drawer.images_and_labels(draw(drawer.scene_drawer, chunk, beside_caustic))

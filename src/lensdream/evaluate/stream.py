@@ -24,14 +24,14 @@ from lensdream.finder.finder import load_cascade
 from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
-from lensdream.population.drawing import Lot
+from lensdream.population.drawing import Chunk
 from lensdream.render.batch import measurements, stored
 from lensdream.runtime.processes import worker_map
 
 SPLIT = "test"
 """whose galaxies are drawn: neither training nor the choice of the epoch has seen one of them"""
 EPOCH = 2**31
-"""of the lots: the store has those of epoch 0, and trainings those of the epochs after it, at most 10^4"""
+"""of the chunks: the store has those of epoch 0, and trainings those of the epochs after it, at most 10^4"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Highest:
     """The highest-scoring scenes, in the order of their logits."""
 
     rows: pd.DataFrame
-    """(n, columns of the truth table, `lot` and `logit`)"""
+    """(n, columns of the truth table, `chunk` and `logit`)"""
     images: np.ndarray
     """(n, band, y, x) float16 [microjansky a pixel]"""
 
@@ -67,16 +67,16 @@ class Scored:
 @contextmanager
 def scoring(
     population: PopulationConfig, simulate: SimulateConfig, model: Path, settings: SurveyConfig, workers: int
-) -> Iterator[Callable[[Iterable[Lot]], Iterator[Scored]]]:
-    """A function from lots to the scored scenes of each, in their order, on `workers` processes; 0 for this one.
+) -> Iterator[Callable[[Iterable[Chunk]], Iterator[Scored]]]:
+    """A function from chunks to the scored scenes of each, in their order, on `workers` processes; 0 for this one.
 
     `model` is its folder; the logits are for the shares of these settings, and do not depend on the processes. Of the early
-    types `settings.beside_caustic` have a source beside the caustic, the others none. Of each lot at least those images are
+    types `settings.beside_caustic` have a source beside the caustic, the others none. Of each chunk at least those images are
     kept that may be among the `settings.atlas` highest of all.
     """
     arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
-    with worker_map(workers, LotScorer.start, arguments) as ordered:
-        yield lambda tasks: ordered(LotScorer.score, tasks)
+    with worker_map(workers, ChunkScorer.start, arguments) as ordered:
+        yield lambda tasks: ordered(ChunkScorer.score, tasks)
 
 
 def joined(parts: Iterable[Scored], keep: int) -> Scored:
@@ -93,7 +93,7 @@ def joined(parts: Iterable[Scored], keep: int) -> Scored:
 
 
 @dataclass
-class LotScorer:
+class ChunkScorer:
     """Lots of a survey's non-lenses, drawn, rendered and scored one at a time."""
 
     drawer: ImageDrawer
@@ -105,23 +105,25 @@ class LotScorer:
     @classmethod
     def start(
         cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
-    ) -> LotScorer:
+    ) -> ChunkScorer:
         """Make one for this process, and set its torch to one thread."""
         drawer = ImageDrawer.start(population, simulate, pools)
         finder = load_cascade(model, target_mix.survey_shares(settings))
         return cls(drawer, finder, settings, np.full(settings.atlas, -np.inf))
 
-    def score(self, lot: Lot) -> Scored:
-        """Draw, render and score a lot.
+    def score(self, chunk: Chunk) -> Scored:
+        """Draw, render and score a chunk.
 
         An image below the `settings.atlas` highest logits of this process cannot be among the highest of all: it stays behind.
         """
-        scenes = target_mix.draw(self.drawer.scene_drawer, lot, self.settings.beside_caustic)
+        scenes = target_mix.draw(self.drawer.scene_drawer, chunk, self.settings.beside_caustic)
         rendered = [(stored(part), measurements(part)) for part in self.drawer.rendered(scenes)]
         images = np.concatenate([part for part, _ in rendered])
         measured = pd.concat([part for _, part in rendered], ignore_index=True)
         logits = predict(self.model, torch.from_numpy(images), self.settings.batch_size).numpy()
-        rows = pd.concat([scenes.scenes.reset_index(drop=True), measured], axis=1).assign(lot=lot.number, logit=logits)
+        rows = pd.concat([scenes.scenes.reset_index(drop=True), measured], axis=1).assign(
+            chunk=chunk.number, logit=logits
+        )
         keep = len(self.highest)
         self.highest = np.sort(np.concatenate([self.highest, logits]))[-keep:]
         may_stay = logits >= self.highest[0]

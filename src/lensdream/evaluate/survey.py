@@ -41,10 +41,10 @@ def streamed(
     population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, model: Path
 ) -> stream.Scored:
     """`settings.n` fresh non-lenses, scored by the model in a folder."""
-    tasks = target_mix.lots(target_mix.counts(settings.n, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
+    tasks = target_mix.chunks(target_mix.counts(settings.n, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     workers = 0 if simulate.workers == 1 else simulate.workers
     with stream.scoring(population, simulate, model, settings, workers) as score_all:
-        parts = tqdm(score_all(tasks), total=len(tasks), desc="lots of non-lenses", leave=False)
+        parts = tqdm(score_all(tasks), total=len(tasks), desc="chunks of non-lenses", leave=False)
         return stream.joined(parts, settings.atlas)
 
 

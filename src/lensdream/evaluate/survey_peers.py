@@ -1,7 +1,7 @@
 """The survey-peers stage: our finder and its peers on the same fresh non-lenses in a survey's proportions.
 
 The test mix fixes a threshold at a false-positive rate of 1e-3 by six images. Here there are as many as time allows the slowest
-peer to look at: the first lots of those that the survey test streams.
+peer to look at: the first chunks of those that the survey test streams.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
 from lensdream.population import drawing
 from lensdream.population.catalogs import Pools
-from lensdream.population.drawing import Lot
+from lensdream.population.drawing import Chunk
 from lensdream.runtime.processes import worker_map
 
 OURS = "lensnet"
@@ -39,7 +39,7 @@ def streamed(
     population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, model: Path
 ) -> pd.DataFrame:
     """Families of `settings.n_peers` fresh non-lenses, and `logit_<network>` of ours and of every peer."""
-    tasks = target_mix.lots(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
+    tasks = target_mix.chunks(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
     with worker_map(0 if simulate.workers == 1 else simulate.workers, PeersScorer.start, arguments) as ordered:
         return pd.concat(tqdm(ordered(PeersScorer.score, tasks), total=len(tasks), leave=False), ignore_index=True)
@@ -65,9 +65,9 @@ class PeersScorer:
         models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}
         return cls(drawer, models, settings)
 
-    def score(self, lot: Lot) -> pd.DataFrame:
-        """Draw and render a lot, and score it with every network."""
-        scenes = target_mix.draw(self.drawer.scene_drawer, lot, self.settings.beside_caustic)
+    def score(self, chunk: Chunk) -> pd.DataFrame:
+        """Draw and render a chunk, and score it with every network."""
+        scenes = target_mix.draw(self.drawer.scene_drawer, chunk, self.settings.beside_caustic)
         images = torch.from_numpy(self.drawer.images(scenes))
         logits = {
             f"logit_{name}": predict(model, images, self.settings.batch_size).numpy()

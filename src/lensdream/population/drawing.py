@@ -1,4 +1,4 @@
-"""The population stage: every scene of a scale, drawn in lots that do not depend on how many processes draw them."""
+"""The population stage: every scene of a scale, drawn in chunks that do not depend on how many processes draw them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lensdream.runtime.processes import worker_map
 from lensdream.scene import Scenes
 
 DEFLECTORS = 150_000
-LOT = 100
-"""scenes of one lot, the partners of paired ones not counted"""
+CHUNK_SIZE = 100
+"""scenes of one chunk, the partners of paired ones not counted"""
 MOST_BARREN = 200
 """rounds in a row that may give nothing"""
 
 
 @dataclass(frozen=True)
-class Lot:
+class Chunk:
     """What one task draws: its scenes are a pure function of this and of the settings."""
 
     family: str
@@ -73,9 +73,9 @@ def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, pool
     [(0, 10), (1, 10)]
     """
     settings = settings or PopulationConfig()
-    tasks, pools = lots(settings), pools or draw_all_pools(settings)
+    tasks, pools = chunks(settings), pools or draw_all_pools(settings)
     with worker_map(0 if workers == 1 else workers, SceneDrawer.start, (settings, pools)) as ordered:
-        return joined(tqdm(ordered(SceneDrawer.draw, tasks), total=len(tasks), desc="lots of scenes", leave=False))
+        return joined(tqdm(ordered(SceneDrawer.draw, tasks), total=len(tasks), desc="chunks of scenes", leave=False))
 
 
 def draw_all_pools(settings: PopulationConfig) -> Pools:
@@ -83,9 +83,9 @@ def draw_all_pools(settings: PopulationConfig) -> Pools:
     return draw_pools(settings.seed, settings.sky_area, settings.source_magnitude_limit, DEFLECTORS)
 
 
-def lots(settings: PopulationConfig) -> list[Lot]:
+def chunks(settings: PopulationConfig) -> list[Chunk]:
     """Everything that a scale consists of."""
-    tasks = [lot for split in ("train", "validation", "test") for lot in labelled_lots(settings, split)]
+    tasks = [chunk for split in ("train", "validation", "test") for chunk in labelled_chunks(settings, split)]
     tasks += _cut(UNDETECTABLE, "test", settings.undetectable)
     for family in lenses.COMPOUND_FAMILIES:
         tasks += _cut(family, "compound", getattr(settings, family))
@@ -94,7 +94,7 @@ def lots(settings: PopulationConfig) -> list[Lot]:
     return tasks
 
 
-def labelled_lots(settings: PopulationConfig, split: str, n: int | None = None, epoch: int = 0) -> list[Lot]:
+def labelled_chunks(settings: PopulationConfig, split: str, n: int | None = None, epoch: int = 0) -> list[Chunk]:
     """The lenses and non-lenses of a split, in their shares: `n` scenes, by default as many as the settings say."""
     n = getattr(settings, split) if n is None else n
     n_lens = round(n * settings.lens_fraction)
@@ -102,21 +102,24 @@ def labelled_lots(settings: PopulationConfig, split: str, n: int | None = None, 
     counts[FIELD] += n - n_lens - sum(counts.values())
     n_controls = counts.pop(PAIRED)
     tasks = [
-        Lot(LENS, split, number, _within(n_lens, start), _within(n_controls, start), epoch)
-        for number, start in enumerate(range(0, max(n_lens, n_controls), LOT))
+        Chunk(LENS, split, number, _within(n_lens, start), _within(n_controls, start), epoch)
+        for number, start in enumerate(range(0, max(n_lens, n_controls), CHUNK_SIZE))
     ]
     for family, count in counts.items():
         tasks += _cut(family, split, count, epoch)
     return tasks
 
 
-def _cut(family: str, split: str, n: int, epoch: int = 0) -> list[Lot]:
-    return [Lot(family, split, number, _within(n, start), epoch=epoch) for number, start in enumerate(range(0, n, LOT))]
+def _cut(family: str, split: str, n: int, epoch: int = 0) -> list[Chunk]:
+    return [
+        Chunk(family, split, number, _within(n, start), epoch=epoch)
+        for number, start in enumerate(range(0, n, CHUNK_SIZE))
+    ]
 
 
 def _within(n: int, start: int) -> int:
-    """How many of `n` fall into the lot from `start` on."""
-    return min(max(n - start, 0), LOT)
+    """How many of `n` fall into the chunk from `start` on."""
+    return min(max(n - start, 0), CHUNK_SIZE)
 
 
 def joined(parts: Iterable[Scenes]) -> Scenes:
@@ -135,7 +138,7 @@ def joined(parts: Iterable[Scenes]) -> Scenes:
 
 @dataclass(frozen=True)
 class SceneDrawer:
-    """Scenes of lots, drawn one lot at a time."""
+    """Scenes of chunks, drawn one chunk at a time."""
 
     settings: PopulationConfig
     pools: Mapping[str, Pools]
@@ -148,45 +151,45 @@ class SceneDrawer:
         parts = {name: pools.split(name) for name in SHARES}
         return cls(settings, parts | {COMPOUND_TRAIN: parts[TRAIN]})
 
-    def draw(self, lot: Lot) -> Scenes:
-        """The scenes of a lot, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
-        stream = [self.settings.seed, *lot.family.encode(), 0, *lot.split.encode(), lot.epoch, lot.number]
+    def draw(self, chunk: Chunk) -> Scenes:
+        """The scenes of a chunk, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
+        stream = [self.settings.seed, *chunk.family.encode(), 0, *chunk.split.encode(), chunk.epoch, chunk.number]
         rng = np.random.default_rng(stream)
-        return assemble(DRAWN[lot.family](lot, self.settings, self.pools[lot.split], rng))
+        return assemble(DRAWN[chunk.family](chunk, self.settings, self.pools[chunk.split], rng))
 
 
-def _lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+def _lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
     """Lenses, then the paired controls of the first of them; of the training split, a share are of rare kinds."""
 
     def gather(n: int, kind: lenses.Kind) -> list[Draft]:
-        return _gather(LENS, n, lambda: lenses.draw_single(settings, pools, lot.split, rng, kind)[0])
+        return _gather(LENS, n, lambda: lenses.draw_single(settings, pools, chunk.split, rng, kind)[0])
 
-    wanted = max(lot.n, lot.controls)
-    share = settings.rare_lenses / len(lenses.RARE) if lot.split == TRAIN else 0.0
+    wanted = max(chunk.n, chunk.controls)
+    share = settings.rare_lenses / len(lenses.RARE) if chunk.split == TRAIN else 0.0
     found = [draft for kind in lenses.RARE for draft in gather(round(wanted * share), kind)]
     found += gather(wanted - len(found), lenses.ANY)
     if share:  # so that the controls are of all kinds, too
         found = [found[k] for k in rng.permutation(len(found))]
-    controls = lenses.controls(settings, found[: lot.controls], rng) if lot.controls else []
-    return _paired(found[: lot.n], controls)
+    controls = lenses.controls(settings, found[: chunk.controls], rng) if chunk.controls else []
+    return _paired(found[: chunk.n], controls)
 
 
-def _undetectable(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
-    return _gather(lot.family, lot.n, lambda: lenses.draw_single(settings, pools, lot.split, rng)[1])
+def _undetectable(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    return _gather(chunk.family, chunk.n, lambda: lenses.draw_single(settings, pools, chunk.split, rng)[1])
 
 
-def _compound(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+def _compound(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
     """Compound lenses, then the single lenses matched to them."""
-    family = lenses.COMPOUND_FAMILIES[lot.family]
-    pairs = _gather(lot.family, lot.n, lambda: lenses.draw_compound(settings, pools, lot.split, rng, family))
+    family = lenses.COMPOUND_FAMILIES[chunk.family]
+    pairs = _gather(chunk.family, chunk.n, lambda: lenses.draw_compound(settings, pools, chunk.split, rng, family))
     return _paired([compound for compound, _ in pairs], [single for _, single in pairs])
 
 
-def _non_lenses(lot: Lot, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
-    return [nonlenses.draw(lot.family, pools, lot.split, rng, settings) for _ in range(lot.n)]
+def _non_lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+    return [nonlenses.draw(chunk.family, pools, chunk.split, rng, settings) for _ in range(chunk.n)]
 
 
-DRAWN: dict[str, Callable[[Lot, PopulationConfig, Pools, np.random.Generator], list[Draft]]] = {
+DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Pools, np.random.Generator], list[Draft]]] = {
     LENS: _lenses,
     UNDETECTABLE: _undetectable,
     **dict.fromkeys(lenses.COMPOUND_FAMILIES, _compound),

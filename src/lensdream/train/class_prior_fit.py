@@ -28,7 +28,7 @@ from lensdream.runtime.processes import worker_map
 from lensdream.train.second_stage_data import EPOCH, Fresh
 
 KINDS_EPOCH = EPOCH + 3
-"""of the lots of fresh non-lenses: no training has them"""
+"""of the chunks of fresh non-lenses: no training has them"""
 BARE_EPOCH = KINDS_EPOCH + 1
 """of those of early types without a source"""
 NEVER = -30.0
@@ -36,16 +36,16 @@ NEVER = -30.0
 
 
 def drawn(scenes: Fresh, n: int) -> Iterator[tuple[int, np.ndarray]]:
-    """`n` non-lenses of each of `NON_LENS_CLASSES`: the number of the kind and images (m, band, y, x) float16, lot by lot."""
-    bare = target_mix.lots({families.PAIRED: n}, on_the_fly.SPLIT, BARE_EPOCH)
-    others = target_mix.lots(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)
+    """`n` non-lenses of each of `NON_LENS_CLASSES`: the number of the kind and images (m, band, y, x) float16, chunk by chunk."""
+    bare = target_mix.chunks({families.PAIRED: n}, on_the_fly.SPLIT, BARE_EPOCH)
+    others = target_mix.chunks(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_pools(scenes.population))
     with worker_map(scenes.simulate.workers, ImageDrawer.start, arguments) as ordered:
-        for lots, beside_caustic, early in ((bare, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
-            parts = ordered(partial(target_mix.draw_images, beside_caustic=beside_caustic), lots)
-            known = tqdm(parts, total=len(lots), desc="fresh non-lenses", leave=False)
-            for lot, (images, _) in zip(lots, known, strict=True):
-                yield NON_LENS_CLASSES.index(early if lot.family == LENS else lot.family), images
+        for chunks, beside_caustic, early in ((bare, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
+            parts = ordered(partial(target_mix.draw_images, beside_caustic=beside_caustic), chunks)
+            known = tqdm(parts, total=len(chunks), desc="fresh non-lenses", leave=False)
+            for chunk, (images, _) in zip(chunks, known, strict=True):
+                yield NON_LENS_CLASSES.index(early if chunk.family == LENS else chunk.family), images
 
 
 @torch.inference_mode()

@@ -31,12 +31,12 @@ from lensdream.instrument import N_BANDS
 from lensdream.networks.cascade import GATE_THRESHOLD, passes_gate
 from lensdream.networks.predict import predict
 from lensdream.population import drawing
-from lensdream.population.drawing import Lot
+from lensdream.population.drawing import Chunk
 from lensdream.runtime import checkpoint
 from lensdream.runtime.processes import worker_map
 
 EPOCH = 2**30 + 2**20
-"""of the lots of fresh scenes: no store, no other training and no round of hard negatives has them"""
+"""of the chunks of fresh scenes: no store, no other training and no round of hard negatives has them"""
 TARGETS_EPOCH = EPOCH + 1
 """of those in a survey's proportions"""
 LOOK_ALIKES_EPOCH = EPOCH + 2
@@ -94,31 +94,31 @@ class Fresh:
         return json.dumps([on_the_fly.drawn_by(self.population, self.simulate), numbers, EPOCH])
 
     @property
-    def lots(self) -> list[Lot]:
+    def chunks(self) -> list[Chunk]:
         """Those in the shares of the training split."""
         settings = dataclasses.replace(self.population, lens_fraction=self.lens_share)
-        return drawing.labelled_lots(settings, on_the_fly.SPLIT, self.n, EPOCH)
+        return drawing.labelled_chunks(settings, on_the_fly.SPLIT, self.n, EPOCH)
 
     @property
-    def target_lots(self) -> list[Lot]:
+    def target_chunks(self) -> list[Chunk]:
         """Those in a survey's shares."""
         numbers = target_mix.counts(self.n_targets, self.survey.non_lens_shares)
-        return target_mix.lots(numbers, on_the_fly.SPLIT, TARGETS_EPOCH)
+        return target_mix.chunks(numbers, on_the_fly.SPLIT, TARGETS_EPOCH)
 
     @property
-    def look_alike_lots(self) -> list[Lot]:
+    def hard_family_chunks(self) -> list[Chunk]:
         """Those of the look-alikes alone."""
-        return target_mix.lots(dict.fromkeys(LOOK_ALIKES, self.n_look_alikes), on_the_fly.SPLIT, LOOK_ALIKES_EPOCH)
+        return target_mix.chunks(dict.fromkeys(LOOK_ALIKES, self.n_look_alikes), on_the_fly.SPLIT, LOOK_ALIKES_EPOCH)
 
-    def drawn(self) -> Iterator[tuple[Lot, np.ndarray, np.ndarray]]:
-        """Each lot, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
-        lots, target_lots = self.lots + self.look_alike_lots, self.target_lots
+    def drawn(self) -> Iterator[tuple[Chunk, np.ndarray, np.ndarray]]:
+        """Each chunk, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
+        chunks, target_chunks = self.chunks + self.hard_family_chunks, self.target_chunks
         arguments = (self.population, self.simulate, drawing.draw_all_pools(self.population))
         with worker_map(self.simulate.workers, ImageDrawer.start, arguments) as ordered:
             of_targets = partial(target_mix.draw_images, beside_caustic=self.survey.beside_caustic)
-            parts = chain(ordered(ImageDrawer.draw, lots), ordered(of_targets, target_lots))
-            known = tqdm(parts, total=len(lots) + len(target_lots), desc="fresh scenes", leave=False)
-            yield from ((lot, *part) for lot, part in zip(lots + target_lots, known, strict=True))
+            parts = chain(ordered(ImageDrawer.draw, chunks), ordered(of_targets, target_chunks))
+            known = tqdm(parts, total=len(chunks) + len(target_chunks), desc="fresh scenes", leave=False)
+            yield from ((chunk, *part) for chunk, part in zip(chunks + target_chunks, known, strict=True))
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,9 @@ def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, dict[str, in
     """How many lenses, and non-lenses by family, were drawn in the shares of the training split, let through or not."""
     families = store.truth["family"].to_numpy()[store.labelled_rows("train")]
     numbers = {family: int((families == family).sum()) for family in (LENS, *FAMILIES_NON_LENS)}
-    for lot in scenes.lots:
-        numbers[lot.family] += lot.n
-        numbers[PAIRED] += lot.controls
+    for chunk in scenes.chunks:
+        numbers[chunk.family] += chunk.n
+        numbers[PAIRED] += chunk.controls
     return numbers.pop(LENS), numbers
 
 
@@ -243,9 +243,9 @@ def _of_store(store: ImageStore, by_family: Mapping[str, float]) -> Iterator[tup
 
 
 def _of_fresh(scenes: Fresh, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The fresh scenes, lot by lot; a survey has shares of its own."""
-    for lot, images, labels in scenes.drawn():
-        weight = 1.0 if lot.epoch == TARGETS_EPOCH else by_family.get(lot.family, 1.0)
+    """The fresh scenes, chunk by chunk; a survey has shares of its own."""
+    for chunk, images, labels in scenes.drawn():
+        weight = 1.0 if chunk.epoch == TARGETS_EPOCH else by_family.get(chunk.family, 1.0)
         yield torch.from_numpy(images), torch.from_numpy(labels), torch.full((len(labels),), weight)
 
 
