@@ -16,7 +16,7 @@ from lensdream.evaluate.explanations.explained import NUMBERED
 from lensdream.families import BY_NAME, COMPOUND, EMPTY, FAMILIES_NON_LENS, LENS, NON_LENS_CLASSES, QUASAR
 from lensdream.instrument import Band
 from lensdream.population import drawing, nonlenses
-from lensdream.population.builder import assemble
+from lensdream.population.builder import to_table
 from lensdream.render.validate import refuse_impossible
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def test_the_scenes_of_other_families_that_are_explained_stay_the_same():
 
 def test_the_family_is_valid_rendered_and_shown(pools, tmp_path):
     rng = np.random.default_rng(5)
-    scenes = assemble([nonlenses.FAMILIES[name](pools, "test", rng) for name in (QUASAR, QUASAR, QUASAR, EMPTY)])
+    scenes = to_table([nonlenses.FAMILIES[name](pools, "test", rng) for name in (QUASAR, QUASAR, QUASAR, EMPTY)])
     refuse_impossible(scenes)
     simulate = config.load("simulate", SimulateConfig, "quick", ROOT / "params.yaml")
     write_store(scenes, dataclasses.replace(simulate, workers=1), tmp_path)

@@ -10,7 +10,7 @@ from lensdream import config
 from lensdream.instrument import EUCLID, Band
 from lensdream.optics.artefacts import ArtefactCounts, apply_artefacts
 from lensdream.population import artefacts, nonlenses
-from lensdream.population.builder import blank
+from lensdream.population.builder import empty_scene
 from lensdream.population.catalogs import draw_pools
 from lensdream.scene import Role
 
@@ -35,13 +35,13 @@ def changed(row, seed=1):
 
 def spoilt_draft(kind, seed):
     rng = np.random.default_rng(seed)
-    draft = blank("empty", 0, "test", rng)
-    kind(draft, rng)
-    return draft
+    builder = empty_scene("empty", 0, "test", rng)
+    kind(builder, rng)
+    return builder
 
 
-def has_flaw(draft):
-    return any(draft.row[name] for name in FLAWS)
+def has_flaw(builder):
+    return any(builder.row[name] for name in FLAWS)
 
 
 def test_the_shares_of_the_kinds_add_up_to_one():
@@ -51,9 +51,9 @@ def test_the_shares_of_the_kinds_add_up_to_one():
 @pytest.mark.parametrize("kind", artefacts.KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_leaves_one_trace_of_sensible_size(kind):
     for seed in range(20):
-        draft = spoilt_draft(kind, seed)
-        row, parts = draft.row, draft.components
-        assert has_flaw(draft) + len(parts) == 1
+        builder = spoilt_draft(kind, seed)
+        row, parts = builder.row, builder.components
+        assert has_flaw(builder) + len(parts) == 1
         assert sum(bool(row[name]) for name in FLAWS) <= 1
         assert row["edge"] == 0 or 0.05 <= row["edge"] <= 0.45
         assert row["edge_side"] in range(4)
@@ -75,12 +75,12 @@ def test_the_artefact_family_always_has_one_and_others_seldom():
     pools, rng = draw_pools(3, 0.02, 27.0, 20_000), np.random.default_rng(5)
     flawed = 0
     for _ in range(60):
-        draft = nonlenses.draw("artefact", pools, "test", rng, SETTINGS)
+        builder = nonlenses.draw("artefact", pools, "test", rng, SETTINGS)
         # a ghost or a trail is the last component, the only one that shines in one band
-        last = np.array(draft.components[-1].flux) / EUCLID.sky_sigma if draft.components else np.ones(4)
+        last = np.array(builder.components[-1].flux) / EUCLID.sky_sigma if builder.components else np.ones(4)
         in_one_band = np.sort(last)[-2] <= 0.1 * last.max()
-        assert has_flaw(draft) != in_one_band
-        flawed += has_flaw(draft)
+        assert has_flaw(builder) != in_one_band
+        flawed += has_flaw(builder)
     assert 30 < flawed < 60
     spoilt = [has_flaw(nonlenses.draw("field", pools, "test", rng, SETTINGS)) for _ in range(100)]
     assert sum(spoilt) < 15

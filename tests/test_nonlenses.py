@@ -9,7 +9,7 @@ from lensdream import config
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.instrument import N_BANDS, Band, microjansky
 from lensdream.population import nonlenses
-from lensdream.population.builder import POINT_R_E, assemble, blank
+from lensdream.population.builder import POINT_R_E, empty_scene, to_table
 from lensdream.population.galaxy import Body
 from lensdream.population.mergers import LARGEST_SHELL, add_double_nucleus, add_pair, add_shells
 from lensdream.population.morphology import add_edge_on, add_irregular, add_spiral, arc, crest
@@ -26,7 +26,7 @@ MOST_PARTS = 12
 
 def scenes_of(family, pools, seed=4):
     rng = np.random.default_rng(seed)
-    return assemble([nonlenses.draw(family, pools, "test", rng, SETTINGS) for _ in range(DRAWS)])
+    return to_table([nonlenses.draw(family, pools, "test", rng, SETTINGS) for _ in range(DRAWS)])
 
 
 def some_body(rng, **changes):
@@ -36,26 +36,26 @@ def some_body(rng, **changes):
 
 def parts_of(*adders):
     """Components of DRAWS galaxies, one scene each, made by the adders in turn."""
-    drafts = []
+    builders = []
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
-        drafts.append(blank("spiral", 0, "test", rng))
-        adders[seed % len(adders)](drafts[-1], rng)
-    return assemble(drafts).components
+        builders.append(empty_scene("spiral", 0, "test", rng))
+        adders[seed % len(adders)](builders[-1], rng)
+    return to_table(builders).components
 
 
 SHAPES = {
-    "spiral": lambda draft, rng: add_spiral(draft, some_body(rng), rng),
-    "edge_on": lambda draft, rng: add_edge_on(draft, some_body(rng, q=rng.uniform(0.1, 0.25)), rng),
-    "irregular": lambda draft, rng: add_irregular(draft, some_body(rng), rng),
-    "ring": lambda draft, rng: add_ring_galaxy(draft, some_body(rng), FLUX[0] * np.ones(N_BANDS), rng),
-    "double nucleus": lambda draft, rng: add_double_nucleus(draft, some_body(rng), rng),
-    "shells": lambda draft, rng: add_shells(draft, some_body(rng), rng),
-    "pair": lambda draft, rng: add_pair(
-        draft, some_body(rng, flux=0.4 * FLUX), some_body(rng, x=1.0, flux=0.6 * FLUX), rng, (True, False)
+    "spiral": lambda builder, rng: add_spiral(builder, some_body(rng), rng),
+    "edge_on": lambda builder, rng: add_edge_on(builder, some_body(rng, q=rng.uniform(0.1, 0.25)), rng),
+    "irregular": lambda builder, rng: add_irregular(builder, some_body(rng), rng),
+    "ring": lambda builder, rng: add_ring_galaxy(builder, some_body(rng), FLUX[0] * np.ones(N_BANDS), rng),
+    "double nucleus": lambda builder, rng: add_double_nucleus(builder, some_body(rng), rng),
+    "shells": lambda builder, rng: add_shells(builder, some_body(rng), rng),
+    "pair": lambda builder, rng: add_pair(
+        builder, some_body(rng, flux=0.4 * FLUX), some_body(rng, x=1.0, flux=0.6 * FLUX), rng, (True, False)
     ),
-    "star": lambda draft, rng: add_star(
-        draft, Role.TARGET, 0.0, 0.0, 23.9 - 2.5 * np.log10(FLUX[0]), 0.3, rng
+    "star": lambda builder, rng: add_star(
+        builder, Role.TARGET, 0.0, 0.0, 23.9 - 2.5 * np.log10(FLUX[0]), 0.3, rng
     ),
 }  # fmt: skip
 
@@ -87,10 +87,10 @@ def test_every_family_makes_scenes_without_mass_that_can_be_drawn(pools, family)
 @pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
 def test_a_scene_is_made_of_few_components(pools, family):
     rng = np.random.default_rng(6)
-    drafts = [nonlenses.FAMILIES[family](pools, "test", rng) for _ in range(DRAWS)]
-    counts = [len(draft.components) for draft in drafts]
+    builders = [nonlenses.FAMILIES[family](pools, "test", rng) for _ in range(DRAWS)]
+    counts = [len(builder.components) for builder in builders]
     assert np.mean(counts) <= 8
-    targets = [sum(part.role == Role.TARGET for part in draft.components) for draft in drafts]
+    targets = [sum(part.role == Role.TARGET for part in builder.components) for builder in builders]
     assert max(targets) <= MOST_PARTS
 
 
@@ -152,7 +152,7 @@ def test_dust_hides_more_of_an_edge_on_disc_in_vis_than_in_h():
 def test_members_of_a_group_have_one_colour(pools):
     rng = np.random.default_rng(3)
     for _ in range(10):
-        parts = assemble([nonlenses.group(pools, "test", rng)]).components
+        parts = to_table([nonlenses.group(pools, "test", rng)]).components
         target, members = (parts[parts["role"] == role] for role in (Role.TARGET, Role.NEIGHBOUR))
         expected = np.log10(target["flux_H"].sum() / target["flux_VIS"].sum())
         difference = 2.5 * np.abs(np.log10(members["flux_H"] / members["flux_VIS"]) - expected)
@@ -161,9 +161,9 @@ def test_members_of_a_group_have_one_colour(pools):
 
 def test_only_bright_stars_have_spikes_the_same_in_all_bands():
     for magnitude in (SPIKED - 2.0, SPIKED + 1.0):
-        draft = blank("star", 0, "test", np.random.default_rng(1))
-        add_star(draft, Role.TARGET, 0.0, 0.0, magnitude, 0.2, np.random.default_rng(2))
-        parts = assemble([draft]).components
+        builder = empty_scene("star", 0, "test", np.random.default_rng(1))
+        add_star(builder, Role.TARGET, 0.0, 0.0, magnitude, 0.2, np.random.default_rng(2))
+        parts = to_table([builder]).components
         point, spikes = parts[parts["q"] == 1.0], parts[parts["q"] < 0.1]
         assert len(point) == 1
         assert point["r_e"].item() == POINT_R_E

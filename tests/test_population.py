@@ -13,7 +13,7 @@ from lensdream.families import FAMILIES_NON_LENS
 from lensdream.instrument import EUCLID, microjansky
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.population import lenses, nonlenses
-from lensdream.population.builder import assemble, blank, redden
+from lensdream.population.builder import empty_scene, redden, to_table
 from lensdream.population.catalogs import SHARES, draw_pools
 from lensdream.population.deflectors import absolute_magnitude, draw_deflectors
 from lensdream.population.satellites import Pair
@@ -78,17 +78,17 @@ def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(pools):
     found, missed = lenses.draw_single(SETTINGS, pools, "test", rng)
     assert found
     assert missed
-    assert all(draft.row["arc_snr"] > 20 and draft.row["magnification_1"] > 3 for draft in found)
-    assert all(draft.row["label"] == -1 for draft in missed)
-    first, _ = lenses.detect(assemble(found))
+    assert all(builder.row["arc_snr"] > 20 and builder.row["magnification_1"] > 3 for builder in found)
+    assert all(builder.row["label"] == -1 for builder in missed)
+    first, _ = lenses.detect(to_table(found))
     assert first.passes(SETTINGS).mean() > 0.95  # neighbours are not in the rule
     controls = lenses.controls(SETTINGS, found, rng)
-    control, _ = lenses.detect(assemble(controls))
+    control, _ = lenses.detect(to_table(controls))
     assert not control.passes(SETTINGS).any()
     assert (control.magnification < 2.5).all()
-    for draft, partner in zip(found, controls, strict=True):
-        assert draft.row["seed"] == partner.row["seed"]
-        unlensed = [part for part in draft.components if part.plane == 0]
+    for builder, partner in zip(found, controls, strict=True):
+        assert builder.row["seed"] == partner.row["seed"]
+        unlensed = [part for part in builder.components if part.plane == 0]
         assert unlensed == [part for part in partner.components if part.plane == 0]
 
 
@@ -110,12 +110,16 @@ def test_detectable_lenses_of_another_kind_are_not_called_undetectable(pools):
     # no random number depends on it
     assert also_missed == missed
     assert 0 < len(closed) < len(found)
-    assert all(draft in found for draft in closed)
+    assert all(builder in found for builder in closed)
 
 
 def test_a_narrow_frame_sees_what_a_wide_one_sees(pools, monkeypatch):
-    scenes = assemble(
-        [draft for drafts in lenses.draw_single(SETTINGS, pools, "test", np.random.default_rng(4)) for draft in drafts]
+    scenes = to_table(
+        [
+            builder
+            for builders in lenses.draw_single(SETTINGS, pools, "test", np.random.default_rng(4))
+            for builder in builders
+        ]
     )
     narrow = lenses._reach(scenes) < lenses.NARROW_FRAME.stamp * EUCLID.pixel_scale / 2
     assert 0.2 < narrow.mean() < 0.8
@@ -134,7 +138,7 @@ def test_rare_lenses_are_what_they_are_called_and_detectable(pools, kind):
     found = []
     while len(found) < 5:
         found += lenses.draw_single(SETTINGS, pools, "train", rng, kind)[0]
-    scenes = assemble(found)
+    scenes = to_table(found)
     first, _ = lenses.detect(scenes)
     assert first.passes(SETTINGS).mean() > 0.95  # neighbours are not in the rule
     assert (first.degrees >= kind.minimum_degrees).all()
@@ -144,7 +148,7 @@ def test_rare_lenses_are_what_they_are_called_and_detectable(pools, kind):
     single = scenes.scenes["theta_E_b"] == 0
     largest = kind.offset * (1.0 if kind.in_arcsec else scenes.scenes["theta_E_1"])
     assert (offset <= largest + 1e-9)[single].all()
-    assert all(draft.row["label"] == 1 for draft in found)
+    assert all(builder.row["label"] == 1 for builder in found)
 
 
 @pytest.mark.slow
@@ -154,7 +158,7 @@ def test_compound_lenses_have_the_geometry_of_their_family(pools, family):
     pairs = []
     while len(pairs) < 3:
         pairs += lenses.draw_compound(SETTINGS, pools, "compound", rng, family)
-    scenes = assemble([compound for compound, _ in pairs])
+    scenes = to_table([compound for compound, _ in pairs])
     table = scenes.scenes
     assert (table["family"] == family.name).all()
     first, second = lenses.detect(scenes)
@@ -184,7 +188,7 @@ def einstein_radius(sigma, z_lens, z_source):
 def test_einstein_radii_of_compound_lenses_follow_from_redshifts_and_velocity_dispersions(pools):
     family = lenses.COMPOUND_FAMILIES["faint_second"]
     pairs = lenses.draw_compound(SETTINGS, pools, "compound", np.random.default_rng(2), family)
-    table = assemble([compound for compound, _ in pairs]).scenes
+    table = to_table([compound for compound, _ in pairs]).scenes
     assert len(table) > 3
     z_lens, z_1, z_2 = (table[column].to_numpy() for column in ("z_lens", "z_source_1", "z_source_2"))
     lens, source = table["sigma_lens"].to_numpy(), table["sigma_source_1"].to_numpy()
@@ -196,8 +200,8 @@ def test_einstein_radii_of_compound_lenses_follow_from_redshifts_and_velocity_di
 def test_lenses_have_shear_and_neighbours_as_often_as_the_sky_has_galaxies(pools):
     alone = replace(SETTINGS, second_deflector=0.0, group_members=0.0, artefact_rate=0.0)
     rng = np.random.default_rng(3)
-    drafts = [draft for _ in range(3) for part in lenses.draw_single(alone, pools, "test", rng) for draft in part]
-    scenes = assemble(drafts)
+    builders = [builder for _ in range(3) for part in lenses.draw_single(alone, pools, "test", rng) for builder in part]
+    scenes = to_table(builders)
     shear = scenes.scenes[["shear_1", "shear_2"]].to_numpy()
     # Rayleigh's distribution of scale 0.03, in any direction
     assert np.hypot(*shear.T).mean() == pytest.approx(0.03 * np.sqrt(np.pi / 2), rel=0.1)
@@ -207,7 +211,7 @@ def test_lenses_have_shear_and_neighbours_as_often_as_the_sky_has_galaxies(pools
 
 def test_non_lenses_have_as_many_neighbours(pools):
     rng = np.random.default_rng(4)
-    scenes = assemble(
+    scenes = to_table(
         [nonlenses.draw("empty", pools, "test", rng, replace(SETTINGS, artefact_rate=0.0)) for _ in range(300)]
     )
     assert neighbours(scenes) == pytest.approx(neighbours_expected(pools), rel=0.1)
@@ -232,7 +236,7 @@ def test_the_families_of_the_settings_are_those_that_can_be_drawn():
 
 def test_scenes_survive_the_disk_and_can_be_taken(tmp_path, pools):
     rng = np.random.default_rng(5)
-    scenes = assemble([nonlenses.draw("field", pools, "test", rng, SETTINGS) for _ in range(4)])
+    scenes = to_table([nonlenses.draw("field", pools, "test", rng, SETTINGS) for _ in range(4)])
     scenes.save(tmp_path)
     again = Scenes.load(tmp_path)
     pd.testing.assert_frame_equal(again.components, scenes.components)
@@ -246,7 +250,7 @@ def test_scenes_survive_the_disk_and_can_be_taken(tmp_path, pools):
 
 
 def test_an_empty_scene_has_no_components(pools):
-    scenes = assemble([blank("empty", 0, "test", np.random.default_rng(1))])
+    scenes = to_table([empty_scene("empty", 0, "test", np.random.default_rng(1))])
     assert len(scenes) == 1
     assert scenes.components.empty
 
@@ -268,7 +272,7 @@ def test_a_second_deflector_has_light_and_mass_and_its_controls_keep_it(pools):
     settings = replace(SETTINGS, second_deflector=1.0, group_members=1.0)
     rng = np.random.default_rng(6)
     found, _ = lenses.draw_single(settings, pools, "test", rng)
-    scenes = assemble(found)
+    scenes = to_table(found)
     table, parts = scenes.scenes, scenes.components
     ratio = table["theta_E_b"] / table["theta_E_1"]
     assert ratio.between(10**-0.4 - 1e-9, 1 + 1e-9).all()
@@ -280,8 +284,8 @@ def test_a_second_deflector_has_light_and_mass_and_its_controls_keep_it(pools):
     # about half of the pairs are centred on their middle
     centred = np.hypot(*(table[f"mass_{axis}"] + ratio**2 * table[f"mass_b_{axis}"] for axis in "xy")) < 0.6
     assert 0.2 < centred.mean() < 0.9
-    for draft, partner in zip(found, lenses.controls(settings, found, rng), strict=True):
-        assert draft.row["theta_E_b"] == partner.row["theta_E_b"]
-        assert [p for p in draft.components if p[1] == 0] == [p for p in partner.components if p[1] == 0]
+    for builder, partner in zip(found, lenses.controls(settings, found, rng), strict=True):
+        assert builder.row["theta_E_b"] == partner.row["theta_E_b"]
+        assert [p for p in builder.components if p[1] == 0] == [p for p in partner.components if p[1] == 0]
     none, _ = lenses.draw_single(replace(SETTINGS, second_deflector=0.0), pools, "test", rng)
-    assert (assemble(none).scenes["theta_E_b"] == 0).all()
+    assert (to_table(none).scenes["theta_E_b"] == 0).all()

@@ -14,7 +14,7 @@ from lensdream.instrument import EUCLID, N_BANDS, Band, microjansky
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
-from lensdream.population.builder import Draft, assemble, blank
+from lensdream.population.builder import SceneBuilder, empty_scene, to_table
 from lensdream.render.batch import in_chunks
 from lensdream.render.renderer import Renderer
 from lensdream.render.validate import ANY, AXIS_RATIO, NOT_NEGATIVE, POSITIVE, Bound
@@ -277,7 +277,7 @@ class Lens:
         >>> rendered.images.shape, rendered.truth.shape  # truth: VIS light of deflector, source 1, source 2
         (torch.Size([1, 4, 80, 80]), torch.Size([1, 3, 80, 80]))
         """
-        return assemble([_draft(self, seed)])
+        return to_table([_draft(self, seed)])
 
 
 def simulate(lens: Lens | Sequence[Lens], *, seed: int = 0, stamp: int = 80, noise: bool = True) -> np.ndarray:
@@ -324,7 +324,7 @@ def simulate(lens: Lens | Sequence[Lens], *, seed: int = 0, stamp: int = 80, noi
     lenses = [lens] if single else list(lens)
     if not lenses:
         raise ValueError("simulate was given no lens: give one Lens or several")
-    scenes = assemble([_draft(each, seed + k) for k, each in enumerate(lenses)])
+    scenes = to_table([_draft(each, seed + k) for k, each in enumerate(lenses)])
     parts = in_chunks(_renderer(stamp), scenes, CHUNK)
     images = np.concatenate([(part.images if noise else part.noiseless).numpy() for part in parts])
     return images[0] if single else images
@@ -342,33 +342,33 @@ def _renderer(stamp: int) -> Renderer:
     return Renderer(Frame(stamp=stamp, fine_width=fine - (stamp - fine) % 2))
 
 
-def _draft(lens: Lens, seed: int) -> Draft:
+def _draft(lens: Lens, seed: int) -> SceneBuilder:
     """The scene of a lens, observed in the conditions of a seed."""
     if seed < 0:
         raise ValueError(f"seed = {seed} is negative: give a whole number from 0 on")
-    draft = blank(LENS, 1, TEST, np.random.default_rng(seed))
+    builder = empty_scene(LENS, 1, TEST, np.random.default_rng(seed))
     source = lens.source
-    draft.row |= {
+    builder.row |= {
         "z_lens": lens.z_lens, "z_source_1": lens.z_source, "sigma_lens": lens.sigma, "theta_E_1": lens.theta_E,
         "mass_q": lens.q, "mass_phi": lens.phi, "mass_x": lens.light.x, "mass_y": lens.light.y,
         "mass_2_x": source.x, "mass_2_y": source.y, "shear_1": lens.shear[0], "shear_2": lens.shear[1],
     }  # fmt: skip
-    _add(draft, Role.TARGET, 0, lens.light)
-    _add(draft, Role.SOURCE_1, 1, source)
+    _add(builder, Role.TARGET, 0, lens.light)
+    _add(builder, Role.SOURCE_1, 1, source)
     if lens.second_source is not None:
         sigma_1 = _sigma(lens.theta_E_12, lens.z_source, lens.z_source_2)
         theta_E_2 = einstein_radius_sis(lens.sigma, float(distance_ratio(lens.z_lens, lens.z_source_2)))
-        draft.row |= {
+        builder.row |= {
             "z_source_2": lens.z_source_2, "theta_E_2": theta_E_2 if lens.theta_E_2 is None else lens.theta_E_2,
             "theta_E_12": lens.theta_E_12, "sigma_source_1": sigma_1,
             "mass_2_q": max(source.q, FLATTEST_SOURCE_MASS), "mass_2_phi": source.phi,
         }  # fmt: skip
-        _add(draft, Role.SOURCE_2, 2, lens.second_source)
-    return draft
+        _add(builder, Role.SOURCE_2, 2, lens.second_source)
+    return builder
 
 
-def _add(draft: Draft, role: Role, plane: int, light: Sersic) -> None:
-    draft.add(role, plane, light.x, light.y, light.r_e, light.n, light.q, light.phi, light.flux)
+def _add(builder: SceneBuilder, role: Role, plane: int, light: Sersic) -> None:
+    builder.add(role, plane, light.x, light.y, light.r_e, light.n, light.q, light.phi, light.flux)
 
 
 def _sigma(theta_E: float, z_lens: float, z_source: float) -> float:

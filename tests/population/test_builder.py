@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lensdream.instrument import Band
-from lensdream.population.builder import Component, Draft, assemble, blank
+from lensdream.population.builder import Component, SceneBuilder, empty_scene, to_table
 from lensdream.scene import COMPONENT_COLUMNS, FLUX_COLUMNS, PLAIN, Role, Shape
 
 FLUX = (1.0, 2.0, 3.0, 4.0)
@@ -20,13 +20,13 @@ def made(**changes):
     return Component(**(fields | changes))
 
 
-def drafts(*lists):
+def builders(*lists):
     rng = np.random.default_rng(1)
-    return [Draft(blank("field", 0, "test", rng).row, list(components)) for components in lists]
+    return [SceneBuilder(empty_scene("field", 0, "test", rng).row, list(components)) for components in lists]
 
 
 def test_a_component_becomes_the_row_of_its_fields_names():
-    (row,) = assemble(drafts([made()])).components.to_dict("records")
+    (row,) = to_table(builders([made()])).components.to_dict("records")
     assert tuple(row) == COMPONENT_COLUMNS
     assert row == {"scene": 0} | dict(zip(FLUX_COLUMNS, FLUX, strict=True)) | RINGED._asdict() | {
         name: value for name, value in made()._asdict().items() if name not in ("flux", "shape")
@@ -40,18 +40,18 @@ def test_a_component_with_another_place_keeps_the_rest():
 
 
 def test_a_draft_adds_components_in_order_and_copies_their_flux():
-    (draft,) = drafts([])
+    (builder,) = builders([])
     flux = np.array(FLUX)
-    draft.add(Role.TARGET, 0, 0.0, 0.0, 0.4, 4.0, 0.8, 0.0, flux)
-    draft.add(Role.NEIGHBOUR, 0, 1.0, 0.0, 0.4, 1.0, 0.8, 0.0, flux, RINGED)
+    builder.add(Role.TARGET, 0, 0.0, 0.0, 0.4, 4.0, 0.8, 0.0, flux)
+    builder.add(Role.NEIGHBOUR, 0, 1.0, 0.0, 0.4, 1.0, 0.8, 0.0, flux, RINGED)
     flux[Band.VIS] = 99.0
-    assert [part.role for part in draft.components] == [Role.TARGET, Role.NEIGHBOUR]
-    assert [part.shape for part in draft.components] == [PLAIN, RINGED]
-    assert [part.flux for part in draft.components] == [FLUX, FLUX]
+    assert [part.role for part in builder.components] == [Role.TARGET, Role.NEIGHBOUR]
+    assert [part.shape for part in builder.components] == [PLAIN, RINGED]
+    assert [part.flux for part in builder.components] == [FLUX, FLUX]
 
 
 @pytest.mark.parametrize("first_index", [0, 7])
 def test_components_are_sorted_by_scene_and_numbered_from_the_first(first_index):
-    parts = assemble(drafts([made()], [], [made(x=1.0), made(x=2.0)]), first_index).components
+    parts = to_table(builders([made()], [], [made(x=1.0), made(x=2.0)]), first_index).components
     assert parts["scene"].tolist() == [first_index, first_index + 2, first_index + 2]
     assert parts["x"].tolist() == [0.1, 1.0, 2.0]

@@ -19,7 +19,7 @@ RMS_OF_MOSAICS = (1.45, 4.2, 4.2, 4.2)
 LARGEST_RMS = 1000.0
 """of one pixel: more than the shot noise of a full detector pixel"""
 SKY = ((0.1, 0.1), (0.3, 0.2), (0.3, 0.2), (0.3, 0.2))
-"""mean and width of the sky levels that training has, by band (`population.draft`)"""
+"""mean and width of the sky levels that training has, by band (`population.builder`)"""
 WIDTHS = 4.0
 """of these, up to which a sky level counts as trained"""
 SKY_ERROR = 0.5

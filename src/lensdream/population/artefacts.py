@@ -15,13 +15,13 @@ from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.scene import Role, Shape
 
 if TYPE_CHECKING:
-    from lensdream.population.builder import Draft
+    from lensdream.population.builder import SceneBuilder
 
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lensdream.population.builder import Draft
+    from lensdream.population.builder import SceneBuilder
 
 
 NEAR_INFRARED = tuple(band for band in Band if band != Band.VIS)
@@ -29,39 +29,39 @@ PIXEL_AREA = EUCLID.pixel_scale**2
 """[arcsec^2]"""
 
 
-def add_artefact(draft: Draft, rng: np.random.Generator) -> None:
+def add_artefact(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """Spoil a scene with one artefact, of a kind drawn by chance."""
     kinds, weights = zip(*KINDS.items(), strict=True)
-    kinds[rng.choice(len(kinds), p=weights)](draft, rng)
+    kinds[rng.choice(len(kinds), p=weights)](builder, rng)
 
 
-def cosmic_rays(draft: Draft, rng: np.random.Generator) -> None:
+def cosmic_rays(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """A few tracks that the rejection left over."""
-    draft.row["cosmic_rays"] = int(rng.integers(1, 9))
+    builder.row["cosmic_rays"] = int(rng.integers(1, 9))
 
 
-def hot_pixels(draft: Draft, rng: np.random.Generator) -> None:
+def hot_pixels(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """Single pixels that shine by themselves."""
-    draft.row["hot_pixels"] = int(rng.integers(1, 9))
+    builder.row["hot_pixels"] = int(rng.integers(1, 9))
 
 
-def dead_columns(draft: Draft, rng: np.random.Generator) -> None:
+def dead_columns(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """One to three columns or rows without data or with an offset."""
-    draft.row["dead_columns"] = int(rng.integers(1, 4))
+    builder.row["dead_columns"] = int(rng.integers(1, 4))
 
 
-def detector_edge(draft: Draft, rng: np.random.Generator) -> None:
+def detector_edge(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """The detector, or the mosaic, ends inside the stamp."""
-    draft.row |= {"edge": rng.uniform(0.05, 0.35), "edge_side": int(rng.integers(4))}
+    builder.row |= {"edge": rng.uniform(0.05, 0.35), "edge_side": int(rng.integers(4))}
 
 
-def missing_bands(draft: Draft, rng: np.random.Generator) -> None:
+def missing_bands(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """One band of the near infrared is missing, or all of them; a target without VIS is not looked at."""
     missing = NEAR_INFRARED if rng.random() < 0.5 else (rng.choice(NEAR_INFRARED),)
-    draft.row["missing_bands"] = int(sum(2 ** int(band) for band in missing))
+    builder.row["missing_bands"] = int(sum(2 ** int(band) for band in missing))
 
 
-def ghost(draft: Draft, rng: np.random.Generator) -> None:
+def ghost(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """The out-of-focus image of a bright star elsewhere: a disc or the ring of the pupil, faint, nearly in one band only."""
     radius, level = rng.uniform(1.0, 3.5), 10 ** rng.uniform(-0.2, 0.8)
     width = rng.uniform(0.08, 0.3) if rng.random() < 0.6 else 0.0
@@ -69,10 +69,10 @@ def ghost(draft: Draft, rng: np.random.Generator) -> None:
     area = 2 * np.pi * radius**2 * (width * np.sqrt(2 * np.pi) if width else 1.2)
     flux = _one_band(rng, leak=0.1) * level * area / PIXEL_AREA
     (x, y), q, phi = rng.normal(0, 1.2, 2), rng.uniform(0.85, 1.0), rng.uniform(0, np.pi)
-    draft.add(Role.NEIGHBOUR, 0, x, y, radius, 0.3, q, phi, flux, Shape(ring_width=width))
+    builder.add(Role.NEIGHBOUR, 0, x, y, radius, 0.3, q, phi, flux, Shape(ring_width=width))
 
 
-def trail(draft: Draft, rng: np.random.Generator) -> None:
+def trail(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """The streak of a satellite or asteroid in one band, through the stamp or ending in it."""
     half_length = 10 ** rng.uniform(0.0, 1.0)
     half_width = rng.uniform(0.08, 0.2)
@@ -82,7 +82,7 @@ def trail(draft: Draft, rng: np.random.Generator) -> None:
     flux = _one_band(rng, leak=0.0) * level * area / PIXEL_AREA
     (x, y), phi = rng.uniform(-2.5, 2.5, 2), rng.uniform(0, np.pi)
     r_e = np.sqrt(half_length * half_width)
-    draft.add(Role.NEIGHBOUR, 0, x, y, r_e, 0.5, half_width / half_length, phi, flux)
+    builder.add(Role.NEIGHBOUR, 0, x, y, r_e, 0.5, half_width / half_length, phi, flux)
 
 
 def _one_band(rng: np.random.Generator, leak: float) -> np.ndarray:
@@ -91,7 +91,7 @@ def _one_band(rng: np.random.Generator, leak: float) -> np.ndarray:
     return level * np.array(EUCLID.sky_sigma)
 
 
-KINDS: dict[Callable[[Draft, np.random.Generator], None], float] = {
+KINDS: dict[Callable[[SceneBuilder, np.random.Generator], None], float] = {
     cosmic_rays: 0.28, hot_pixels: 0.1, dead_columns: 0.12, detector_edge: 0.12, missing_bands: 0.14, ghost: 0.16,
     trail: 0.08,
 }  # fmt: skip

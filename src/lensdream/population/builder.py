@@ -53,7 +53,7 @@ class Component(NamedTuple):
 
 
 @dataclass
-class Draft:
+class SceneBuilder:
     """One scene: its row, a dictionary of the columns in `lensdream.scene`, and its components."""
 
     row: dict[str, object]
@@ -67,7 +67,7 @@ class Draft:
         self.components.append(Component(role, plane, x, y, r_e, sersic_index, q, phi, tuple(flux), shape))
 
 
-def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draft:
+def empty_scene(family: str, label: int, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A scene without light or mass: its field's noise level, sky residual and point spread are drawn here."""
     row: dict[str, object] = dict.fromkeys(SCENE_COLUMNS, 0.0)
     row |= {"family": family, "label": label, "split": split, "partner": -1}
@@ -83,7 +83,7 @@ def blank(family: str, label: int, split: str, rng: np.random.Generator) -> Draf
     # the sky residual of the mosaics: near 0 in VIS, 0.2 to 0.4 scatters in the near infrared
     for band, column in zip(Band, BACKGROUND_COLUMNS, strict=True):
         row[column] = rng.normal(0.1, 0.1) if band == Band.VIS else rng.normal(0.3, 0.2)
-    return Draft(row)
+    return SceneBuilder(row)
 
 
 def fluxes(galaxy: Galaxy) -> np.ndarray:
@@ -102,29 +102,31 @@ def redden(flux: np.ndarray, share: float, tilt: float) -> tuple[np.ndarray, np.
 
 
 def add_galaxy(
-    draft: Draft, role: Role, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator, plane: int = 0
+    builder: SceneBuilder, role: Role, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator, plane: int = 0
 ) -> None:
     """A galaxy of the pool as it stands: de Vaucouleurs-like if red, a disc with clumps if blue."""
     phi = rng.uniform(0, np.pi)
     flux, r_e, q = fluxes(galaxy), float(galaxy["r_e"]), float(galaxy["q"])
     if galaxy["red"]:
-        draft.add(role, plane, x, y, r_e, draw_sersic_index(True, rng), q, phi, flux)
+        builder.add(role, plane, x, y, r_e, draw_sersic_index(True, rng), q, phi, flux)
         return
     body = Body(x, y, r_e, q, phi, flux, role)
     chances = LENSED_CLUMPS if plane > 0 else UNLENSED_CLUMPS
     n_clumps = rng.choice(len(chances), p=chances) if plane > 0 or flux[Band.VIS] > CLUMPY_FLUX else 0
     shares = rng.uniform(0.03, 0.12, n_clumps)
-    draft.add(role, plane, x, y, r_e, draw_sersic_index(False, rng), q, phi, flux * (1 - shares.sum()))
+    builder.add(role, plane, x, y, r_e, draw_sersic_index(False, rng), q, phi, flux * (1 - shares.sum()))
     for share in shares:
         at = body.sky(body.disc_point(r_e * rng.uniform(0.2, 1.5), rng.uniform(0, 2 * np.pi)))
         # star-forming clumps are bluer than their disc
         tint = 10 ** (-0.4 * rng.uniform(0.0, 0.6) * TILT)
-        draft.add(role, plane, *at, max(0.15 * r_e, 0.02), 0.5, 1.0, 0.0, flux * share * tint)
+        builder.add(role, plane, *at, max(0.15 * r_e, 0.02), 0.5, 1.0, 0.0, flux * share * tint)
 
 
-def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:
-    """Number drafts from `first_index` and turn them into tables. `partner`, where set, counts from the list's start."""
-    parts = [(first_index + k, *component.values) for k, draft in enumerate(drafts) for component in draft.components]
+def to_table(builders: list[SceneBuilder], first_index: int = 0) -> Scenes:
+    """Number builders from `first_index` and turn them into tables. `partner`, where set, counts from the list's start."""
+    parts = [
+        (first_index + k, *component.values) for k, builder in enumerate(builders) for component in builder.components
+    ]
     values = np.array(parts, dtype=np.float64).reshape(-1, len(COMPONENT_COLUMNS))
     kinds = {"scene": np.int64, "role": np.int8, "plane": np.int8}
     components = {
@@ -141,7 +143,7 @@ def assemble(drafts: list[Draft], first_index: int = 0) -> Scenes:
     }
     kinds |= dict.fromkeys(("psf", "dither", "edge_side", "missing_bands"), np.int16)
     kinds |= dict.fromkeys(("cosmic_rays", "hot_pixels", "dead_columns"), np.int16)
-    rows = [draft.row | {"index": first_index + k} for k, draft in enumerate(drafts)]
+    rows = [builder.row | {"index": first_index + k} for k, builder in enumerate(builders)]
     # column by column: from rows pandas takes ten times as long
     scenes = {name: np.array([row[name] for row in rows], kinds.get(name, np.float64)) for name in SCENE_COLUMNS}
     scenes["partner"][scenes["partner"] >= 0] += first_index

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from lensdream.config import PopulationConfig
 from lensdream.families import COMPOUND_ARC, COMPOUND_TRAIN, DOUBLE_RING, FIELD, LENS, PAIRED, TRAIN, UNDETECTABLE
 from lensdream.population import lenses, nonlenses
-from lensdream.population.builder import Draft, assemble
+from lensdream.population.builder import SceneBuilder, to_table
 from lensdream.population.catalogs import SHARES, Pools, draw_pools
 from lensdream.runtime.processes import worker_map
 from lensdream.scene import Scenes
@@ -132,7 +132,7 @@ def joined(parts: Iterable[Scenes]) -> Scenes:
         components.append(part.components.assign(scene=part.components["scene"] + first))
         first += len(part)
     if not scenes:
-        return assemble([])
+        return to_table([])
     return Scenes(pd.concat(scenes, ignore_index=True), pd.concat(components, ignore_index=True))
 
 
@@ -155,18 +155,18 @@ class SceneDrawer:
         """The scenes of a chunk, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
         stream = [self.settings.seed, *chunk.family.encode(), 0, *chunk.split.encode(), chunk.epoch, chunk.number]
         rng = np.random.default_rng(stream)
-        return assemble(DRAWN[chunk.family](chunk, self.settings, self.pools[chunk.split], rng))
+        return to_table(DRAWN[chunk.family](chunk, self.settings, self.pools[chunk.split], rng))
 
 
-def _lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+def _lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[SceneBuilder]:
     """Lenses, then the paired controls of the first of them; of the training split, a share are of rare kinds."""
 
-    def gather(n: int, kind: lenses.Kind) -> list[Draft]:
+    def gather(n: int, kind: lenses.Kind) -> list[SceneBuilder]:
         return _gather(LENS, n, lambda: lenses.draw_single(settings, pools, chunk.split, rng, kind)[0])
 
     wanted = max(chunk.n, chunk.controls)
     share = settings.rare_lenses / len(lenses.RARE) if chunk.split == TRAIN else 0.0
-    found = [draft for kind in lenses.RARE for draft in gather(round(wanted * share), kind)]
+    found = [builder for kind in lenses.RARE for builder in gather(round(wanted * share), kind)]
     found += gather(wanted - len(found), lenses.ANY)
     if share:  # so that the controls are of all kinds, too
         found = [found[k] for k in rng.permutation(len(found))]
@@ -174,22 +174,24 @@ def _lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.rand
     return _paired(found[: chunk.n], controls)
 
 
-def _undetectable(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+def _undetectable(
+    chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator
+) -> list[SceneBuilder]:
     return _gather(chunk.family, chunk.n, lambda: lenses.draw_single(settings, pools, chunk.split, rng)[1])
 
 
-def _compound(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+def _compound(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[SceneBuilder]:
     """Compound lenses, then the single lenses matched to them."""
     family = lenses.COMPOUND_FAMILIES[chunk.family]
     pairs = _gather(chunk.family, chunk.n, lambda: lenses.draw_compound(settings, pools, chunk.split, rng, family))
     return _paired([compound for compound, _ in pairs], [single for _, single in pairs])
 
 
-def _non_lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[Draft]:
+def _non_lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[SceneBuilder]:
     return [nonlenses.draw(chunk.family, pools, chunk.split, rng, settings) for _ in range(chunk.n)]
 
 
-DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Pools, np.random.Generator], list[Draft]]] = {
+DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Pools, np.random.Generator], list[SceneBuilder]]] = {
     LENS: _lenses,
     UNDETECTABLE: _undetectable,
     **dict.fromkeys(lenses.COMPOUND_FAMILIES, _compound),
@@ -198,11 +200,11 @@ DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Pools, np.random.Generator],
 """how the scenes of each family are drawn; the paired controls come with their lenses"""
 
 
-def _paired(drafts: list[Draft], others: list[Draft]) -> list[Draft]:
+def _paired(builders: list[SceneBuilder], others: list[SceneBuilder]) -> list[SceneBuilder]:
     """First the ones, then the others, the k-th of both being partners; `partner` counts from the list's start."""
-    for k, (draft, other) in enumerate(zip(drafts, others, strict=False)):
-        draft.row["partner"], other.row["partner"] = len(drafts) + k, k
-    return drafts + others
+    for k, (builder, other) in enumerate(zip(builders, others, strict=False)):
+        builder.row["partner"], other.row["partner"] = len(builders) + k, k
+    return builders + others
 
 
 def _gather(family: str, n: int, draw_round: Callable[[], list]) -> list:

@@ -24,7 +24,7 @@ from lensdream.instrument import EUCLID, Band
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
-from lensdream.population.builder import NAN, Draft, add_galaxy, assemble, blank, fluxes, redden
+from lensdream.population.builder import NAN, SceneBuilder, add_galaxy, empty_scene, fluxes, redden, to_table
 from lensdream.population.catalogs import Galaxy, Pools
 from lensdream.population.deflectors import velocity_dispersion_of_source
 from lensdream.population.satellites import add_group, add_second_deflector, draw_pair
@@ -103,24 +103,24 @@ plainest lenses of all for ring galaxies, spirals or groups"""
 def draw_single(
     config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, kind: Kind = ANY
 ) -> tuple[list, list]:
-    """One round of proposals: (detectable lenses of a kind, those below the detection rule) as drafts.
+    """One round of proposals: (detectable lenses of a kind, those below the detection rule) as builders.
 
     Detectable ones of another kind are in neither.
     """
     rule = replace(config, minimum_arc_snr=max(config.minimum_arc_snr, kind.minimum_snr))
     chosen = _propose(pools, rng, 1, rule.minimum_arc_snr, kind.offset, kind.in_arcsec, kind.minimum_theta_E)
-    drafts = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
-    if not drafts:
+    builders = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
+    if not builders:
         return [], []
-    detection, _ = detect(assemble(drafts))
+    detection, _ = detect(to_table(builders))
     detectable = detection.passes(config)
     wanted = detection.passes(rule) & (detection.degrees >= kind.minimum_degrees)
-    for k, draft in enumerate(drafts):
-        _record(draft, detection, k)
+    for k, builder in enumerate(builders):
+        _record(builder, detection, k)
         if not detectable[k]:
-            draft.row |= {"family": UNDETECTABLE, "label": -1}
-        surround(draft, pools, rng, config)
-    return [drafts[k] for k in np.flatnonzero(wanted)], [drafts[k] for k in np.flatnonzero(~detectable)]
+            builder.row |= {"family": UNDETECTABLE, "label": -1}
+        surround(builder, pools, rng, config)
+    return [builders[k] for k in np.flatnonzero(wanted)], [builders[k] for k in np.flatnonzero(~detectable)]
 
 
 @dataclass(frozen=True)
@@ -150,24 +150,24 @@ COMPOUND_FAMILIES = {
 
 def draw_compound(
     config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, family: CompoundFamily
-) -> list[tuple[Draft, Draft]]:
+) -> list[tuple[SceneBuilder, SceneBuilder]]:
     """One round of proposals: (compound lens, its matched single lens)."""
     dimmest = config.minimum_arc_snr * np.array([[1.0], [family.dimmest_second]])
     chosen = _propose(pools, rng, 2, dimmest, family.offset, family.in_arcsec)
-    drafts = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
-    if not drafts:
+    builders = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
+    if not builders:
         return []
-    scenes = assemble(drafts)
+    scenes = to_table(builders)
     first, second = detect(scenes)
     gap = (scenes.scenes["theta_E_2"] - scenes.scenes["theta_E_1"]).to_numpy() > SEEING
     full = (first.degrees >= FULL_RING_DEGREES) & (second.degrees >= FULL_RING_DEGREES)
     found = []
     for k in np.flatnonzero(family.wanted(first.passes(config), second.passes(config), full, gap)):
-        draft = drafts[k]
-        _record(draft, first, k)
-        draft.row |= {"family": family.name, "magnification_2": float(second.magnification[k])}
-        surround(draft, pools, rng, config)
-        found.append((draft, _without_second_source(draft)))
+        builder = builders[k]
+        _record(builder, first, k)
+        builder.row |= {"family": family.name, "magnification_2": float(second.magnification[k])}
+        surround(builder, pools, rng, config)
+        found.append((builder, _without_second_source(builder)))
     return found
 
 
@@ -223,31 +223,31 @@ def _measure(part: Scenes, truth: torch.Tensor, lensed: torch.Tensor, source: in
     ]
 
 
-def controls(config: PopulationConfig, drafts: list[Draft], rng: np.random.Generator) -> list[Draft]:
+def controls(config: PopulationConfig, builders: list[SceneBuilder], rng: np.random.Generator) -> list[SceneBuilder]:
     """The paired controls of lenses: same galaxy, neighbours and noise, the source moved to where it has one image.
 
     It goes 1.4 to 3 Einstein radii away, and farther where a flat deflector or shear still makes a lens of it there. Raises
     `ValueError` with the remedy for a lens that leaves it no such place.
     """
-    moved = [_move_source_out(draft, rng.uniform(1.4, 3.0), rng) for draft in drafts]
-    still = np.arange(len(drafts))
+    moved = [_move_source_out(builder, rng.uniform(1.4, 3.0), rng) for builder in builders]
+    still = np.arange(len(builders))
     for _ in range(CONTROL_TRIES):
-        detection, _ = detect(assemble([moved[k] for k in still]))
+        detection, _ = detect(to_table([moved[k] for k in still]))
         strong = detection.magnification > LARGEST_CONTROL_MAGNIFICATION
         still = still[strong]
         if len(still) == 0:
             return moved
         for k in still:
-            moved[k] = _move_source_out(drafts[k], rng.uniform(2.0, 4.0), rng)
+            moved[k] = _move_source_out(builders[k], rng.uniform(2.0, 4.0), rng)
     raise ValueError(
-        f"population: {len(still)} of {len(drafts)} controls are still magnified {detection.magnification[strong].max():.1f} "
+        f"population: {len(still)} of {len(builders)} controls are still magnified {detection.magnification[strong].max():.1f} "
         f"times after {CONTROL_TRIES} places of their source, at most {LARGEST_CONTROL_MAGNIFICATION} is allowed: lower "
         "population.second_deflector or change population.seed"
     )
 
 
-def _move_source_out(draft: Draft, einstein_radii: float, rng: np.random.Generator) -> Draft:
-    control = copy.deepcopy(draft)
+def _move_source_out(builder: SceneBuilder, einstein_radii: float, rng: np.random.Generator) -> SceneBuilder:
+    control = copy.deepcopy(builder)
     row = control.row
     row |= {"family": ELLIPTICAL, "label": 0, "arc_snr": NAN, "magnification_1": NAN}
     distance, angle = row["theta_E_1"] * einstein_radii, rng.uniform(0, 2 * np.pi)
@@ -262,7 +262,7 @@ def _move_source_out(draft: Draft, einstein_radii: float, rng: np.random.Generat
 
 
 def add_early_type(
-    draft: Draft, galaxy: Galaxy, rng: np.random.Generator, q: float, phi: float, at: np.ndarray | float = 0.0
+    builder: SceneBuilder, galaxy: Galaxy, rng: np.random.Generator, q: float, phi: float, at: np.ndarray | float = 0.0
 ) -> tuple[float, float]:
     """The light of an early-type galaxy a little off the point `at` (x, y), with an outer disc in one of four; its (x, y)."""
     x, y = at + rng.normal(0, 0.1, 2)
@@ -270,10 +270,10 @@ def add_early_type(
     n = float(np.clip(rng.normal(4.0, 0.7), 2.0, 6.0))
     if rng.random() < 0.25:
         bulge, disc = redden(flux, rng.uniform(0.5, 0.8), 0.1)
-        draft.add(Role.TARGET, 0, x, y, r_e * 0.8, n, q, phi, bulge)
-        draft.add(Role.TARGET, 0, x, y, r_e * rng.uniform(1.3, 2.2), 1.0, max(q - 0.15, 0.2), phi, disc)
+        builder.add(Role.TARGET, 0, x, y, r_e * 0.8, n, q, phi, bulge)
+        builder.add(Role.TARGET, 0, x, y, r_e * rng.uniform(1.3, 2.2), 1.0, max(q - 0.15, 0.2), phi, disc)
     else:
-        draft.add(Role.TARGET, 0, x, y, r_e, n, q, phi, flux)
+        builder.add(Role.TARGET, 0, x, y, r_e, n, q, phi, flux)
     return x, y
 
 
@@ -316,51 +316,51 @@ def _propose(
 def _lens(
     config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, d: int, sources: np.ndarray,
     theta_E: np.ndarray, offset_x: np.ndarray, offset_y: np.ndarray,
-) -> Draft:  # fmt: skip
+) -> SceneBuilder:  # fmt: skip
     """The draft of a proposed lens, without neighbours but for those of the deflector's own redshift."""
     deflector = pools.deflector(d)
     behind = [pools.galaxy(int(k)) for k in sources]
-    draft = blank(LENS, 1, split, rng)
+    builder = empty_scene(LENS, 1, split, rng)
     q, phi = float(deflector["q"]), float(rng.uniform(0, np.pi))
     # light follows mass with a scatter in flattening and of 10 degrees in angle
     q_light = float(np.clip(q + rng.normal(0, 0.08), 0.25, 0.99))
     pair = draw_pair(rng) if rng.random() < config.second_deflector else None
     centre = pair.point(-pair.middle) if pair else 0.0
-    x, y = add_early_type(draft, deflector, rng, q_light, phi + rng.normal(0, np.radians(10)), centre)
+    x, y = add_early_type(builder, deflector, rng, q_light, phi + rng.normal(0, np.radians(10)), centre)
     shear, direction = rng.rayleigh(0.03), rng.uniform(0, np.pi)
-    row = draft.row
+    row = builder.row
     row |= {
         "z_lens": deflector["z"], "sigma_lens": deflector["sigma"], "mass_q": q, "mass_phi": phi, "mass_x": x, "mass_y": y,
         "shear_1": shear * np.cos(2 * direction), "shear_2": shear * np.sin(2 * direction),
     }  # fmt: skip
     if pair:
-        add_second_deflector(draft, deflector, pair, x, y, theta_E[0], rng)
+        add_second_deflector(builder, deflector, pair, x, y, theta_E[0], rng)
     if rng.random() < config.group_members:
-        add_group(draft, deflector, x, y, rng)
+        add_group(builder, deflector, x, y, rng)
     for plane, galaxy in enumerate(behind, start=1):
         moved_x, moved_y = pair.point(pair.towards(theta_E[plane - 1])) if pair else (0.0, 0.0)
         at_x, at_y = x + offset_x[plane - 1] + moved_x, y + offset_y[plane - 1] + moved_y
         row |= {f"z_source_{plane}": galaxy["z"], f"theta_E_{plane}": theta_E[plane - 1]}
-        add_galaxy(draft, Role.SOURCE_1 if plane == 1 else Role.SOURCE_2, galaxy, at_x, at_y, rng, plane)
+        add_galaxy(builder, Role.SOURCE_1 if plane == 1 else Role.SOURCE_2, galaxy, at_x, at_y, rng, plane)
         if plane == 1:
             row |= {"mass_2_x": at_x, "mass_2_y": at_y}
     if len(behind) == 2:
         first, second = behind
         sigma = velocity_dispersion_of_source(first["M"], bool(first["red"]))
-        disc = next(part for part in draft.components if part.role == Role.SOURCE_1)
+        disc = next(part for part in builder.components if part.role == Role.SOURCE_1)
         row |= {
             "sigma_source_1": sigma, "mass_2_q": max(disc.q, 0.4), "mass_2_phi": disc.phi,
             "theta_E_12": einstein_radius_sis(sigma, float(distance_ratio(first["z"], second["z"]))),
         }  # fmt: skip
-    return draft
+    return builder
 
 
-def _record(draft: Draft, detection: Detection, k: int) -> None:
-    draft.row |= {"arc_snr": float(detection.snr[k]), "magnification_1": float(detection.magnification[k])}
+def _record(builder: SceneBuilder, detection: Detection, k: int) -> None:
+    builder.row |= {"arc_snr": float(detection.snr[k]), "magnification_1": float(detection.magnification[k])}
 
 
-def _without_second_source(draft: Draft) -> Draft:
-    single = copy.deepcopy(draft)
+def _without_second_source(builder: SceneBuilder) -> SceneBuilder:
+    single = copy.deepcopy(builder)
     single.row |= {
         "family": MATCHED_SINGLE, "z_source_2": NAN, "theta_E_2": 0.0, "theta_E_12": 0.0,
         "magnification_2": NAN, "sigma_source_1": NAN,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lensdream.population.builder import Draft
+from lensdream.population.builder import SceneBuilder
 from lensdream.population.galaxy import Body
 from lensdream.population.morphology import add_bulge, add_clump, add_part, add_smooth, arc
 from lensdream.scene import Shape
@@ -15,7 +15,7 @@ LARGEST_SHELL = 3.5
 """radius [arcsec]; the stamp ends at 4"""
 
 
-def add_pair(draft: Draft, one: Body, two: Body, rng: np.random.Generator, red: tuple[bool, bool]) -> None:
+def add_pair(builder: SceneBuilder, one: Body, two: Body, rng: np.random.Generator, red: tuple[bool, bool]) -> None:
     """Two galaxies close together, each with a tail or two drawn out of it, or none."""
     away, separation = np.arctan2(one.y - two.y, one.x - two.x), np.hypot(one.x - two.x, one.y - two.y)
     handedness = rng.choice([-1, 1])
@@ -25,13 +25,15 @@ def add_pair(draft: Draft, one: Body, two: Body, rng: np.random.Generator, red: 
         body = replace(body, q=rng.uniform(0.45, 1.0), r_e=min(body.r_e, max(0.5 * separation, 0.25)))
         nucleus = 0.0 if is_red else rng.uniform(0.05, 0.3)
         if nucleus:
-            add_bulge(draft, body, rng, nucleus)
-        add_smooth(draft, body, rng, is_red, share=1 - tail - nucleus)
+            add_bulge(builder, body, rng, nucleus)
+        add_smooth(builder, body, rng, is_red, share=1 - tail - nucleus)
         if tail:
-            add_tail(draft, body, rng, tail, outward + rng.normal(0, 0.5), handedness)
+            add_tail(builder, body, rng, tail, outward + rng.normal(0, 0.5), handedness)
 
 
-def add_tail(draft: Draft, body: Body, rng: np.random.Generator, share: float, outward: float, handedness: int) -> None:
+def add_tail(
+    builder: SceneBuilder, body: Body, rng: np.random.Generator, share: float, outward: float, handedness: int
+) -> None:
     """A tidal tail that leaves the galaxy in a direction [rad]: a curved arc, or a pair of open arms."""
     face_on = replace(body, q=1.0, phi=outward)
     young = rng.uniform(-0.4, 0.1)
@@ -40,23 +42,23 @@ def add_tail(draft: Draft, body: Body, rng: np.random.Generator, share: float, o
         radius = rng.uniform(0.7, 2.2)
         start = -handedness * np.pi / 2
         shape = arc(start + handedness * rng.uniform(0.5, 0.9), rng.uniform(3.0, 8.0), rng.uniform(0.07, 0.2) / radius)
-        add_part(draft, face_on, share, radius, 0.5, tilt=young, at=(0.0, handedness * radius), shape=shape)
+        add_part(builder, face_on, share, radius, 0.5, tilt=young, at=(0.0, handedness * radius), shape=shape)
         return
     shape = Shape(
         arm_contrast=rng.uniform(3.0, 8.0), arm_number=float(rng.integers(1, 3)),
         arm_pitch=handedness * np.radians(rng.uniform(30, 60)), arm_phase=0.0,
     )  # fmt: skip
-    add_part(draft, face_on, share, max(1.8 * body.r_e, 0.7), 0.6, tilt=young, q=rng.uniform(0.5, 1.0), shape=shape)
+    add_part(builder, face_on, share, max(1.8 * body.r_e, 0.7), 0.6, tilt=young, q=rng.uniform(0.5, 1.0), shape=shape)
 
 
-def add_double_nucleus(draft: Draft, body: Body, rng: np.random.Generator) -> None:
+def add_double_nucleus(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
     """Two nuclei in a lopsided envelope, some with knots of young stars and a tail."""
     nuclei, tail = rng.uniform(0.08, 0.25, 2), rng.uniform(0.03, 0.12)
     knots = rng.uniform(0.01, 0.04, rng.integers(0, 4))
     apart = 0.5 * rng.uniform(0.3, 0.9)
     for share, along in zip(nuclei, (apart, -apart), strict=True):
         add_part(
-            draft, body, share, rng.uniform(0.05, 0.15), rng.uniform(0.8, 3.0),
+            builder, body, share, rng.uniform(0.05, 0.15), rng.uniform(0.8, 3.0),
             tilt=rng.normal(0.2, 0.2), q=rng.uniform(0.6, 1.0), at=(along, 0.0),
         )  # fmt: skip
     lopsided = Shape(
@@ -64,21 +66,21 @@ def add_double_nucleus(draft: Draft, body: Body, rng: np.random.Generator) -> No
         arm_phase=rng.uniform(0, 2 * np.pi),
     )  # fmt: skip
     rest = 1 - nuclei.sum() - tail - knots.sum()
-    add_part(draft, body, rest, max(body.r_e, 0.4), rng.uniform(0.8, 2.0), shape=lopsided)
-    add_tail(draft, body, rng, tail, rng.uniform(0, 2 * np.pi), rng.choice([-1, 1]))
+    add_part(builder, body, rest, max(body.r_e, 0.4), rng.uniform(0.8, 2.0), shape=lopsided)
+    add_tail(builder, body, rng, tail, rng.uniform(0, 2 * np.pi), rng.choice([-1, 1]))
     for share in knots:
-        add_clump(draft, body, rng, share, tuple(rng.normal(0, max(body.r_e, 0.4), 2)))
+        add_clump(builder, body, rng, share, tuple(rng.normal(0, max(body.r_e, 0.4), 2)))
 
 
-def add_shells(draft: Draft, body: Body, rng: np.random.Generator) -> None:
+def add_shells(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
     """An elliptical with thin shells on alternating sides of its major axis (Malin & Carter 1983, ApJ 274, 534)."""
     radius = max(0.6, 1.3 * body.r_e) * rng.uniform(0.8, 1.3)
     shares = rng.uniform(0.015, 0.05, rng.integers(2, 5))
-    add_smooth(draft, body, rng, red=True, share=1 - shares.sum())
+    add_smooth(builder, body, rng, red=True, share=1 - shares.sum())
     side = rng.choice([0.0, np.pi])
     for share in shares:
         width = min(rng.uniform(0.06, 0.12) / radius, 0.12)
         shape = arc(side + rng.normal(0, 0.15), rng.uniform(1.5, 6.0), width)
-        add_part(draft, body, share, radius, 0.5, tilt=rng.uniform(-0.3, 0.0), q=max(body.q, 0.7), shape=shape)
+        add_part(builder, body, share, radius, 0.5, tilt=rng.uniform(-0.3, 0.0), q=max(body.q, 0.7), shape=shape)
         radius = min(radius * rng.uniform(1.2, 1.6), LARGEST_SHELL)
         side += np.pi

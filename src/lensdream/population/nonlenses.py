@@ -24,7 +24,7 @@ from lensdream.families import (
 )
 from lensdream.instrument import microjansky
 from lensdream.optics.cosmology import distance_ratio
-from lensdream.population.builder import Draft, add_galaxy, blank, fluxes
+from lensdream.population.builder import SceneBuilder, add_galaxy, empty_scene, fluxes
 from lensdream.population.catalogs import Galaxy, Pools
 from lensdream.population.galaxy import Body
 from lensdream.population.lenses import add_early_type
@@ -44,7 +44,7 @@ LARGEST_R_E = 1.8
 SCATTER = 0.1
 """of a target's place, an axis [arcsec]; that of deflectors"""
 
-Make = Callable[[Pools, str, np.random.Generator], Draft]
+Make = Callable[[Pools, str, np.random.Generator], SceneBuilder]
 """(pools, split, rng) -> a scene of a family, without what surrounds any"""
 FAMILIES: dict[str, Make] = {}
 """all but the controls that are paired with lenses"""
@@ -61,36 +61,36 @@ def of_family(name: str) -> Callable[[Make], Make]:
 
 
 @of_family(SPIRAL)
-def spiral(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def spiral(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A disc with bulge and arms, as bright as deflectors are, seen from anywhere but the side."""
-    draft = blank(SPIRAL, 0, split, rng)
+    builder = empty_scene(SPIRAL, 0, split, rng)
     body = _body(_as_bright_as_a_deflector(pools, rng, red=False), rng)
-    add_spiral(draft, replace(body, q=rng.uniform(0.25, 1.0)), rng)
-    return draft
+    add_spiral(builder, replace(body, q=rng.uniform(0.25, 1.0)), rng)
+    return builder
 
 
 @of_family(RING)
-def ring(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def ring(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A ring galaxy: old stars in the middle and young ones around, or all of them young."""
-    draft = blank(RING, 0, split, rng)
+    builder = empty_scene(RING, 0, split, rng)
     old = _as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.7))
     young = fluxes(_with_flux(pools, old["flux_VIS"], rng, red=False, z=old["z"]))
-    add_ring_galaxy(draft, _body(old, rng), young, rng)
-    return draft
+    add_ring_galaxy(builder, _body(old, rng), young, rng)
+    return builder
 
 
 @of_family(MERGER)
-def merger(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def merger(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Two galaxies of comparable flux in contact, what is left of them, or an elliptical that swallowed one."""
-    draft = blank(MERGER, 0, split, rng)
+    builder = empty_scene(MERGER, 0, split, rng)
     chance = rng.random()
     if chance < 0.25:
-        add_shells(draft, _body(_as_bright_as_a_deflector(pools, rng, red=True), rng), rng)
-        return draft
+        add_shells(builder, _body(_as_bright_as_a_deflector(pools, rng, red=True), rng), rng)
+        return builder
     galaxy = _as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.3))
     if chance < 0.45:
-        add_double_nucleus(draft, _body(galaxy, rng), rng)
-        return draft
+        add_double_nucleus(builder, _body(galaxy, rng), rng)
+        return builder
     share = 1 / (1 + 10 ** (-0.4 * rng.uniform(0.0, 1.5)))
     pair = [_with_flux(pools, galaxy["flux_VIS"] * part, rng, z=galaxy["z"]) for part in (share, 1 - share)]
     separation, angle = rng.uniform(0.3, 2.0), rng.uniform(0, 2 * np.pi)
@@ -101,21 +101,21 @@ def merger(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
         replace(bodies[k], x=bodies[0].x + distance * np.cos(angle), y=bodies[0].y + distance * np.sin(angle))
         for k, distance in enumerate((-middle, separation - middle))
     ]
-    add_pair(draft, *bodies, rng, (bool(pair[0]["red"]), bool(pair[1]["red"])))
-    return draft
+    add_pair(builder, *bodies, rng, (bool(pair[0]["red"]), bool(pair[1]["red"])))
+    return builder
 
 
 @of_family(COMPANION)
-def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def companion(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """An early type or a disc with one to three galaxies close by, some drawn out along the circle around it."""
-    draft = blank(COMPANION, 0, split, rng)
+    builder = empty_scene(COMPANION, 0, split, rng)
     if rng.random() < 0.7:
         galaxy = _any_deflector(pools, rng)
-        x, y = add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
+        x, y = add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     else:
         galaxy = _as_bright_as_a_deflector(pools, rng, red=False)
         body = replace(_body(galaxy, rng), q=rng.uniform(0.25, 1.0))
-        add_spiral(draft, body, rng)
+        add_spiral(builder, body, rng)
         x, y = body.x, body.y
     for _ in range(rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2])):
         other = _with_flux(pools, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.5, 4.0)), rng)
@@ -123,39 +123,39 @@ def companion(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
         at_x, at_y = x + radius * np.cos(angle), y + radius * np.sin(angle)
         if rng.random() < 0.4:
             size = min(float(other["r_e"]), 0.5 * radius)
-            draft.add(
+            builder.add(
                 Role.NEIGHBOUR, 0, at_x, at_y, size, rng.uniform(0.6, 1.4), rng.uniform(0.2, 0.5), angle + np.pi / 2,
                 fluxes(other),
             )  # fmt: skip
         else:
-            add_galaxy(draft, Role.NEIGHBOUR, other, at_x, at_y, rng)
-    return draft
+            add_galaxy(builder, Role.NEIGHBOUR, other, at_x, at_y, rng)
+    return builder
 
 
 @of_family(EDGE_ON)
-def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A disc from the side, as bright as deflectors are."""
-    draft = blank(EDGE_ON, 0, split, rng)
+    builder = empty_scene(EDGE_ON, 0, split, rng)
     body = _body(_as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.3)), rng)
     q = rng.uniform(0.1, 0.25)
     # a thin disc keeps its length when it is tilted
-    add_edge_on(draft, replace(body, q=q, r_e=body.r_e * np.sqrt(q / max(body.q, q))), rng)
-    return draft
+    add_edge_on(builder, replace(body, q=q, r_e=body.r_e * np.sqrt(q / max(body.q, q))), rng)
+    return builder
 
 
 @of_family(GROUP)
-def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def group(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Early types of one redshift, and a disc or two, around a brightest one or in a loose row."""
-    draft = blank(GROUP, 0, split, rng)
+    builder = empty_scene(GROUP, 0, split, rng)
     galaxy = _ordinary_deflector(pools, rng)
-    x, y = add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
+    x, y = add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     circle = rng.uniform(0.9, 2.5)
     # members at one distance from the brightest look like images of one source
     around = rng.random() < 0.4
     for _ in range(rng.integers(2, 5)):
         radius, angle = circle * rng.normal(1.0, 0.1) if around else rng.uniform(0.8, 3.5), rng.uniform(0, 2 * np.pi)
         faintness = 10 ** (-0.4 * rng.uniform(0.3, 3.0))
-        add_member(draft, galaxy, faintness, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
+        add_member(builder, galaxy, faintness, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
     for _ in range(rng.choice(3, p=[0.5, 0.35, 0.15])):
         other = _with_flux(
             pools, galaxy["flux_VIS"] * 10 ** (-0.4 * rng.uniform(0.5, 3.0)), rng, red=False, z=galaxy["z"]
@@ -165,76 +165,76 @@ def group(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
             _body(other, rng), x=x + radius * np.cos(angle), y=y + radius * np.sin(angle), role=Role.NEIGHBOUR
         )
         bulge = rng.uniform(0.05, 0.4)
-        add_bulge(draft, disc, rng, bulge)
-        add_part(draft, disc, 1 - bulge, disc.r_e, 1.0)
-    return draft
+        add_bulge(builder, disc, rng, bulge)
+        add_part(builder, disc, 1 - bulge, disc.r_e, 1.0)
+    return builder
 
 
 @of_family(IRREGULAR)
-def irregular(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def irregular(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Clumps over a faint disc, off the stamp's centre, VIS 20 to 24.5."""
-    draft = blank(IRREGULAR, 0, split, rng)
+    builder = empty_scene(IRREGULAR, 0, split, rng)
     body = _body(_with_flux(pools, microjansky(rng.uniform(20.0, 24.5)), rng, red=False), rng, scatter=0.25)
-    add_irregular(draft, replace(body, r_e=1.3 * max(body.r_e, 0.2), q=rng.uniform(0.4, 1.0)), rng)
-    return draft
+    add_irregular(builder, replace(body, r_e=1.3 * max(body.r_e, 0.2), q=rng.uniform(0.4, 1.0)), rng)
+    return builder
 
 
 @of_family(FIELD)
-def field(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def field(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A galaxy of the field, down to VIS 24.5, as it comes: small, clumpy, off-centre, at times blended with others."""
-    draft = blank(FIELD, 0, split, rng)
+    builder = empty_scene(FIELD, 0, split, rng)
     galaxy = _with_flux(pools, microjansky(rng.uniform(19.0, 24.5)), rng)
     x, y = rng.normal(0, 0.2, 2)
-    add_galaxy(draft, Role.TARGET, galaxy, x, y, rng)
+    add_galaxy(builder, Role.TARGET, galaxy, x, y, rng)
     for _ in range(rng.choice(3, p=[0.65, 0.27, 0.08])):
         radius, angle = rng.uniform(0.2, 1.5), rng.uniform(0, 2 * np.pi)
         other = _with_flux(pools, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.0, 2.5)), rng)
-        add_galaxy(draft, Role.NEIGHBOUR, other, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
-    return draft
+        add_galaxy(builder, Role.NEIGHBOUR, other, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
+    return builder
 
 
 @of_family(STAR)
-def star(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def star(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A star of VIS 16 to 23; one in four has another beside it, like the two images of a quasar."""
-    draft = blank(STAR, 0, split, rng)
+    builder = empty_scene(STAR, 0, split, rng)
     (x, y), magnitude, roll = rng.normal(0, SCATTER, 2), rng.uniform(16.0, 23.0), rng.uniform(0, np.pi / 3)
-    add_star(draft, Role.TARGET, x, y, magnitude, roll, rng)
+    add_star(builder, Role.TARGET, x, y, magnitude, roll, rng)
     if rng.random() < 0.25:
         radius, angle = rng.uniform(0.3, 1.0), rng.uniform(0, 2 * np.pi)
         at_x, at_y = x + radius * np.cos(angle), y + radius * np.sin(angle)
-        add_star(draft, Role.NEIGHBOUR, at_x, at_y, magnitude + rng.uniform(0.0, 3.0), roll, rng)
-    return draft
+        add_star(builder, Role.NEIGHBOUR, at_x, at_y, magnitude + rng.uniform(0.0, 3.0), roll, rng)
+    return builder
 
 
 @of_family(ARTEFACT)
-def artefact(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def artefact(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """What the survey looks at otherwise; `draw` spoils it."""
     ordinary = (lone_early_type, spiral, field, star, empty)
-    draft = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](pools, split, rng)
-    draft.row["family"] = ARTEFACT
-    return draft
+    builder = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](pools, split, rng)
+    builder.row["family"] = ARTEFACT
+    return builder
 
 
-def lone_early_type(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def lone_early_type(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A deflector with nothing behind it."""
-    draft = blank(ELLIPTICAL, 0, split, rng)
+    builder = empty_scene(ELLIPTICAL, 0, split, rng)
     galaxy = _any_deflector(pools, rng)
-    add_early_type(draft, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
-    return draft
+    add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
+    return builder
 
 
 @of_family(EMPTY)
-def empty(pools: Pools, split: str, rng: np.random.Generator) -> Draft:
+def empty(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Sky with what happens to lie in it."""
-    return blank(EMPTY, 0, split, rng)
+    return empty_scene(EMPTY, 0, split, rng)
 
 
-def draw(family: str, pools: Pools, split: str, rng: np.random.Generator, settings: PopulationConfig) -> Draft:
+def draw(family: str, pools: Pools, split: str, rng: np.random.Generator, settings: PopulationConfig) -> SceneBuilder:
     """A non-lens of a family, with what surrounds it; raises `KeyError` for an unknown family."""
     make = FAMILIES[family]
-    draft = make(pools, split, rng)
-    surround(draft, pools, rng, replace(settings, artefact_rate=1.0) if make is artefact else settings)
-    return draft
+    builder = make(pools, split, rng)
+    surround(builder, pools, rng, replace(settings, artefact_rate=1.0) if make is artefact else settings)
+    return builder
 
 
 def _body(galaxy: Galaxy, rng: np.random.Generator, scatter: float = SCATTER) -> Body:

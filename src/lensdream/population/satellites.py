@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lensdream.population.builder import Draft, fluxes
+from lensdream.population.builder import SceneBuilder, fluxes
 from lensdream.population.catalogs import Galaxy
 from lensdream.population.galaxy import TILT, draw_sersic_index
 from lensdream.scene import Role
@@ -60,18 +60,18 @@ def draw_pair(rng: np.random.Generator) -> Pair:
 
 
 def add_second_deflector(
-    draft: Draft, galaxy: Galaxy, pair: Pair, x: float, y: float, theta_E: float, rng: np.random.Generator
+    builder: SceneBuilder, galaxy: Galaxy, pair: Pair, x: float, y: float, theta_E: float, rng: np.random.Generator
 ) -> None:
     """The light and the mass of the second deflector of a pair whose first, `galaxy`, is at (x, y) with this theta_E."""
     x, y = np.array([x, y]) + pair.point(pair.separation)
-    q, phi = add_member(draft, galaxy, pair.faintness, x, y, rng, Role.TARGET)
-    draft.row |= {
+    q, phi = add_member(builder, galaxy, pair.faintness, x, y, rng, Role.TARGET)
+    builder.row |= {
         "theta_E_b": theta_E * pair.einstein_radius, "mass_b_q": max(q, FLATTEST), "mass_b_phi": phi,
         "mass_b_x": x, "mass_b_y": y,
     }  # fmt: skip
 
 
-def add_group(draft: Draft, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator) -> None:
+def add_group(builder: SceneBuilder, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator) -> None:
     """One or two early types up to 2.5 mag fainter, 1.3 to 4 arcsec from the deflector `galaxy` at (x, y).
 
     They have light alone: the shear that every lens has stands for their mass.
@@ -79,11 +79,11 @@ def add_group(draft: Draft, galaxy: Galaxy, x: float, y: float, rng: np.random.G
     for _ in range(rng.integers(1, 3)):
         radius, angle = rng.uniform(1.3, 4.0), rng.uniform(0, 2 * np.pi)
         faintness = 10 ** (-0.4 * rng.uniform(0.0, 2.5))
-        add_member(draft, galaxy, faintness, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
+        add_member(builder, galaxy, faintness, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
 
 
 def add_member(
-    draft: Draft, galaxy: Galaxy, faintness: float, x: float, y: float, rng: np.random.Generator,
+    builder: SceneBuilder, galaxy: Galaxy, faintness: float, x: float, y: float, rng: np.random.Generator,
     role: Role = Role.NEIGHBOUR,
 ) -> tuple[float, float]:  # fmt: skip
     """An early type of the redshift of `galaxy`, with `faintness` times its flux; its axis ratio and position angle."""
@@ -91,5 +91,5 @@ def add_member(
     # one red sequence: a few hundredths of a magnitude wide
     flux = fluxes(galaxy) * faintness * 10 ** (0.4 * rng.normal(0, 0.06) * TILT)
     r_e = float(galaxy["r_e"]) * faintness**0.5 * rng.lognormal(0, 0.2)
-    draft.add(role, 0, x, y, r_e, draw_sersic_index(True, rng), q, phi, flux)
+    builder.add(role, 0, x, y, r_e, draw_sersic_index(True, rng), q, phi, flux)
     return q, phi

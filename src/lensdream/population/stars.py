@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lensdream.instrument import Band, microjansky
-from lensdream.population.builder import POINT_R_E, Draft
+from lensdream.population.builder import POINT_R_E, SceneBuilder
 from lensdream.scene import Role
 
 SPIKED = 19.5
@@ -16,7 +16,7 @@ IN_VIS = np.array([band == Band.VIS for band in Band], float)
 
 
 def add_star(
-    draft: Draft, role: Role, x: float, y: float, magnitude: float, roll: float, rng: np.random.Generator
+    builder: SceneBuilder, role: Role, x: float, y: float, magnitude: float, roll: float, rng: np.random.Generator
 ) -> None:
     """A point at (x, y) [arcsec] of this VIS magnitude; roll [rad] is the telescope's, which turns the spikes.
 
@@ -32,9 +32,9 @@ def add_star(
         length = 0.5 + 0.25 * (SPIKED - magnitude)
         share = rng.uniform(0.01, 0.025)
         spikes = [(flux * share * IN_VIS, length), (flux * 0.6 * share * (1 - IN_VIS), 1.5 * length)]
-    draft.add(role, 0, x, y, POINT_R_E, 0.5, 1.0, 0.0, flux - 3 * sum(light for light, _ in spikes))
+    builder.add(role, 0, x, y, POINT_R_E, 0.5, 1.0, 0.0, flux - 3 * sum(light for light, _ in spikes))
     for light, length in spikes:
         for vane in range(3):
-            draft.add(
+            builder.add(
                 role, 0, x, y, np.sqrt(length * SPIKE_WIDTH), 1.0, SPIKE_WIDTH / length, roll + vane * np.pi / 3, light
             )
