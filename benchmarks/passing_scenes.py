@@ -27,7 +27,7 @@ from lensdream.dataset.store import ImageStore
 from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
 from lensdream.population import drawing
-from lensdream.population.catalogs import Pools
+from lensdream.population.catalogs import Catalogs
 from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.render.renderer import MASS_COLUMNS
 from lensdream.runtime.processes import worker_map
@@ -74,7 +74,7 @@ def through(scenes: Fresh, model: Path) -> list[Scenes]:
     tasks: list[tuple[Chunk, Draw]] = [(chunk, SceneDrawer.draw) for chunk in scenes.chunks]
     of_targets = partial(target_mix.draw, beside_caustic=scenes.survey.beside_caustic)
     tasks += [(chunk, of_targets) for chunk in scenes.target_chunks]
-    arguments = (scenes.population, scenes.simulate, drawing.draw_all_pools(scenes.population), model)
+    arguments = (scenes.population, scenes.simulate, drawing.draw_all_catalogs(scenes.population), model)
     with worker_map(scenes.simulate.workers, FirstLook.start, arguments) as ordered:
         return [part for part in tqdm(ordered(FirstLook.through, tasks), total=len(tasks)) if len(part)]
 
@@ -87,10 +87,12 @@ class FirstLook:
     first: torch.nn.Module
 
     @classmethod
-    def start(cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path) -> FirstLook:
+    def start(
+        cls, population: PopulationConfig, simulate: SimulateConfig, catalogs: Catalogs, model: Path
+    ) -> FirstLook:
         """Make one for this process, and set its torch to one thread."""
         first = load_model(model).to(memory_format=torch.channels_last)
-        return cls(ImageDrawer.start(population, simulate, pools), first)
+        return cls(ImageDrawer.start(population, simulate, catalogs), first)
 
     def through(self, task: tuple[Chunk, Draw]) -> Scenes:
         """The lenses of a chunk, and its non-lenses that get through."""

@@ -34,7 +34,7 @@ from lensdream.evaluate.stream import EPOCH, SPLIT
 from lensdream.finder.finder import Finder
 from lensdream.instrument import EUCLID, N_BANDS, microjansky
 from lensdream.networks.predict import predict
-from lensdream.population.drawing import draw_all_pools
+from lensdream.population.drawing import draw_all_catalogs
 
 SCALE = "quick"
 """of the settings that the cutouts are drawn by"""
@@ -95,7 +95,7 @@ def _measure(folder: Path, model: Path, n: int, side: int, batch: int) -> dict[s
 def _make(folder: Path, n: int, side: int) -> Iterator[Path]:
     survey, population = load("survey", SurveyConfig, SCALE), load("population", PopulationConfig, SCALE)
     simulate = dataclasses.replace(load("simulate", SimulateConfig, SCALE), stamp=side)
-    drawer = ImageDrawer.start(population, simulate, draw_all_pools(population))
+    drawer = ImageDrawer.start(population, simulate, draw_all_catalogs(population))
     index = 0
     for chunk in target_mix.chunks(target_mix.counts(n, survey.non_lens_shares), SPLIT, EPOCH):
         for image in target_mix.draw_images(drawer, chunk, survey.beside_caustic)[0]:

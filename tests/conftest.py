@@ -13,7 +13,7 @@ from lensdream.dataset.store import SCHEMA_VERSION
 from lensdream.instrument import Band
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population import drawing
-from lensdream.population.catalogs import draw_pools
+from lensdream.population.catalogs import draw_catalogs
 from lensdream.runtime.files import sha256_of
 from lensdream.scene import COMPONENT_COLUMNS, FLUX_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Role, Scenes
 
@@ -26,16 +26,16 @@ def _one_thread():
 
 
 @pytest.fixture(scope="session")
-def pools():
+def catalogs():
     """Few galaxies and deflectors."""
-    return draw_pools(3, 0.02, 27.0, 20_000)
+    return draw_catalogs(3, 0.02, 27.0, 20_000)
 
 
 @pytest.fixture
-def few_pools(pools, monkeypatch):
+def few_catalogs(catalogs, monkeypatch):
     """Drawing scenes takes these pools and no new ones."""
-    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: pools)
-    return pools
+    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: catalogs)
+    return catalogs
 
 
 def ratio(z_lens, z_source):

@@ -37,9 +37,9 @@ def test_the_scenes_of_other_families_that_are_explained_stay_the_same():
     assert (LENS, *FAMILIES_NON_LENS[:-1], *COMPOUND, QUASAR) == NUMBERED
 
 
-def test_the_family_is_valid_rendered_and_shown(pools, tmp_path):
+def test_the_family_is_valid_rendered_and_shown(catalogs, tmp_path):
     rng = np.random.default_rng(5)
-    scenes = to_table([nonlenses.FAMILIES[name](pools, "test", rng) for name in (QUASAR, QUASAR, QUASAR, EMPTY)])
+    scenes = to_table([nonlenses.FAMILIES[name](catalogs, "test", rng) for name in (QUASAR, QUASAR, QUASAR, EMPTY)])
     refuse_impossible(scenes)
     simulate = config.load("simulate", SimulateConfig, "quick", ROOT / "params.yaml")
     write_store(scenes, dataclasses.replace(simulate, workers=1), tmp_path)
@@ -53,12 +53,12 @@ def test_the_family_is_valid_rendered_and_shown(pools, tmp_path):
     assert family_examples.draw(store, 2).startswith(b"\x89PNG")
 
 
-def test_the_family_is_drawn_in_its_shares(pools):
+def test_the_family_is_drawn_in_its_shares(catalogs):
     settings = config.load("population", PopulationConfig, "quick", ROOT / "params.yaml")
     chunks = drawing.labelled_chunks(settings, "test", 1000)
     (chunk,) = (chunk for chunk in chunks if chunk.family == QUASAR)
     assert chunk.n == round(1000 * (1 - settings.lens_fraction) * 0.02)
-    scenes = drawing.SceneDrawer.start(settings, pools).draw(dataclasses.replace(chunk, n=2))
+    scenes = drawing.SceneDrawer.start(settings, catalogs).draw(dataclasses.replace(chunk, n=2))
     assert scenes.scenes["family"].tolist() == [QUASAR, QUASAR]
     refuse_impossible(scenes)
     survey = config.load("survey", SurveyConfig, "quick", ROOT / "params.yaml")

@@ -53,7 +53,7 @@ from lensdream.finder.finder import Finder
 from lensdream.networks.lensnet import LensNet
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
-from lensdream.population.catalogs import Pools, draw_pools
+from lensdream.population.catalogs import Catalogs, draw_catalogs
 from lensdream.population.drawing import draw_scenes
 from lensdream.render.batch import ARC_1, ARC_2, LENS_LIGHT
 from lensdream.scene import Scenes
@@ -115,7 +115,7 @@ class Tiny:
 
     folder: Path
     """for whatever a layer writes"""
-    pools: Pools
+    catalogs: Catalogs
     scenes: Scenes
 
     @functools.cached_property
@@ -172,9 +172,9 @@ def tiny_population(folder: Path) -> Tiny:
         non_lens_shares=shares, artefact_rate=0.2, train=60, validation=30, test=30, undetectable=4, compound_arc=3,
         double_ring=2, faint_second=2, compound_arc_train=2, double_ring_train=2,
     )  # fmt: skip
-    pools = draw_pools(3, 0.02, 27.0, 20_000)
+    catalogs = draw_catalogs(3, 0.02, 27.0, 20_000)
     return Tiny(
-        folder, pools, draw_scenes(dataclasses.replace(settings("population", PopulationConfig), **few), 1, pools)
+        folder, catalogs, draw_scenes(dataclasses.replace(settings("population", PopulationConfig), **few), 1, catalogs)
     )
 
 
@@ -183,9 +183,9 @@ def settings(stage: str, kind: type) -> object:
     return config.load(stage, kind, SCALE, ROOT / "params.yaml")
 
 
-def of_pools(tiny: Tiny) -> Given:
+def of_catalogs(tiny: Tiny) -> Given:
     """The galaxies and deflectors that scenes are drawn from."""
-    return of_tables(galaxies=tiny.pools.galaxies, deflectors=tiny.pools.deflectors)
+    return of_tables(galaxies=tiny.catalogs.galaxies, deflectors=tiny.catalogs.deflectors)
 
 
 def of_scenes(tiny: Tiny) -> Given:
@@ -313,7 +313,7 @@ def of_evaluate(tiny: Tiny) -> Given:
 
 
 LAYERS: dict[str, Callable[[Tiny], Given]] = {
-    "pools": of_pools,
+    "pools": of_catalogs,
     "scenes": of_scenes,
     "images": of_images,
     "truth": of_truth,

@@ -11,7 +11,7 @@ from lensdream.instrument import EUCLID, Band
 from lensdream.optics.artefacts import ArtefactCounts, apply_artefacts
 from lensdream.population import artefacts, nonlenses
 from lensdream.population.builder import empty_scene
-from lensdream.population.catalogs import draw_pools
+from lensdream.population.catalogs import draw_catalogs
 from lensdream.scene import Role
 
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
@@ -72,17 +72,17 @@ def test_ghosts_and_trails_shine_in_one_band(kind):
 
 
 def test_the_artefact_family_always_has_one_and_others_seldom():
-    pools, rng = draw_pools(3, 0.02, 27.0, 20_000), np.random.default_rng(5)
+    catalogs, rng = draw_catalogs(3, 0.02, 27.0, 20_000), np.random.default_rng(5)
     flawed = 0
     for _ in range(60):
-        builder = nonlenses.draw("artefact", pools, "test", rng, SETTINGS)
+        builder = nonlenses.draw("artefact", catalogs, "test", rng, SETTINGS)
         # a ghost or a trail is the last component, the only one that shines in one band
         last = np.array(builder.components[-1].flux) / EUCLID.sky_sigma if builder.components else np.ones(4)
         in_one_band = np.sort(last)[-2] <= 0.1 * last.max()
         assert has_flaw(builder) != in_one_band
         flawed += has_flaw(builder)
     assert 30 < flawed < 60
-    spoilt = [has_flaw(nonlenses.draw("field", pools, "test", rng, SETTINGS)) for _ in range(100)]
+    spoilt = [has_flaw(nonlenses.draw("field", catalogs, "test", rng, SETTINGS)) for _ in range(100)]
     assert sum(spoilt) < 15
 
 

@@ -132,7 +132,7 @@ def test_no_single_lens_or_all_there_are(per_compound, n, paths):
     assert len(validation) == 8 + (12 if n else 0)
 
 
-def test_the_population_draws_such_pairs(few_pools):
+def test_the_population_draws_such_pairs(few_catalogs):
     wanted = {"compound_arc_train": 2, "double_ring_train": 1, "sky_area": 0.02}
     none = dict.fromkeys(
         ("train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second"), 0

@@ -47,11 +47,11 @@ TRAIN = Training(
 
 
 @pytest.fixture
-def scenes_an_epoch(pools):
+def scenes_an_epoch(catalogs):
     """`FreshScenes` in this process, of n scenes for three epochs."""
 
     def made(n):
-        with worker_map(0, on_the_fly.start_worker, (POPULATION, SIMULATE, pools)) as ordered:
+        with worker_map(0, on_the_fly.start_worker, (POPULATION, SIMULATE, catalogs)) as ordered:
             return FreshScenes(POPULATION, SIMULATE, n, 3, ordered)
 
     return made
@@ -68,7 +68,7 @@ def test_lots_add_up(n, lens_fraction):
     assert len({(chunk.family, chunk.number) for chunk in chunks}) == len(chunks)
 
 
-def test_a_population_is_what_was_asked_for(few_pools):
+def test_a_population_is_what_was_asked_for(few_catalogs):
     scenes = drawing.draw_scenes(POPULATION, 1)
     counts = population.summary(scenes)["counts"]
     assert {name: sum(n for key, n in counts.items() if key.startswith(name)) for name in ("train", "validation")} == {
@@ -101,21 +101,21 @@ def test_a_population_is_what_was_asked_for(few_pools):
 
 
 @pytest.mark.slow
-def test_a_population_does_not_depend_on_the_processes(few_pools):
+def test_a_population_does_not_depend_on_the_processes(few_catalogs):
     settings = dataclasses.replace(POPULATION, test=0, compound_arc=0, double_ring=0)
     one, two = (drawing.draw_scenes(settings, workers) for workers in (1, 2))
     pd.testing.assert_frame_equal(one.scenes, two.scenes)
     pd.testing.assert_frame_equal(one.components, two.components)
 
 
-def test_more_controls_than_lenses_leave_some_without_a_partner(pools):
-    drawing.start_worker(POPULATION, pools)
+def test_more_controls_than_lenses_leave_some_without_a_partner(catalogs):
+    drawing.start_worker(POPULATION, catalogs)
     table = drawing.draw_chunk(drawing.Chunk("lens", "train", 0, n=2, controls=4)).scenes
     assert table["family"].tolist() == ["lens"] * 2 + ["elliptical"] * 4
     assert table["partner"].tolist() == [2, 3, 0, 1, -1, -1]
 
 
-def test_nothing_asked_for_is_nothing_drawn(few_pools):
+def test_nothing_asked_for_is_nothing_drawn(few_catalogs):
     numbers = (
         "train", "validation", "test", "undetectable", "compound_arc", "double_ring", "faint_second",
         "compound_arc_train", "double_ring_train",
@@ -125,9 +125,9 @@ def test_nothing_asked_for_is_nothing_drawn(few_pools):
     assert population.summary(scenes)["counts"] == {}
 
 
-def test_a_family_that_the_settings_allow_none_of_names_the_remedy(pools, monkeypatch):
+def test_a_family_that_the_settings_allow_none_of_names_the_remedy(catalogs, monkeypatch):
     monkeypatch.setattr(drawing, "MOST_BARREN", 2)
-    drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), pools)
+    drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), catalogs)
     with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
         drawing.draw_chunk(drawing.Chunk("double_ring", "compound", 0, 5))
 
@@ -153,14 +153,14 @@ def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
         assert torch.allclose(alone.images[0], epoch.images[k].float(), rtol=2e-3, atol=1e-6)  # float16
 
 
-def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_pools):
+def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_catalogs):
     stored = drawing.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
     anew = drawing.joined(map(drawing.draw_chunk, scenes_an_epoch(24).chunks(0))).scenes["seed"]
     assert not set(stored) & set(anew)
 
 
 @pytest.mark.slow
-def test_processes_draw_the_same_and_the_next_epoch_ahead(scenes_an_epoch, few_pools):
+def test_processes_draw_the_same_and_the_next_epoch_ahead(scenes_an_epoch, few_catalogs):
     with fresh_scenes(POPULATION, SIMULATE, 24, 2) as scenes:
         first = scenes.epoch(0)
         assert set(scenes._ahead) == {1}

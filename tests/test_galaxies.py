@@ -8,15 +8,15 @@ from skypy.galaxies.spectrum import dirichlet_coefficients, kcorrect
 from lensdream.instrument import EUCLID, microjansky
 from lensdream.optics.cosmology import COSMOLOGY
 from lensdream.population import number_counts, sed
-from lensdream.population.catalogs import SMALLEST_SIZE, draw_pools
+from lensdream.population.catalogs import SMALLEST_SIZE, draw_catalogs
 from lensdream.population.deflectors import axis_ratio, draw_deflectors, rayleigh_axis_ratio
 
 FILTERS = [band.speclite_name for band in EUCLID.bands]
 
 
 @pytest.fixture(scope="module")
-def pools():
-    return draw_pools(3, 0.03, 27.0, 20_000)
+def catalogs():
+    return draw_catalogs(3, 0.03, 27.0, 20_000)
 
 
 def magnitude(galaxies):
@@ -80,27 +80,27 @@ def test_thinning_turns_any_draw_into_the_published_sky():
     assert (number_counts.chance_to_keep(i[:100], z[:100] / 3, sky_area=500.0) == 1).all()
 
 
-def test_pool_has_the_published_counts_and_redshifts(pools):
-    m, z = magnitude(pools.galaxies), pools.galaxies["z"].to_numpy()
+def test_pool_has_the_published_counts_and_redshifts(catalogs):
+    m, z = magnitude(catalogs.galaxies), catalogs.galaxies["z"].to_numpy()
     for low, high in ((22, 24), (24, 25), (25, 26), (26, 27)):
         here = (m >= low) & (m < high)
         expected = number_counts.cumulative_counts(high) - number_counts.cumulative_counts(low)
         # Poisson, and a tenth for cells in which SkyPy has too few
-        assert here.sum() / pools.sky_area == pytest.approx(expected, rel=0.1)
+        assert here.sum() / catalogs.sky_area == pytest.approx(expected, rel=0.1)
         assert np.median(z[here]) == pytest.approx(number_counts.median_redshift((low + high) / 2), rel=0.1)
 
 
-def test_colours_are_those_of_euclid_mosaics(pools):
-    m = magnitude(pools.galaxies)
-    colour = 2.5 * np.log10(pools.galaxies["flux_H"] / pools.galaxies["flux_VIS"]).to_numpy()
+def test_colours_are_those_of_euclid_mosaics(catalogs):
+    m = magnitude(catalogs.galaxies)
+    colour = 2.5 * np.log10(catalogs.galaxies["flux_H"] / catalogs.galaxies["flux_VIS"]).to_numpy()
     for (low, high), median in (((20, 24), 1.1), ((24, 26.5), 0.7)):
         here = colour[(m >= low) & (m < high)]
         assert np.median(here) == pytest.approx(median, abs=0.1)
         assert np.diff(np.percentile(here, [16, 84]))[0] / 2 == pytest.approx(0.6, abs=0.07)
 
 
-def test_sizes_of_faint_blue_galaxies_follow_the_relation(pools):
-    blue = pools.galaxies[~pools.galaxies["red"]]
+def test_sizes_of_faint_blue_galaxies_follow_the_relation(catalogs):
+    blue = catalogs.galaxies[~catalogs.galaxies["red"]]
     blue = blue[(blue["M"] > -20.0) & (blue["M"] < -19.0)]  # where hardly any is cut at SMALLEST_SIZE
     assert (blue["r_e"] == SMALLEST_SIZE).mean() < 0.1
     size = blue["r_e"] / COSMOLOGY.arcsec_per_kpc_proper(blue["z"].to_numpy()).value
@@ -130,16 +130,16 @@ def test_deflectors_do_not_thin_out_with_redshift():
     assert np.histogram(z, [0.05, 0.5, 1.0, 2.0])[0] / len(z) == pytest.approx(share, abs=0.004)
 
 
-def test_deflectors_are_a_red_sequence(pools):
-    deflectors = pools.deflectors[(pools.deflectors["z"] > 0.9) & (pools.deflectors["z"] < 1.1)]
+def test_deflectors_are_a_red_sequence(catalogs):
+    deflectors = catalogs.deflectors[(catalogs.deflectors["z"] > 0.9) & (catalogs.deflectors["z"] < 1.1)]
     colour = 2.5 * np.log10(deflectors["flux_H"] / deflectors["flux_VIS"])
     assert 2.4 < colour.median() < 3.1
     assert colour.std() < 0.3
 
 
-def test_nothing_fainter_than_the_limit_and_no_galaxy_twice(pools):
-    flux = pools.galaxies["flux_VIS"]
+def test_nothing_fainter_than_the_limit_and_no_galaxy_twice(catalogs):
+    flux = catalogs.galaxies["flux_VIS"]
     assert flux.min() > microjansky(27.0)
     assert flux.is_unique
-    assert pools.sky_area == pytest.approx(108.0)
-    assert pools.galaxies["r_e"].min() == SMALLEST_SIZE
+    assert catalogs.sky_area == pytest.approx(108.0)
+    assert catalogs.galaxies["r_e"].min() == SMALLEST_SIZE

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import pools  # noqa: F401
+from conftest import catalogs  # noqa: F401
 from lensdream.config import ConfigError, Training
 from lensdream.dataset import hard_negatives
 from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, places, rounds
@@ -144,15 +144,15 @@ def test_what_another_training_kept_is_not_used(tmp_path):
     assert (other.epoch(2, Brightness()).images == stored().images).all()
 
 
-def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(pools, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: pools)
+def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(catalogs, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: catalogs)
     draw = hard_negatives.fresh_non_lenses(POPULATION, dataclasses.replace(SIMULATE, workers=0), 60)
     first, second = (np.concatenate(list(draw(number))) for number in (0, 1))
     assert first.shape == (60, 4, SIMULATE.stamp, SIMULATE.stamp)
     assert not (first == second).all((1, 2, 3)).any()
     only = dataclasses.replace(POPULATION, lens_fraction=0.0)
     chunks = drawing.labelled_chunks(only, "train", 60, hard_negatives.EPOCH)
-    scenes = drawing.joined(map(SceneDrawer.start(only, pools).draw, chunks)).scenes
+    scenes = drawing.joined(map(SceneDrawer.start(only, catalogs).draw, chunks)).scenes
     assert (scenes["label"] == 0).all()
     assert scenes["family"].nunique() > 8
 

@@ -156,13 +156,13 @@ def test_the_kinds_a_lens_add_up(tmp_path):
     assert kinds_a_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
 
 
-def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_pools):
+def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_catalogs):
     found = list(class_prior_fit.drawn(FRESH, 12))
     assert {kind: sum(len(images) for k, images in found if k == kind) for kind in range(N)} == dict.fromkeys(
         range(N), 12
     )
     by_name = {NON_LENS_CLASSES[kind]: images for kind, images in found}
-    drawer = ImageDrawer.start(FRESH.population, FRESH.simulate, few_pools)
+    drawer = ImageDrawer.start(FRESH.population, FRESH.simulate, few_catalogs)
     for name, epoch, share in (
         (families.PAIRED, class_prior_fit.BARE_EPOCH, 0.0),
         (NEAR_MISS, class_prior_fit.KINDS_EPOCH, 1.0),
@@ -188,12 +188,12 @@ def test_only_what_the_first_look_lets_through_is_seen():
         class_prior_fit.seen_of(iter([(3, images[:1])]), Brightness(), network, 0)
 
 
-def test_everybody_who_looks_at_a_survey_has_its_shares(few_pools, tmp_path):
+def test_everybody_who_looks_at_a_survey_has_its_shares(few_catalogs, tmp_path):
     """Workers of the survey test and of its peers, and what scores real cutouts; the test of each stage has the others."""
     paths = Paths("tiny", tmp_path)
     save_told(paths.model, 40)
     of_survey, of_peers = (
-        scorer.start(POPULATION, SIMULATE, few_pools, paths.model, SURVEY) for scorer in (ChunkScorer, PeersScorer)
+        scorer.start(POPULATION, SIMULATE, few_catalogs, paths.model, SURVEY) for scorer in (ChunkScorer, PeersScorer)
     )
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-2": 0.0}))
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-3": 2.0}, 1.0, IN_SURVEY), SURVEY_POINTS)
@@ -218,7 +218,7 @@ def test_shares_that_are_none_name_the_stage_to_run(tmp_path, shares):
         Finder.load(tmp_path)
 
 
-def test_the_whole_stage(few_pools, tmp_path, capsys, monkeypatch):
+def test_the_whole_stage(few_catalogs, tmp_path, capsys, monkeypatch):
     paths = Paths("tiny", tmp_path)
     settings = KindsConfig(fresh_of_each=20, penalty=0.01, held_out=0.2, seed=1)
     blocks = {

@@ -24,9 +24,9 @@ MOST_PARTS = 12
 """components of a target and its companions, before the neighbours"""
 
 
-def scenes_of(family, pools, seed=4):
+def scenes_of(family, catalogs, seed=4):
     rng = np.random.default_rng(seed)
-    return to_table([nonlenses.draw(family, pools, "test", rng, SETTINGS) for _ in range(DRAWS)])
+    return to_table([nonlenses.draw(family, catalogs, "test", rng, SETTINGS) for _ in range(DRAWS)])
 
 
 def some_body(rng, **changes):
@@ -65,8 +65,8 @@ def test_the_families_are_those_of_the_table_but_the_paired_control():
 
 
 @pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
-def test_every_family_makes_scenes_without_mass_that_can_be_drawn(pools, family):
-    scenes = scenes_of(family, pools)
+def test_every_family_makes_scenes_without_mass_that_can_be_drawn(catalogs, family):
+    scenes = scenes_of(family, catalogs)
     table, parts = scenes.scenes, scenes.components
     assert set(table["family"]) == {family}
     assert (table["label"] == 0).all()
@@ -85,9 +85,9 @@ def test_every_family_makes_scenes_without_mass_that_can_be_drawn(pools, family)
 
 
 @pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
-def test_a_scene_is_made_of_few_components(pools, family):
+def test_a_scene_is_made_of_few_components(catalogs, family):
     rng = np.random.default_rng(6)
-    builders = [nonlenses.FAMILIES[family](pools, "test", rng) for _ in range(DRAWS)]
+    builders = [nonlenses.FAMILIES[family](catalogs, "test", rng) for _ in range(DRAWS)]
     counts = [len(builder.components) for builder in builders]
     assert np.mean(counts) <= 8
     targets = [sum(part.role == Role.TARGET for part in builder.components) for builder in builders]
@@ -95,8 +95,8 @@ def test_a_scene_is_made_of_few_components(pools, family):
 
 
 @pytest.mark.parametrize("family", sorted(nonlenses.FAMILIES))
-def test_the_same_seed_draws_the_same_scenes(pools, family):
-    one, two = (nonlenses.draw(family, pools, "test", np.random.default_rng(9), SETTINGS) for _ in range(2))
+def test_the_same_seed_draws_the_same_scenes(catalogs, family):
+    one, two = (nonlenses.draw(family, catalogs, "test", np.random.default_rng(9), SETTINGS) for _ in range(2))
     assert one.components == two.components
     assert one.row["seed"] == two.row["seed"]
 
@@ -109,8 +109,8 @@ def test_a_shape_shares_out_the_light_that_there_is(shape):
 
 
 @pytest.mark.parametrize("family", ["spiral", "ring", "merger", "edge_on", "group"])
-def test_targets_are_as_bright_as_deflectors(pools, family):
-    parts = scenes_of(family, pools).components
+def test_targets_are_as_bright_as_deflectors(catalogs, family):
+    parts = scenes_of(family, catalogs).components
     flux = parts[parts["role"] == Role.TARGET].groupby("scene")["flux_VIS"].sum()
     assert flux.between(0.999 * nonlenses.FAINTEST, 1.001 * nonlenses.BRIGHTEST).all()
 
@@ -149,10 +149,10 @@ def test_dust_hides_more_of_an_edge_on_disc_in_vis_than_in_h():
     assert (parts.groupby("scene")["q"].min() <= 0.25).all()
 
 
-def test_members_of_a_group_have_one_colour(pools):
+def test_members_of_a_group_have_one_colour(catalogs):
     rng = np.random.default_rng(3)
     for _ in range(10):
-        parts = to_table([nonlenses.group(pools, "test", rng)]).components
+        parts = to_table([nonlenses.group(catalogs, "test", rng)]).components
         target, members = (parts[parts["role"] == role] for role in (Role.TARGET, Role.NEIGHBOUR))
         expected = np.log10(target["flux_H"].sum() / target["flux_VIS"].sum())
         difference = 2.5 * np.abs(np.log10(members["flux_H"] / members["flux_VIS"]) - expected)

@@ -14,7 +14,7 @@ from lensdream.instrument import EUCLID, microjansky
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.population import lenses, nonlenses
 from lensdream.population.builder import empty_scene, redden, to_table
-from lensdream.population.catalogs import SHARES, draw_pools
+from lensdream.population.catalogs import SHARES, draw_catalogs
 from lensdream.population.deflectors import absolute_magnitude, draw_deflectors
 from lensdream.population.satellites import Pair
 from lensdream.scene import Role, Scenes
@@ -22,24 +22,24 @@ from lensdream.scene import Role, Scenes
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
 
 
-def test_skypy_draws_the_same_pools_from_the_same_seed(pools):
-    again = draw_pools(3, 0.02, 27.0, 20_000)
-    pd.testing.assert_frame_equal(pools.galaxies, again.galaxies)
-    pd.testing.assert_frame_equal(pools.deflectors, again.deflectors)
+def test_skypy_draws_the_same_pools_from_the_same_seed(catalogs):
+    again = draw_catalogs(3, 0.02, 27.0, 20_000)
+    pd.testing.assert_frame_equal(catalogs.galaxies, again.galaxies)
+    pd.testing.assert_frame_equal(catalogs.deflectors, again.deflectors)
 
 
-def test_galaxy_counts_are_those_of_the_sky(pools):
+def test_galaxy_counts_are_those_of_the_sky(catalogs):
     # about 25 galaxies arcmin^-2 brighter than 24 and 100 brighter than 26 (Euclid Wide: 30 to 24.5, arXiv:1110.3193)
-    counts = [(pools.galaxies["flux_VIS"] > microjansky(m)).sum() / pools.sky_area for m in (24, 26)]
+    counts = [(catalogs.galaxies["flux_VIS"] > microjansky(m)).sum() / catalogs.sky_area for m in (24, 26)]
     assert 12 < counts[0] < 50
     assert 60 < counts[1] < 160
 
 
-def test_no_galaxy_is_in_two_splits(pools):
-    parts = [pools.split(name) for name in SHARES]
+def test_no_galaxy_is_in_two_splits(catalogs):
+    parts = [catalogs.split(name) for name in SHARES]
     for table in ("galaxies", "deflectors"):
         flux = np.concatenate([getattr(part, table)["flux_VIS"] for part in parts])
-        assert len(flux) == len(getattr(pools, table))
+        assert len(flux) == len(getattr(catalogs, table))
         assert len(np.unique(flux)) == len(flux)
 
 
@@ -73,9 +73,9 @@ def test_reddening_keeps_the_light():
 
 
 @pytest.mark.slow
-def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(pools):
+def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(catalogs):
     rng = np.random.default_rng(1)
-    found, missed = lenses.draw_single(SETTINGS, pools, "test", rng)
+    found, missed = lenses.draw_single(SETTINGS, catalogs, "test", rng)
     assert found
     assert missed
     assert all(builder.row["arc_snr"] > 20 and builder.row["magnification_1"] > 3 for builder in found)
@@ -92,9 +92,9 @@ def test_single_lenses_pass_the_rule_and_their_controls_do_not_lens(pools):
         assert unlensed == [part for part in partner.components if part.plane == 0]
 
 
-def test_lenses_that_stay_lenses_wherever_their_source_goes_are_told(pools, monkeypatch):
+def test_lenses_that_stay_lenses_wherever_their_source_goes_are_told(catalogs, monkeypatch):
     rng = np.random.default_rng(1)
-    found, _ = lenses.draw_single(SETTINGS, pools, "test", rng)
+    found, _ = lenses.draw_single(SETTINGS, catalogs, "test", rng)
     monkeypatch.setattr(lenses, "LARGEST_CONTROL_MAGNIFICATION", 0.5)
     with pytest.raises(
         ValueError, match=r"controls are still magnified .* at most 0\.5 is allowed: lower population\."
@@ -102,10 +102,10 @@ def test_lenses_that_stay_lenses_wherever_their_source_goes_are_told(pools, monk
         lenses.controls(SETTINGS, found, rng)
 
 
-def test_detectable_lenses_of_another_kind_are_not_called_undetectable(pools):
-    found, missed = lenses.draw_single(SETTINGS, pools, "test", np.random.default_rng(1))
+def test_detectable_lenses_of_another_kind_are_not_called_undetectable(catalogs):
+    found, missed = lenses.draw_single(SETTINGS, catalogs, "test", np.random.default_rng(1))
     closed, also_missed = lenses.draw_single(
-        SETTINGS, pools, "test", np.random.default_rng(1), lenses.Kind(minimum_degrees=lenses.FULL_RING_DEGREES)
+        SETTINGS, catalogs, "test", np.random.default_rng(1), lenses.Kind(minimum_degrees=lenses.FULL_RING_DEGREES)
     )
     # no random number depends on it
     assert also_missed == missed
@@ -113,11 +113,11 @@ def test_detectable_lenses_of_another_kind_are_not_called_undetectable(pools):
     assert all(builder in found for builder in closed)
 
 
-def test_a_narrow_frame_sees_what_a_wide_one_sees(pools, monkeypatch):
+def test_a_narrow_frame_sees_what_a_wide_one_sees(catalogs, monkeypatch):
     scenes = to_table(
         [
             builder
-            for builders in lenses.draw_single(SETTINGS, pools, "test", np.random.default_rng(4))
+            for builders in lenses.draw_single(SETTINGS, catalogs, "test", np.random.default_rng(4))
             for builder in builders
         ]
     )
@@ -133,11 +133,11 @@ def test_a_narrow_frame_sees_what_a_wide_one_sees(pools, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", lenses.RARE, ids=["full ring", "bright", "wide"])
-def test_rare_lenses_are_what_they_are_called_and_detectable(pools, kind):
+def test_rare_lenses_are_what_they_are_called_and_detectable(catalogs, kind):
     rng = np.random.default_rng(8)
     found = []
     while len(found) < 5:
-        found += lenses.draw_single(SETTINGS, pools, "train", rng, kind)[0]
+        found += lenses.draw_single(SETTINGS, catalogs, "train", rng, kind)[0]
     scenes = to_table(found)
     first, _ = lenses.detect(scenes)
     assert first.passes(SETTINGS).mean() > 0.95  # neighbours are not in the rule
@@ -153,11 +153,11 @@ def test_rare_lenses_are_what_they_are_called_and_detectable(pools, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", lenses.COMPOUND_FAMILIES.values(), ids=lambda family: family.name)
-def test_compound_lenses_have_the_geometry_of_their_family(pools, family):
+def test_compound_lenses_have_the_geometry_of_their_family(catalogs, family):
     rng = np.random.default_rng(2)
     pairs = []
     while len(pairs) < 3:
-        pairs += lenses.draw_compound(SETTINGS, pools, "compound", rng, family)
+        pairs += lenses.draw_compound(SETTINGS, catalogs, "compound", rng, family)
     scenes = to_table([compound for compound, _ in pairs])
     table = scenes.scenes
     assert (table["family"] == family.name).all()
@@ -185,9 +185,9 @@ def einstein_radius(sigma, z_lens, z_source):
     return np.degrees(4 * np.pi * (sigma / 299792.458) ** 2 * ratio.value) * 3600
 
 
-def test_einstein_radii_of_compound_lenses_follow_from_redshifts_and_velocity_dispersions(pools):
+def test_einstein_radii_of_compound_lenses_follow_from_redshifts_and_velocity_dispersions(catalogs):
     family = lenses.COMPOUND_FAMILIES["faint_second"]
-    pairs = lenses.draw_compound(SETTINGS, pools, "compound", np.random.default_rng(2), family)
+    pairs = lenses.draw_compound(SETTINGS, catalogs, "compound", np.random.default_rng(2), family)
     table = to_table([compound for compound, _ in pairs]).scenes
     assert len(table) > 3
     z_lens, z_1, z_2 = (table[column].to_numpy() for column in ("z_lens", "z_source_1", "z_source_2"))
@@ -197,24 +197,26 @@ def test_einstein_radii_of_compound_lenses_follow_from_redshifts_and_velocity_di
     np.testing.assert_allclose(table["theta_E_12"], einstein_radius(source, z_1, z_2), rtol=1e-4)
 
 
-def test_lenses_have_shear_and_neighbours_as_often_as_the_sky_has_galaxies(pools):
+def test_lenses_have_shear_and_neighbours_as_often_as_the_sky_has_galaxies(catalogs):
     alone = replace(SETTINGS, second_deflector=0.0, group_members=0.0, artefact_rate=0.0)
     rng = np.random.default_rng(3)
-    builders = [builder for _ in range(3) for part in lenses.draw_single(alone, pools, "test", rng) for builder in part]
+    builders = [
+        builder for _ in range(3) for part in lenses.draw_single(alone, catalogs, "test", rng) for builder in part
+    ]
     scenes = to_table(builders)
     shear = scenes.scenes[["shear_1", "shear_2"]].to_numpy()
     # Rayleigh's distribution of scale 0.03, in any direction
     assert np.hypot(*shear.T).mean() == pytest.approx(0.03 * np.sqrt(np.pi / 2), rel=0.1)
     assert np.abs(shear.mean(0)).max() < 0.01
-    assert neighbours(scenes) == pytest.approx(neighbours_expected(pools), rel=0.1)
+    assert neighbours(scenes) == pytest.approx(neighbours_expected(catalogs), rel=0.1)
 
 
-def test_non_lenses_have_as_many_neighbours(pools):
+def test_non_lenses_have_as_many_neighbours(catalogs):
     rng = np.random.default_rng(4)
     scenes = to_table(
-        [nonlenses.draw("empty", pools, "test", rng, replace(SETTINGS, artefact_rate=0.0)) for _ in range(300)]
+        [nonlenses.draw("empty", catalogs, "test", rng, replace(SETTINGS, artefact_rate=0.0)) for _ in range(300)]
     )
-    assert neighbours(scenes) == pytest.approx(neighbours_expected(pools), rel=0.1)
+    assert neighbours(scenes) == pytest.approx(neighbours_expected(catalogs), rel=0.1)
 
 
 def neighbours(scenes):
@@ -223,9 +225,9 @@ def neighbours(scenes):
     return ((parts["role"] == Role.NEIGHBOUR) & (parts["sersic_index"] > 0.5)).sum() / len(scenes)
 
 
-def neighbours_expected(pools):
+def neighbours_expected(catalogs):
     """In the frame of 11.2 arcsec; those brighter than VIS 24.5 stay out of the middle arcsec."""
-    flux, area = pools.galaxies["flux_VIS"], 3600 * pools.sky_area
+    flux, area = catalogs.galaxies["flux_VIS"], 3600 * catalogs.sky_area
     faint, bright = (flux > microjansky(SETTINGS.magnitude_limit)).sum(), (flux > microjansky(24.5)).sum()
     return (faint * 11.2**2 - bright * np.pi) / area
 
@@ -234,9 +236,9 @@ def test_the_families_of_the_settings_are_those_that_can_be_drawn():
     assert set(SETTINGS.non_lens_shares) == {"elliptical", *nonlenses.FAMILIES} == set(FAMILIES_NON_LENS)
 
 
-def test_scenes_survive_the_disk_and_can_be_taken(tmp_path, pools):
+def test_scenes_survive_the_disk_and_can_be_taken(tmp_path, catalogs):
     rng = np.random.default_rng(5)
-    scenes = to_table([nonlenses.draw("field", pools, "test", rng, SETTINGS) for _ in range(4)])
+    scenes = to_table([nonlenses.draw("field", catalogs, "test", rng, SETTINGS) for _ in range(4)])
     scenes.save(tmp_path)
     again = Scenes.load(tmp_path)
     pd.testing.assert_frame_equal(again.components, scenes.components)
@@ -249,7 +251,7 @@ def test_scenes_survive_the_disk_and_can_be_taken(tmp_path, pools):
         Scenes.load(tmp_path / "elsewhere")
 
 
-def test_an_empty_scene_has_no_components(pools):
+def test_an_empty_scene_has_no_components(catalogs):
     scenes = to_table([empty_scene("empty", 0, "test", np.random.default_rng(1))])
     assert len(scenes) == 1
     assert scenes.components.empty
@@ -268,10 +270,10 @@ def test_a_source_behind_a_pair_lies_where_its_ring_comes_from(separation):
     assert abs(beta.mean() - pair.towards(first)) < 0.05
 
 
-def test_a_second_deflector_has_light_and_mass_and_its_controls_keep_it(pools):
+def test_a_second_deflector_has_light_and_mass_and_its_controls_keep_it(catalogs):
     settings = replace(SETTINGS, second_deflector=1.0, group_members=1.0)
     rng = np.random.default_rng(6)
-    found, _ = lenses.draw_single(settings, pools, "test", rng)
+    found, _ = lenses.draw_single(settings, catalogs, "test", rng)
     scenes = to_table(found)
     table, parts = scenes.scenes, scenes.components
     ratio = table["theta_E_b"] / table["theta_E_1"]
@@ -287,5 +289,5 @@ def test_a_second_deflector_has_light_and_mass_and_its_controls_keep_it(pools):
     for builder, partner in zip(found, lenses.controls(settings, found, rng), strict=True):
         assert builder.row["theta_E_b"] == partner.row["theta_E_b"]
         assert [p for p in builder.components if p[1] == 0] == [p for p in partner.components if p[1] == 0]
-    none, _ = lenses.draw_single(replace(SETTINGS, second_deflector=0.0), pools, "test", rng)
+    none, _ = lenses.draw_single(replace(SETTINGS, second_deflector=0.0), catalogs, "test", rng)
     assert (to_table(none).scenes["theta_E_b"] == 0).all()

@@ -136,7 +136,7 @@ def test_look_alikes_weigh_what_their_share_is(store, drawn, tmp_path):
     assert learnt.data.weights[learnt.data.labels == 0].tolist() == pytest.approx([ring, usual, ring, ring, usual])
 
 
-def test_look_alikes_are_drawn_besides(few_pools):
+def test_look_alikes_are_drawn_besides(few_catalogs):
     more = dataclasses.replace(FRESH, n_look_alikes=5)
     assert (more.chunks, more.target_chunks) == (FRESH.chunks, FRESH.target_chunks)
     assert FRESH.hard_family_chunks == []
@@ -146,7 +146,7 @@ def test_look_alikes_are_drawn_besides(few_pools):
     assert sum(map(len, besides)) == 5 * len(LOOK_ALIKES)
     assert not np.concatenate(besides).any()
     others, alone = (
-        drawing.joined(map(SceneDrawer.start(more.population, few_pools).draw, chunks)).scenes["seed"]
+        drawing.joined(map(SceneDrawer.start(more.population, few_catalogs).draw, chunks)).scenes["seed"]
         for chunks in (more.chunks + more.target_chunks, more.hard_family_chunks)
     )
     assert not set(others) & set(alone)
@@ -187,13 +187,13 @@ def test_a_validation_without_a_label_names_the_remedy(tmp_path):
         validating(ImageStore.open(tmp_path / "images"), Brightness())
 
 
-def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_pools):
+def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_catalogs):
     parts = list(FRESH.drawn())
     labels = np.concatenate([part for *_, part in parts])
     assert len(labels) == 40 + 50
     assert labels.sum() == 10
     assert all(len(pixels) == len(part) for _, pixels, part in parts)
-    of_store, fresh = (SceneDrawer.start(settings, few_pools) for settings in (POPULATION, FRESH.population))
+    of_store, fresh = (SceneDrawer.start(settings, few_catalogs) for settings in (POPULATION, FRESH.population))
     stored = drawing.joined(map(of_store.draw, drawing.labelled_chunks(POPULATION, "train")))
     chunks = drawing.joined(map(fresh.draw, FRESH.chunks + FRESH.target_chunks))
     assert not set(stored.scenes["seed"]) & set(chunks.scenes["seed"])
@@ -201,7 +201,7 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_poo
     assert chunks.scenes["family"].nunique() > 8
 
 
-def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_pools):
+def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_catalogs):
     assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
     none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(MIX, rare_lenses=0.0))
     assert none.identity != FRESH.identity
@@ -210,7 +210,7 @@ def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_po
         assert np.array_equal(ours, others) == (chunk.family != LENS)  # lenses and their controls are others
 
 
-def test_the_whole_stages(few_pools, tmp_path):
+def test_the_whole_stages(few_catalogs, tmp_path):
     """From a store, the first network and settings to the network that the finder's second looks are of."""
     paths = Paths("tiny", tmp_path)
     rng = np.random.default_rng(4)

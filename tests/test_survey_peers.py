@@ -35,7 +35,7 @@ def test_each_network_has_its_own_threshold():
     assert "missed_at_fpr_1e-3_ratio" not in found["lensnet"]
 
 
-def test_the_whole_stage(few_pools, tmp_path, capsys):
+def test_the_whole_stage(few_catalogs, tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     torch.manual_seed(3)
     save_model(paths.model, LensNet(LensNetConfig(4)), SIMULATE.stamp)

@@ -79,7 +79,7 @@ def test_round_shares_of_round_numbers_are_exact():
     assert target_mix.counts(10, {"a": 0.25, "b": 0.25, "c": 0.5}) == {"a": 3, "b": 2, "c": 5}
 
 
-def test_what_was_asked_for_is_scored_and_none_of_it_is_stored(few_pools, model):
+def test_what_was_asked_for_is_scored_and_none_of_it_is_stored(few_catalogs, model):
     found = scored(model, 5)
     assert found.table["family"].value_counts().to_dict() == WANTED
     assert found.table["seed"].is_unique
@@ -90,7 +90,7 @@ def test_what_was_asked_for_is_scored_and_none_of_it_is_stored(few_pools, model)
     assert all(chunk.epoch < stream.EPOCH and chunk.split != stream.SPLIT for chunk in trained_on)
 
 
-def test_the_images_kept_are_those_of_the_highest_logits(few_pools, model):
+def test_the_images_kept_are_those_of_the_highest_logits(few_catalogs, model):
     few, everything = scored(model, 5), scored(model, 1000)
     n = sum(WANTED.values())
     assert few.highest.images.shape == (5, len(Band), 40, 40)
@@ -103,7 +103,7 @@ def test_the_images_kept_are_those_of_the_highest_logits(few_pools, model):
     assert not few.highest.rows["label"].any()
 
 
-def test_few_early_types_have_a_source_beside_the_caustic(few_pools, model):
+def test_few_early_types_have_a_source_beside_the_caustic(few_catalogs, model):
     arcs = {}
     for share in (1.0, 0.5, 0.0):
         found = scored(model, 1000, wanted={"elliptical": 4, "field": 2}, beside_caustic=share)
@@ -124,7 +124,7 @@ def test_equal_logits_stay_in_their_order():
 
 
 @pytest.mark.slow
-def test_scores_do_not_depend_on_the_processes(few_pools, model, monkeypatch):
+def test_scores_do_not_depend_on_the_processes(few_catalogs, model, monkeypatch):
     monkeypatch.setattr(drawing, "LOT", 3)
     here, two = scored(model, 4), scored(model, 4, workers=2)
     pd.testing.assert_frame_equal(here.table, two.table, check_exact=True)
@@ -336,7 +336,7 @@ def test_the_atlas_names_family_and_logit(n):
     assert f"edge on ({(n + 1) // 2})" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_the_whole_stage(few_pools, model, tmp_path, capsys):
+def test_the_whole_stage(few_catalogs, model, tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     scenes = drawing.draw_scenes(POPULATION, 1)
     scenes.save(paths.scenes)

@@ -13,8 +13,8 @@ from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.families import LENS, TRAIN
 from lensdream.population import forecast
-from lensdream.population.catalogs import Pools
-from lensdream.population.drawing import draw_all_pools, draw_scenes
+from lensdream.population.catalogs import Catalogs
+from lensdream.population.drawing import draw_all_catalogs, draw_scenes
 from lensdream.runtime.files import write_json
 from lensdream.scene import Scenes
 
@@ -26,13 +26,13 @@ def run(scale: str, root: Path = Path()) -> None:
     paths = Paths(scale, root)
     with tracking.stage_run("population", scale, settings, root=root) as run:
         started = time.perf_counter()
-        pools = draw_all_pools(settings)
-        scenes = draw_scenes(settings, workers, pools)
+        catalogs = draw_all_catalogs(settings)
+        scenes = draw_scenes(settings, workers, catalogs)
         scenes.save(paths.scenes)
         metrics = summary(scenes) | {"seconds": round(time.perf_counter() - started, 1)}
         write_json(paths.metrics("population"), metrics)
         run.metrics({"n": len(scenes), "seconds": metrics["seconds"]})
-        for path in draw_figures(scenes, pools, paths.figures / "population"):
+        for path in draw_figures(scenes, catalogs, paths.figures / "population"):
             run.figure(path)
     print(pd.Series(metrics["counts"]).to_string())
 
@@ -55,10 +55,10 @@ def summary(scenes: Scenes) -> dict[str, object]:
     }
 
 
-def draw_figures(scenes: Scenes, pools: Pools, folder: Path) -> list[Path]:
+def draw_figures(scenes: Scenes, catalogs: Catalogs, folder: Path) -> list[Path]:
     """Write the lenses beside the forecast, where there are some, and the galaxies beside the published counts."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"counts": forecast.counts_figure(pools.galaxies, pools.sky_area)}
+    drawn = {"counts": forecast.counts_figure(catalogs.galaxies, catalogs.sky_area)}
     natural = as_by_nature(scenes)
     if has_lenses(natural):
         drawn["forecast"] = forecast.figure(natural)

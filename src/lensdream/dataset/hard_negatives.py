@@ -143,8 +143,8 @@ def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: 
 
     def draw(number: int) -> Iterator[np.ndarray]:
         chunks = drawing.labelled_chunks(only, on_the_fly.SPLIT, n, EPOCH + number)
-        pools = drawing.draw_all_pools(only)
-        with worker_map(simulate.workers, ImageDrawer.start, (only, simulate, pools)) as ordered:
+        catalogs = drawing.draw_all_catalogs(only)
+        with worker_map(simulate.workers, ImageDrawer.start, (only, simulate, catalogs)) as ordered:
             drawn = ordered(ImageDrawer.draw, chunks)
             yield from (images for images, _ in tqdm(drawn, total=len(chunks), desc=f"round {number}", leave=False))
 

@@ -20,7 +20,7 @@ from lensdream.dataset.write import RENDERING, code_digest
 from lensdream.families import LENS
 from lensdream.instrument import Band
 from lensdream.population import drawing
-from lensdream.population.catalogs import Pools
+from lensdream.population.catalogs import Catalogs
 from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of, stored
 from lensdream.render.renderer import Rendered, Renderer
@@ -96,8 +96,8 @@ class FreshScenes:
 @contextmanager
 def fresh_scenes(population: PopulationConfig, simulate: SimulateConfig, n: int, epochs: int) -> Iterator[FreshScenes]:
     """`n` fresh scenes for each of `epochs` epochs, drawn by `simulate.workers` processes that end with the context."""
-    pools = drawing.draw_all_pools(population)
-    with worker_map(simulate.workers, ImageDrawer.start, (population, simulate, pools)) as ordered:
+    catalogs = drawing.draw_all_catalogs(population)
+    with worker_map(simulate.workers, ImageDrawer.start, (population, simulate, catalogs)) as ordered:
         yield FreshScenes(population, simulate, n, epochs, ordered)
 
 
@@ -126,9 +126,9 @@ class ImageDrawer:
     """scenes rendered together"""
 
     @classmethod
-    def start(cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools) -> ImageDrawer:
+    def start(cls, population: PopulationConfig, simulate: SimulateConfig, catalogs: Catalogs) -> ImageDrawer:
         """Make one for this process, and set its torch to one thread."""
-        return cls(SceneDrawer.start(population, pools), renderer_of(simulate), simulate.chunk)
+        return cls(SceneDrawer.start(population, catalogs), renderer_of(simulate), simulate.chunk)
 
     def draw(self, chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
         """Images (n, band, y, x) float16 and labels (n,) float32 of a chunk."""

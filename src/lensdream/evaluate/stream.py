@@ -23,7 +23,7 @@ from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.finder.finder import load_cascade
 from lensdream.networks.predict import predict
 from lensdream.population import drawing
-from lensdream.population.catalogs import Pools
+from lensdream.population.catalogs import Catalogs
 from lensdream.population.drawing import Chunk
 from lensdream.render.batch import measurements, stored
 from lensdream.runtime.processes import worker_map
@@ -74,7 +74,7 @@ def scoring(
     types `settings.beside_caustic` have a source beside the caustic, the others none. Of each chunk at least those images are
     kept that may be among the `settings.atlas` highest of all.
     """
-    arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
+    arguments = (population, simulate, drawing.draw_all_catalogs(population), model, settings)
     with worker_map(workers, ChunkScorer.start, arguments) as ordered:
         yield lambda tasks: ordered(ChunkScorer.score, tasks)
 
@@ -104,10 +104,15 @@ class ChunkScorer:
 
     @classmethod
     def start(
-        cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
+        cls,
+        population: PopulationConfig,
+        simulate: SimulateConfig,
+        catalogs: Catalogs,
+        model: Path,
+        settings: SurveyConfig,
     ) -> ChunkScorer:
         """Make one for this process, and set its torch to one thread."""
-        drawer = ImageDrawer.start(population, simulate, pools)
+        drawer = ImageDrawer.start(population, simulate, catalogs)
         finder = load_cascade(model, target_mix.survey_shares(settings))
         return cls(drawer, finder, settings, np.full(settings.atlas, -np.inf))
 

@@ -27,7 +27,7 @@ from lensdream.finder.finder import load_cascade
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
 from lensdream.population import drawing
-from lensdream.population.catalogs import Pools
+from lensdream.population.catalogs import Catalogs
 from lensdream.population.drawing import Chunk
 from lensdream.runtime.processes import worker_map
 
@@ -40,7 +40,7 @@ def streamed(
 ) -> pd.DataFrame:
     """Families of `settings.n_peers` fresh non-lenses, and `logit_<network>` of ours and of every peer."""
     tasks = target_mix.chunks(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
-    arguments = (population, simulate, drawing.draw_all_pools(population), model, settings)
+    arguments = (population, simulate, drawing.draw_all_catalogs(population), model, settings)
     with worker_map(0 if simulate.workers == 1 else simulate.workers, PeersScorer.start, arguments) as ordered:
         return pd.concat(tqdm(ordered(PeersScorer.score, tasks), total=len(tasks), leave=False), ignore_index=True)
 
@@ -56,10 +56,15 @@ class PeersScorer:
 
     @classmethod
     def start(
-        cls, population: PopulationConfig, simulate: SimulateConfig, pools: Pools, model: Path, settings: SurveyConfig
+        cls,
+        population: PopulationConfig,
+        simulate: SimulateConfig,
+        catalogs: Catalogs,
+        model: Path,
+        settings: SurveyConfig,
     ) -> PeersScorer:
         """Make one for this process, and set its torch to one thread."""
-        drawer = ImageDrawer.start(population, simulate, pools)
+        drawer = ImageDrawer.start(population, simulate, catalogs)
         models: dict[str, nn.Module] = {OURS: load_cascade(model, target_mix.survey_shares(settings))}
         models |= {name: load_model(path) for name, path in peer_folders(model).items()}
         models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}

@@ -32,7 +32,7 @@ Galaxy = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Pools:
+class Catalogs:
     """Galaxies and deflectors; columns z, M, r_e [arcsec], q, flux_<BAND> [microjansky], red (galaxies), sigma (deflectors)."""
 
     galaxies: pd.DataFrame
@@ -40,7 +40,7 @@ class Pools:
     sky_area: float
     """that the galaxies fill [arcmin^2]"""
 
-    def split(self, name: str) -> Pools:
+    def split(self, name: str) -> Catalogs:
         """The part of the pools that belongs to a split; parts of different splits are disjoint."""
         first = sum(share for key, share in list(SHARES.items())[: list(SHARES).index(name)])
 
@@ -48,7 +48,7 @@ class Pools:
             a, b = (round(fraction * len(table)) for fraction in (first, first + SHARES[name]))
             return table.iloc[a:b].reset_index(drop=True)
 
-        return Pools(part(self.galaxies), part(self.deflectors), self.sky_area * SHARES[name])
+        return Catalogs(part(self.galaxies), part(self.deflectors), self.sky_area * SHARES[name])
 
     # one row of a data frame costs more than drawing the galaxy: rows come from plain columns
     @cached_property
@@ -87,7 +87,7 @@ class Pools:
         return numbers[first : first + n]
 
 
-def draw_pools(seed: int, sky_area: float, magnitude_limit: float, n_deflectors: int) -> Pools:
+def draw_catalogs(seed: int, sky_area: float, magnitude_limit: float, n_deflectors: int) -> Catalogs:
     """Run SkyPy's pipeline of `galaxies.yml`, and keep of its galaxies as many as are observed (`counts`).
 
     sky_area [deg2]; galaxies fainter than magnitude_limit in VIS are left out. SkyPy's luminosity functions were measured
@@ -123,7 +123,7 @@ def draw_pools(seed: int, sky_area: float, magnitude_limit: float, n_deflectors:
     chance = chance_to_keep(_magnitude(galaxies), galaxies["z"].to_numpy(), sky_area * 3600.0)
     galaxies = galaxies[np.random.uniform(size=len(galaxies)) < chance]  # noqa: NPY002 - SkyPy's state
     galaxies = galaxies.sample(frac=1.0, random_state=seed).reset_index(drop=True)
-    return Pools(galaxies, deflectors, sky_area * 3600.0)
+    return Catalogs(galaxies, deflectors, sky_area * 3600.0)
 
 
 def _table(drawn: object) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from lensdream.config import PopulationConfig
 from lensdream.families import COMPOUND_ARC, COMPOUND_TRAIN, DOUBLE_RING, FIELD, LENS, PAIRED, TRAIN, UNDETECTABLE
 from lensdream.population import lenses, nonlenses
 from lensdream.population.builder import SceneBuilder, to_table
-from lensdream.population.catalogs import SHARES, Pools, draw_pools
+from lensdream.population.catalogs import SHARES, Catalogs, draw_catalogs
 from lensdream.runtime.processes import worker_map
 from lensdream.scene import Scenes
 
@@ -40,7 +40,7 @@ class Chunk:
     """0 for the store; other epochs have other scenes"""
 
 
-def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, pools: Pools | None = None) -> Scenes:
+def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, catalogs: Catalogs | None = None) -> Scenes:
     """Draw all scenes of a population, in the order train, validation, test, undetectable, compound, compound_train.
 
     Parameters
@@ -73,14 +73,14 @@ def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, pool
     [(0, 10), (1, 10)]
     """
     settings = settings or PopulationConfig()
-    tasks, pools = chunks(settings), pools or draw_all_pools(settings)
-    with worker_map(0 if workers == 1 else workers, SceneDrawer.start, (settings, pools)) as ordered:
+    tasks, catalogs = chunks(settings), catalogs or draw_all_catalogs(settings)
+    with worker_map(0 if workers == 1 else workers, SceneDrawer.start, (settings, catalogs)) as ordered:
         return joined(tqdm(ordered(SceneDrawer.draw, tasks), total=len(tasks), desc="chunks of scenes", leave=False))
 
 
-def draw_all_pools(settings: PopulationConfig) -> Pools:
+def draw_all_catalogs(settings: PopulationConfig) -> Catalogs:
     """The galaxies and deflectors that every scene of a scale is drawn from."""
-    return draw_pools(settings.seed, settings.sky_area, settings.source_magnitude_limit, DEFLECTORS)
+    return draw_catalogs(settings.seed, settings.sky_area, settings.source_magnitude_limit, DEFLECTORS)
 
 
 def chunks(settings: PopulationConfig) -> list[Chunk]:
@@ -141,28 +141,30 @@ class SceneDrawer:
     """Scenes of chunks, drawn one chunk at a time."""
 
     settings: PopulationConfig
-    pools: Mapping[str, Pools]
+    catalogs: Mapping[str, Catalogs]
     """by split"""
 
     @classmethod
-    def start(cls, settings: PopulationConfig, pools: Pools) -> SceneDrawer:
+    def start(cls, settings: PopulationConfig, catalogs: Catalogs) -> SceneDrawer:
         """Make one for this process, and set its torch to one thread."""
         torch.set_num_threads(1)
-        parts = {name: pools.split(name) for name in SHARES}
+        parts = {name: catalogs.split(name) for name in SHARES}
         return cls(settings, parts | {COMPOUND_TRAIN: parts[TRAIN]})
 
     def draw(self, chunk: Chunk) -> Scenes:
         """The scenes of a chunk, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
         stream = [self.settings.seed, *chunk.family.encode(), 0, *chunk.split.encode(), chunk.epoch, chunk.number]
         rng = np.random.default_rng(stream)
-        return to_table(DRAWN[chunk.family](chunk, self.settings, self.pools[chunk.split], rng))
+        return to_table(DRAWN[chunk.family](chunk, self.settings, self.catalogs[chunk.split], rng))
 
 
-def _lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[SceneBuilder]:
+def _lenses(
+    chunk: Chunk, settings: PopulationConfig, catalogs: Catalogs, rng: np.random.Generator
+) -> list[SceneBuilder]:
     """Lenses, then the paired controls of the first of them; of the training split, a share are of rare kinds."""
 
     def gather(n: int, kind: lenses.Kind) -> list[SceneBuilder]:
-        return _gather(LENS, n, lambda: lenses.draw_single(settings, pools, chunk.split, rng, kind)[0])
+        return _gather(LENS, n, lambda: lenses.draw_single(settings, catalogs, chunk.split, rng, kind)[0])
 
     wanted = max(chunk.n, chunk.controls)
     share = settings.rare_lenses / len(lenses.RARE) if chunk.split == TRAIN else 0.0
@@ -175,23 +177,27 @@ def _lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.rand
 
 
 def _undetectable(
-    chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator
+    chunk: Chunk, settings: PopulationConfig, catalogs: Catalogs, rng: np.random.Generator
 ) -> list[SceneBuilder]:
-    return _gather(chunk.family, chunk.n, lambda: lenses.draw_single(settings, pools, chunk.split, rng)[1])
+    return _gather(chunk.family, chunk.n, lambda: lenses.draw_single(settings, catalogs, chunk.split, rng)[1])
 
 
-def _compound(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[SceneBuilder]:
+def _compound(
+    chunk: Chunk, settings: PopulationConfig, catalogs: Catalogs, rng: np.random.Generator
+) -> list[SceneBuilder]:
     """Compound lenses, then the single lenses matched to them."""
     family = lenses.COMPOUND_FAMILIES[chunk.family]
-    pairs = _gather(chunk.family, chunk.n, lambda: lenses.draw_compound(settings, pools, chunk.split, rng, family))
+    pairs = _gather(chunk.family, chunk.n, lambda: lenses.draw_compound(settings, catalogs, chunk.split, rng, family))
     return _paired([compound for compound, _ in pairs], [single for _, single in pairs])
 
 
-def _non_lenses(chunk: Chunk, settings: PopulationConfig, pools: Pools, rng: np.random.Generator) -> list[SceneBuilder]:
-    return [nonlenses.draw(chunk.family, pools, chunk.split, rng, settings) for _ in range(chunk.n)]
+def _non_lenses(
+    chunk: Chunk, settings: PopulationConfig, catalogs: Catalogs, rng: np.random.Generator
+) -> list[SceneBuilder]:
+    return [nonlenses.draw(chunk.family, catalogs, chunk.split, rng, settings) for _ in range(chunk.n)]
 
 
-DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Pools, np.random.Generator], list[SceneBuilder]]] = {
+DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Catalogs, np.random.Generator], list[SceneBuilder]]] = {
     LENS: _lenses,
     UNDETECTABLE: _undetectable,
     **dict.fromkeys(lenses.COMPOUND_FAMILIES, _compound),

@@ -25,7 +25,7 @@ from lensdream.optics.cosmology import distance_ratio
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population.builder import NAN, SceneBuilder, add_galaxy, empty_scene, fluxes, redden, to_table
-from lensdream.population.catalogs import Galaxy, Pools
+from lensdream.population.catalogs import Catalogs, Galaxy
 from lensdream.population.deflectors import velocity_dispersion_of_source
 from lensdream.population.satellites import add_group, add_second_deflector, draw_pair
 from lensdream.population.surroundings import surround
@@ -101,15 +101,15 @@ plainest lenses of all for ring galaxies, spirals or groups"""
 
 
 def draw_single(
-    config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, kind: Kind = ANY
+    config: PopulationConfig, catalogs: Catalogs, split: str, rng: np.random.Generator, kind: Kind = ANY
 ) -> tuple[list, list]:
     """One round of proposals: (detectable lenses of a kind, those below the detection rule) as builders.
 
     Detectable ones of another kind are in neither.
     """
     rule = replace(config, minimum_arc_snr=max(config.minimum_arc_snr, kind.minimum_snr))
-    chosen = _propose(pools, rng, 1, rule.minimum_arc_snr, kind.offset, kind.in_arcsec, kind.minimum_theta_E)
-    builders = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
+    chosen = _propose(catalogs, rng, 1, rule.minimum_arc_snr, kind.offset, kind.in_arcsec, kind.minimum_theta_E)
+    builders = [_lens(config, catalogs, split, rng, *proposal) for proposal in chosen]
     if not builders:
         return [], []
     detection, _ = detect(to_table(builders))
@@ -119,7 +119,7 @@ def draw_single(
         _record(builder, detection, k)
         if not detectable[k]:
             builder.row |= {"family": UNDETECTABLE, "label": -1}
-        surround(builder, pools, rng, config)
+        surround(builder, catalogs, rng, config)
     return [builders[k] for k in np.flatnonzero(wanted)], [builders[k] for k in np.flatnonzero(~detectable)]
 
 
@@ -149,12 +149,12 @@ COMPOUND_FAMILIES = {
 
 
 def draw_compound(
-    config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, family: CompoundFamily
+    config: PopulationConfig, catalogs: Catalogs, split: str, rng: np.random.Generator, family: CompoundFamily
 ) -> list[tuple[SceneBuilder, SceneBuilder]]:
     """One round of proposals: (compound lens, its matched single lens)."""
     dimmest = config.minimum_arc_snr * np.array([[1.0], [family.dimmest_second]])
-    chosen = _propose(pools, rng, 2, dimmest, family.offset, family.in_arcsec)
-    builders = [_lens(config, pools, split, rng, *proposal) for proposal in chosen]
+    chosen = _propose(catalogs, rng, 2, dimmest, family.offset, family.in_arcsec)
+    builders = [_lens(config, catalogs, split, rng, *proposal) for proposal in chosen]
     if not builders:
         return []
     scenes = to_table(builders)
@@ -166,7 +166,7 @@ def draw_compound(
         builder = builders[k]
         _record(builder, first, k)
         builder.row |= {"family": family.name, "magnification_2": float(second.magnification[k])}
-        surround(builder, pools, rng, config)
+        surround(builder, catalogs, rng, config)
         found.append((builder, _without_second_source(builder)))
     return found
 
@@ -278,7 +278,7 @@ def add_early_type(
 
 
 def _propose(
-    pools: Pools, rng: np.random.Generator, n_sources: int, minimum_snr: float | np.ndarray, offset: float,
+    catalogs: Catalogs, rng: np.random.Generator, n_sources: int, minimum_snr: float | np.ndarray, offset: float,
     in_arcsec: bool = False, minimum_theta_E: float = SMALLEST_THETA_E,
 ) -> list[tuple]:  # fmt: skip
     """Pairs (deflector, sources, offsets [arcsec]) that lens, drawn by cross-section, that may be bright enough.
@@ -286,7 +286,7 @@ def _propose(
     minimum_snr: one for all sources or (source, 1); offset: the largest, in Einstein radii or in arcsec; minimum_theta_E:
     of the first source [arcsec].
     """
-    deflectors, galaxies = pools.deflectors, pools.galaxies
+    deflectors, galaxies = catalogs.deflectors, catalogs.galaxies
     n = PROPOSALS[n_sources]
     d = rng.integers(len(deflectors), size=n)
     sources = rng.integers(len(galaxies), size=(n_sources, n))
@@ -314,12 +314,12 @@ def _propose(
 
 
 def _lens(
-    config: PopulationConfig, pools: Pools, split: str, rng: np.random.Generator, d: int, sources: np.ndarray,
+    config: PopulationConfig, catalogs: Catalogs, split: str, rng: np.random.Generator, d: int, sources: np.ndarray,
     theta_E: np.ndarray, offset_x: np.ndarray, offset_y: np.ndarray,
 ) -> SceneBuilder:  # fmt: skip
     """The draft of a proposed lens, without neighbours but for those of the deflector's own redshift."""
-    deflector = pools.deflector(d)
-    behind = [pools.galaxy(int(k)) for k in sources]
+    deflector = catalogs.deflector(d)
+    behind = [catalogs.galaxy(int(k)) for k in sources]
     builder = empty_scene(LENS, 1, split, rng)
     q, phi = float(deflector["q"]), float(rng.uniform(0, np.pi))
     # light follows mass with a scatter in flattening and of 10 degrees in angle

@@ -25,7 +25,7 @@ from lensdream.families import (
 from lensdream.instrument import microjansky
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.population.builder import SceneBuilder, add_galaxy, empty_scene, fluxes
-from lensdream.population.catalogs import Galaxy, Pools
+from lensdream.population.catalogs import Catalogs, Galaxy
 from lensdream.population.galaxy import Body
 from lensdream.population.lenses import add_early_type
 from lensdream.population.mergers import add_double_nucleus, add_pair, add_shells
@@ -44,7 +44,7 @@ LARGEST_R_E = 1.8
 SCATTER = 0.1
 """of a target's place, an axis [arcsec]; that of deflectors"""
 
-Make = Callable[[Pools, str, np.random.Generator], SceneBuilder]
+Make = Callable[[Catalogs, str, np.random.Generator], SceneBuilder]
 """(pools, split, rng) -> a scene of a family, without what surrounds any"""
 FAMILIES: dict[str, Make] = {}
 """all but the controls that are paired with lenses"""
@@ -61,38 +61,38 @@ def of_family(name: str) -> Callable[[Make], Make]:
 
 
 @of_family(SPIRAL)
-def spiral(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def spiral(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A disc with bulge and arms, as bright as deflectors are, seen from anywhere but the side."""
     builder = empty_scene(SPIRAL, 0, split, rng)
-    body = _body(_as_bright_as_a_deflector(pools, rng, red=False), rng)
+    body = _body(_as_bright_as_a_deflector(catalogs, rng, red=False), rng)
     add_spiral(builder, replace(body, q=rng.uniform(0.25, 1.0)), rng)
     return builder
 
 
 @of_family(RING)
-def ring(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def ring(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A ring galaxy: old stars in the middle and young ones around, or all of them young."""
     builder = empty_scene(RING, 0, split, rng)
-    old = _as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.7))
-    young = fluxes(_with_flux(pools, old["flux_VIS"], rng, red=False, z=old["z"]))
+    old = _as_bright_as_a_deflector(catalogs, rng, red=bool(rng.random() < 0.7))
+    young = fluxes(_with_flux(catalogs, old["flux_VIS"], rng, red=False, z=old["z"]))
     add_ring_galaxy(builder, _body(old, rng), young, rng)
     return builder
 
 
 @of_family(MERGER)
-def merger(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def merger(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Two galaxies of comparable flux in contact, what is left of them, or an elliptical that swallowed one."""
     builder = empty_scene(MERGER, 0, split, rng)
     chance = rng.random()
     if chance < 0.25:
-        add_shells(builder, _body(_as_bright_as_a_deflector(pools, rng, red=True), rng), rng)
+        add_shells(builder, _body(_as_bright_as_a_deflector(catalogs, rng, red=True), rng), rng)
         return builder
-    galaxy = _as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.3))
+    galaxy = _as_bright_as_a_deflector(catalogs, rng, red=bool(rng.random() < 0.3))
     if chance < 0.45:
         add_double_nucleus(builder, _body(galaxy, rng), rng)
         return builder
     share = 1 / (1 + 10 ** (-0.4 * rng.uniform(0.0, 1.5)))
-    pair = [_with_flux(pools, galaxy["flux_VIS"] * part, rng, z=galaxy["z"]) for part in (share, 1 - share)]
+    pair = [_with_flux(catalogs, galaxy["flux_VIS"] * part, rng, z=galaxy["z"]) for part in (share, 1 - share)]
     separation, angle = rng.uniform(0.3, 2.0), rng.uniform(0, 2 * np.pi)
     bodies = [_body(part, rng) for part in pair]
     # a survey's list of targets has the pair's middle, or the brighter one of it
@@ -106,19 +106,19 @@ def merger(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
 
 
 @of_family(COMPANION)
-def companion(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def companion(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """An early type or a disc with one to three galaxies close by, some drawn out along the circle around it."""
     builder = empty_scene(COMPANION, 0, split, rng)
     if rng.random() < 0.7:
-        galaxy = _any_deflector(pools, rng)
+        galaxy = _any_deflector(catalogs, rng)
         x, y = add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     else:
-        galaxy = _as_bright_as_a_deflector(pools, rng, red=False)
+        galaxy = _as_bright_as_a_deflector(catalogs, rng, red=False)
         body = replace(_body(galaxy, rng), q=rng.uniform(0.25, 1.0))
         add_spiral(builder, body, rng)
         x, y = body.x, body.y
     for _ in range(rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2])):
-        other = _with_flux(pools, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.5, 4.0)), rng)
+        other = _with_flux(catalogs, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.5, 4.0)), rng)
         radius, angle = rng.uniform(0.4, 2.5), rng.uniform(0, 2 * np.pi)
         at_x, at_y = x + radius * np.cos(angle), y + radius * np.sin(angle)
         if rng.random() < 0.4:
@@ -133,10 +133,10 @@ def companion(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilde
 
 
 @of_family(EDGE_ON)
-def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def edge_on(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A disc from the side, as bright as deflectors are."""
     builder = empty_scene(EDGE_ON, 0, split, rng)
-    body = _body(_as_bright_as_a_deflector(pools, rng, red=bool(rng.random() < 0.3)), rng)
+    body = _body(_as_bright_as_a_deflector(catalogs, rng, red=bool(rng.random() < 0.3)), rng)
     q = rng.uniform(0.1, 0.25)
     # a thin disc keeps its length when it is tilted
     add_edge_on(builder, replace(body, q=q, r_e=body.r_e * np.sqrt(q / max(body.q, q))), rng)
@@ -144,10 +144,10 @@ def edge_on(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
 
 
 @of_family(GROUP)
-def group(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def group(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Early types of one redshift, and a disc or two, around a brightest one or in a loose row."""
     builder = empty_scene(GROUP, 0, split, rng)
-    galaxy = _ordinary_deflector(pools, rng)
+    galaxy = _ordinary_deflector(catalogs, rng)
     x, y = add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     circle = rng.uniform(0.9, 2.5)
     # members at one distance from the brightest look like images of one source
@@ -158,7 +158,7 @@ def group(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
         add_member(builder, galaxy, faintness, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
     for _ in range(rng.choice(3, p=[0.5, 0.35, 0.15])):
         other = _with_flux(
-            pools, galaxy["flux_VIS"] * 10 ** (-0.4 * rng.uniform(0.5, 3.0)), rng, red=False, z=galaxy["z"]
+            catalogs, galaxy["flux_VIS"] * 10 ** (-0.4 * rng.uniform(0.5, 3.0)), rng, red=False, z=galaxy["z"]
         )
         radius, angle = rng.uniform(0.8, 3.5), rng.uniform(0, 2 * np.pi)
         disc = replace(
@@ -171,30 +171,30 @@ def group(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
 
 
 @of_family(IRREGULAR)
-def irregular(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def irregular(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Clumps over a faint disc, off the stamp's centre, VIS 20 to 24.5."""
     builder = empty_scene(IRREGULAR, 0, split, rng)
-    body = _body(_with_flux(pools, microjansky(rng.uniform(20.0, 24.5)), rng, red=False), rng, scatter=0.25)
+    body = _body(_with_flux(catalogs, microjansky(rng.uniform(20.0, 24.5)), rng, red=False), rng, scatter=0.25)
     add_irregular(builder, replace(body, r_e=1.3 * max(body.r_e, 0.2), q=rng.uniform(0.4, 1.0)), rng)
     return builder
 
 
 @of_family(FIELD)
-def field(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def field(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A galaxy of the field, down to VIS 24.5, as it comes: small, clumpy, off-centre, at times blended with others."""
     builder = empty_scene(FIELD, 0, split, rng)
-    galaxy = _with_flux(pools, microjansky(rng.uniform(19.0, 24.5)), rng)
+    galaxy = _with_flux(catalogs, microjansky(rng.uniform(19.0, 24.5)), rng)
     x, y = rng.normal(0, 0.2, 2)
     add_galaxy(builder, Role.TARGET, galaxy, x, y, rng)
     for _ in range(rng.choice(3, p=[0.65, 0.27, 0.08])):
         radius, angle = rng.uniform(0.2, 1.5), rng.uniform(0, 2 * np.pi)
-        other = _with_flux(pools, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.0, 2.5)), rng)
+        other = _with_flux(catalogs, float(galaxy["flux_VIS"]) * 10 ** (-0.4 * rng.uniform(0.0, 2.5)), rng)
         add_galaxy(builder, Role.NEIGHBOUR, other, x + radius * np.cos(angle), y + radius * np.sin(angle), rng)
     return builder
 
 
 @of_family(STAR)
-def star(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def star(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A star of VIS 16 to 23; one in four has another beside it, like the two images of a quasar."""
     builder = empty_scene(STAR, 0, split, rng)
     (x, y), magnitude, roll = rng.normal(0, SCATTER, 2), rng.uniform(16.0, 23.0), rng.uniform(0, np.pi / 3)
@@ -207,33 +207,35 @@ def star(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
 
 
 @of_family(ARTEFACT)
-def artefact(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def artefact(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """What the survey looks at otherwise; `draw` spoils it."""
     ordinary = (lone_early_type, spiral, field, star, empty)
-    builder = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](pools, split, rng)
+    builder = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](catalogs, split, rng)
     builder.row["family"] = ARTEFACT
     return builder
 
 
-def lone_early_type(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def lone_early_type(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A deflector with nothing behind it."""
     builder = empty_scene(ELLIPTICAL, 0, split, rng)
-    galaxy = _any_deflector(pools, rng)
+    galaxy = _any_deflector(catalogs, rng)
     add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     return builder
 
 
 @of_family(EMPTY)
-def empty(pools: Pools, split: str, rng: np.random.Generator) -> SceneBuilder:
+def empty(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Sky with what happens to lie in it."""
     return empty_scene(EMPTY, 0, split, rng)
 
 
-def draw(family: str, pools: Pools, split: str, rng: np.random.Generator, settings: PopulationConfig) -> SceneBuilder:
+def draw(
+    family: str, catalogs: Catalogs, split: str, rng: np.random.Generator, settings: PopulationConfig
+) -> SceneBuilder:
     """A non-lens of a family, with what surrounds it; raises `KeyError` for an unknown family."""
     make = FAMILIES[family]
-    builder = make(pools, split, rng)
-    surround(builder, pools, rng, replace(settings, artefact_rate=1.0) if make is artefact else settings)
+    builder = make(catalogs, split, rng)
+    surround(builder, catalogs, rng, replace(settings, artefact_rate=1.0) if make is artefact else settings)
     return builder
 
 
@@ -244,35 +246,35 @@ def _body(galaxy: Galaxy, rng: np.random.Generator, scatter: float = SCATTER) ->
     return Body(x, y, r_e, float(galaxy["q"]), rng.uniform(0, np.pi), fluxes(galaxy))
 
 
-def _any_deflector(pools: Pools, rng: np.random.Generator) -> Galaxy:
+def _any_deflector(catalogs: Catalogs, rng: np.random.Generator) -> Galaxy:
     """A deflector as likely as it would be to lens a galaxy at TYPICAL_SOURCE_REDSHIFT, so that non-lenses look alike."""
     while True:
-        deflector = pools.deflector(int(rng.integers(len(pools.deflectors))))
+        deflector = catalogs.deflector(int(rng.integers(len(catalogs.deflectors))))
         if rng.random() < distance_ratio(deflector["z"], TYPICAL_SOURCE_REDSHIFT) ** 2:
             return deflector
 
 
-def _ordinary_deflector(pools: Pools, rng: np.random.Generator) -> Galaxy:
+def _ordinary_deflector(catalogs: Catalogs, rng: np.random.Generator) -> Galaxy:
     """A deflector neither so near that it fills the stamp, nor too faint to be a target."""
-    while not FAINTEST < (deflector := _any_deflector(pools, rng))["flux_VIS"] < BRIGHTEST:
+    while not FAINTEST < (deflector := _any_deflector(catalogs, rng))["flux_VIS"] < BRIGHTEST:
         pass
     return deflector
 
 
-def _as_bright_as_a_deflector(pools: Pools, rng: np.random.Generator, red: bool) -> Galaxy:
+def _as_bright_as_a_deflector(catalogs: Catalogs, rng: np.random.Generator, red: bool) -> Galaxy:
     """A galaxy of the field with the flux of a deflector, so that brightness gives nothing away."""
-    return _with_flux(pools, _ordinary_deflector(pools, rng)["flux_VIS"], rng, red)
+    return _with_flux(catalogs, _ordinary_deflector(catalogs, rng)["flux_VIS"], rng, red)
 
 
 def _with_flux(
-    pools: Pools, flux: float, rng: np.random.Generator, red: bool | None = None, z: float | None = None
+    catalogs: Catalogs, flux: float, rng: np.random.Generator, red: bool | None = None, z: float | None = None
 ) -> Galaxy:
     """One of the 30 galaxies of the pool around the VIS flux `flux` [microjansky], scaled to it.
 
     red: of this colour only; z: the one of the 30 that is nearest in redshift.
     """
-    near = pools.near_flux(flux, 30, red)
-    found = [pools.galaxy(int(k)) for k in (near if z is not None else [rng.choice(near)])]
+    near = catalogs.near_flux(flux, 30, red)
+    found = [catalogs.galaxy(int(k)) for k in (near if z is not None else [rng.choice(near)])]
     galaxy = found[0] if z is None else min(found, key=lambda other: abs(other["z"] - z))
     scale = flux / galaxy["flux_VIS"]
     return galaxy | {column: galaxy[column] * scale for column in FLUX_COLUMNS}

@@ -39,7 +39,7 @@ def drawn(scenes: Fresh, n: int) -> Iterator[tuple[int, np.ndarray]]:
     """`n` non-lenses of each of `NON_LENS_CLASSES`: the number of the kind and images (m, band, y, x) float16, chunk by chunk."""
     bare = target_mix.chunks({families.PAIRED: n}, on_the_fly.SPLIT, BARE_EPOCH)
     others = target_mix.chunks(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)
-    arguments = (scenes.population, scenes.simulate, drawing.draw_all_pools(scenes.population))
+    arguments = (scenes.population, scenes.simulate, drawing.draw_all_catalogs(scenes.population))
     with worker_map(scenes.simulate.workers, ImageDrawer.start, arguments) as ordered:
         for chunks, beside_caustic, early in ((bare, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
             parts = ordered(partial(target_mix.draw_images, beside_caustic=beside_caustic), chunks)

@@ -113,7 +113,7 @@ class Fresh:
     def drawn(self) -> Iterator[tuple[Chunk, np.ndarray, np.ndarray]]:
         """Each chunk, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
         chunks, target_chunks = self.chunks + self.hard_family_chunks, self.target_chunks
-        arguments = (self.population, self.simulate, drawing.draw_all_pools(self.population))
+        arguments = (self.population, self.simulate, drawing.draw_all_catalogs(self.population))
         with worker_map(self.simulate.workers, ImageDrawer.start, arguments) as ordered:
             of_targets = partial(target_mix.draw_images, beside_caustic=self.survey.beside_caustic)
             parts = chain(ordered(ImageDrawer.draw, chunks), ordered(of_targets, target_chunks))
