@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lensdream.instrument import DITHERS, EUCLID, Band, microjansky
-from lensdream.population.catalogs import Galaxy
+from lensdream.population.catalogs import CatalogRow
 from lensdream.population.galaxy import TILT, Body, draw_sersic_index
 from lensdream.scene import (
     BACKGROUND_COLUMNS,
@@ -86,7 +86,7 @@ def empty_scene(family: str, label: int, split: str, rng: np.random.Generator) -
     return SceneBuilder(row)
 
 
-def fluxes(galaxy: Galaxy) -> np.ndarray:
+def fluxes(galaxy: CatalogRow) -> np.ndarray:
     """Fluxes (band,) [microjansky] of a pool's row."""
     return np.array([galaxy[f"flux_{band.name}"] for band in Band])
 
@@ -102,7 +102,7 @@ def redden(flux: np.ndarray, share: float, tilt: float) -> tuple[np.ndarray, np.
 
 
 def add_galaxy(
-    builder: SceneBuilder, role: Role, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator, plane: int = 0
+    builder: SceneBuilder, role: Role, galaxy: CatalogRow, x: float, y: float, rng: np.random.Generator, plane: int = 0
 ) -> None:
     """A galaxy of the pool as it stands: de Vaucouleurs-like if red, a disc with clumps if blue."""
     phi = rng.uniform(0, np.pi)

@@ -27,7 +27,7 @@ OVERDRAW = 3.3
 """sky that SkyPy fills over the sky asked for: it has so many times fewer galaxies than published at VIS 27, z = 1"""
 
 
-Galaxy = dict[str, float]
+CatalogRow = dict[str, float]
 """a row of a pool"""
 
 
@@ -59,11 +59,11 @@ class Catalogs:
     def _deflector_columns(self) -> dict[str, np.ndarray]:
         return {name: self.deflectors[name].to_numpy() for name in self.deflectors}
 
-    def galaxy(self, k: int) -> Galaxy:
+    def galaxy(self, k: int) -> CatalogRow:
         """The k-th galaxy."""
         return {name: column[k] for name, column in self._galaxy_columns.items()}
 
-    def deflector(self, k: int) -> Galaxy:
+    def deflector(self, k: int) -> CatalogRow:
         """The k-th deflector."""
         return {name: column[k] for name, column in self._deflector_columns.items()}
 

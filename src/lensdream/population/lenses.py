@@ -25,7 +25,7 @@ from lensdream.optics.cosmology import distance_ratio
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population.builder import NAN, SceneBuilder, add_galaxy, empty_scene, fluxes, redden, to_table
-from lensdream.population.catalogs import Catalogs, Galaxy
+from lensdream.population.catalogs import CatalogRow, Catalogs
 from lensdream.population.deflectors import velocity_dispersion_of_source
 from lensdream.population.satellites import add_group, add_second_deflector, draw_pair
 from lensdream.population.surroundings import surround
@@ -262,7 +262,12 @@ def _move_source_out(builder: SceneBuilder, einstein_radii: float, rng: np.rando
 
 
 def add_early_type(
-    builder: SceneBuilder, galaxy: Galaxy, rng: np.random.Generator, q: float, phi: float, at: np.ndarray | float = 0.0
+    builder: SceneBuilder,
+    galaxy: CatalogRow,
+    rng: np.random.Generator,
+    q: float,
+    phi: float,
+    at: np.ndarray | float = 0.0,
 ) -> tuple[float, float]:
     """The light of an early-type galaxy a little off the point `at` (x, y), with an outer disc in one of four; its (x, y)."""
     x, y = at + rng.normal(0, 0.1, 2)

@@ -25,7 +25,7 @@ from lensdream.families import (
 from lensdream.instrument import microjansky
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.population.builder import SceneBuilder, add_galaxy, empty_scene, fluxes
-from lensdream.population.catalogs import Catalogs, Galaxy
+from lensdream.population.catalogs import CatalogRow, Catalogs
 from lensdream.population.galaxy import Body
 from lensdream.population.lenses import add_early_type
 from lensdream.population.mergers import add_double_nucleus, add_pair, add_shells
@@ -239,14 +239,14 @@ def draw(
     return builder
 
 
-def _body(galaxy: Galaxy, rng: np.random.Generator, scatter: float = SCATTER) -> Body:
+def _body(galaxy: CatalogRow, rng: np.random.Generator, scatter: float = SCATTER) -> Body:
     """A pool's galaxy near the stamp's centre, turned by chance."""
     x, y = rng.normal(0, scatter, 2)
     r_e = min(float(galaxy["r_e"]), LARGEST_R_E)
     return Body(x, y, r_e, float(galaxy["q"]), rng.uniform(0, np.pi), fluxes(galaxy))
 
 
-def _any_deflector(catalogs: Catalogs, rng: np.random.Generator) -> Galaxy:
+def _any_deflector(catalogs: Catalogs, rng: np.random.Generator) -> CatalogRow:
     """A deflector as likely as it would be to lens a galaxy at TYPICAL_SOURCE_REDSHIFT, so that non-lenses look alike."""
     while True:
         deflector = catalogs.deflector(int(rng.integers(len(catalogs.deflectors))))
@@ -254,21 +254,21 @@ def _any_deflector(catalogs: Catalogs, rng: np.random.Generator) -> Galaxy:
             return deflector
 
 
-def _ordinary_deflector(catalogs: Catalogs, rng: np.random.Generator) -> Galaxy:
+def _ordinary_deflector(catalogs: Catalogs, rng: np.random.Generator) -> CatalogRow:
     """A deflector neither so near that it fills the stamp, nor too faint to be a target."""
     while not FAINTEST < (deflector := _any_deflector(catalogs, rng))["flux_VIS"] < BRIGHTEST:
         pass
     return deflector
 
 
-def _as_bright_as_a_deflector(catalogs: Catalogs, rng: np.random.Generator, red: bool) -> Galaxy:
+def _as_bright_as_a_deflector(catalogs: Catalogs, rng: np.random.Generator, red: bool) -> CatalogRow:
     """A galaxy of the field with the flux of a deflector, so that brightness gives nothing away."""
     return _with_flux(catalogs, _ordinary_deflector(catalogs, rng)["flux_VIS"], rng, red)
 
 
 def _with_flux(
     catalogs: Catalogs, flux: float, rng: np.random.Generator, red: bool | None = None, z: float | None = None
-) -> Galaxy:
+) -> CatalogRow:
     """One of the 30 galaxies of the pool around the VIS flux `flux` [microjansky], scaled to it.
 
     red: of this colour only; z: the one of the 30 that is nearest in redshift.

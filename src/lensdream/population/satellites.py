@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lensdream.population.builder import SceneBuilder, fluxes
-from lensdream.population.catalogs import Galaxy
+from lensdream.population.catalogs import CatalogRow
 from lensdream.population.galaxy import TILT, draw_sersic_index
 from lensdream.scene import Role
 
@@ -60,7 +60,7 @@ def draw_pair(rng: np.random.Generator) -> Pair:
 
 
 def add_second_deflector(
-    builder: SceneBuilder, galaxy: Galaxy, pair: Pair, x: float, y: float, theta_E: float, rng: np.random.Generator
+    builder: SceneBuilder, galaxy: CatalogRow, pair: Pair, x: float, y: float, theta_E: float, rng: np.random.Generator
 ) -> None:
     """The light and the mass of the second deflector of a pair whose first, `galaxy`, is at (x, y) with this theta_E."""
     x, y = np.array([x, y]) + pair.point(pair.separation)
@@ -71,7 +71,7 @@ def add_second_deflector(
     }  # fmt: skip
 
 
-def add_group(builder: SceneBuilder, galaxy: Galaxy, x: float, y: float, rng: np.random.Generator) -> None:
+def add_group(builder: SceneBuilder, galaxy: CatalogRow, x: float, y: float, rng: np.random.Generator) -> None:
     """One or two early types up to 2.5 mag fainter, 1.3 to 4 arcsec from the deflector `galaxy` at (x, y).
 
     They have light alone: the shear that every lens has stands for their mass.
@@ -83,7 +83,7 @@ def add_group(builder: SceneBuilder, galaxy: Galaxy, x: float, y: float, rng: np
 
 
 def add_member(
-    builder: SceneBuilder, galaxy: Galaxy, faintness: float, x: float, y: float, rng: np.random.Generator,
+    builder: SceneBuilder, galaxy: CatalogRow, faintness: float, x: float, y: float, rng: np.random.Generator,
     role: Role = Role.NEIGHBOUR,
 ) -> tuple[float, float]:  # fmt: skip
     """An early type of the redshift of `galaxy`, with `faintness` times its flux; its axis ratio and position angle."""
