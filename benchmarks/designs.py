@@ -42,7 +42,7 @@ NEAR_INFRARED = [band for band in Band if band is not Band.VIS]
 Build = Callable[[LensNetConfig], nn.Module]
 
 
-class Body(nn.Module):
+class Galaxy(nn.Module):
     """What LensNet sees and its input transform, a stack of layers, mean and maximum of their maps, one logit."""
 
     def __init__(self, layers: nn.Module, channels: int, settings: LensNetConfig) -> None:
@@ -107,7 +107,7 @@ def plain(settings: LensNetConfig) -> nn.Module:
     layers = conv(2 * N_BANDS, w, 5, 2)
     for before, after, stride in widths:
         layers += conv(before, after, 3, stride) + conv(after, after, 3, 1)
-    return Body(nn.Sequential(*layers), 4 * w, settings)
+    return Galaxy(nn.Sequential(*layers), 4 * w, settings)
 
 
 def residual(settings: LensNetConfig, times: float = 1.0, fine: float = 1.0) -> nn.Module:
@@ -118,7 +118,7 @@ def residual(settings: LensNetConfig, times: float = 1.0, fine: float = 1.0) -> 
     for after, stride in ((stem, 1), (2 * w, 2), (4 * w, 2), (4 * w, 2)):
         layers.append(ResidualBlock(channels, after, stride))
         channels = after
-    return Body(nn.Sequential(*layers), channels, settings)
+    return Galaxy(nn.Sequential(*layers), channels, settings)
 
 
 def deeper(settings: LensNetConfig) -> nn.Module:
@@ -126,7 +126,7 @@ def deeper(settings: LensNetConfig) -> nn.Module:
     w = settings.width
     blocks = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2), (4 * w, 4 * w, 1))
     layers = conv(2 * N_BANDS, w, 5, 2) + [ResidualBlock(*block) for block in blocks]
-    return Body(nn.Sequential(*layers), 4 * w, settings)
+    return Galaxy(nn.Sequential(*layers), 4 * w, settings)
 
 
 def depthwise(settings: LensNetConfig) -> nn.Module:
@@ -136,14 +136,14 @@ def depthwise(settings: LensNetConfig) -> nn.Module:
     layers = conv(2 * N_BANDS, w, 5, 2)
     for before, after, stride in widths:
         layers += conv(before, before, 3, stride, groups=before) + conv(before, after, 1, 1)
-    return Body(nn.Sequential(*layers), 4 * w, settings)
+    return Galaxy(nn.Sequential(*layers), 4 * w, settings)
 
 
 def torchvision_resnet(settings: LensNetConfig) -> nn.Module:
     """Torchvision's ResNet-18 with random weights, its first layer for our channels."""
     network = resnet18()
     network.conv1 = nn.Conv2d(2 * N_BANDS, 64, 7, 2, 3, bias=False)
-    return Body(nn.Sequential(*list(network.children())[:-2]), 512, settings)
+    return Galaxy(nn.Sequential(*list(network.children())[:-2]), 512, settings)
 
 
 DESIGNS: dict[str, Build] = {
@@ -156,8 +156,8 @@ DESIGNS: dict[str, Build] = {
     "three quarters of its width": lambda settings: residual(settings, fine=0.75),
     "half of its width": lambda settings: residual(settings, fine=0.5),
     "deeper": deeper,
-    "two branches": lambda s: Body(TwoBranches(s.width), 4 * s.width, s),
-    "fovea": lambda s: Body(Fovea(s.width), 4 * s.width, s),
+    "two branches": lambda s: Galaxy(TwoBranches(s.width), 4 * s.width, s),
+    "fovea": lambda s: Galaxy(Fovea(s.width), 4 * s.width, s),
     "depthwise": depthwise,
     "ResNet-18": torchvision_resnet,
 }

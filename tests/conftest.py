@@ -33,7 +33,7 @@ def catalogs():
 
 @pytest.fixture
 def few_catalogs(catalogs, monkeypatch):
-    """Drawing scenes takes these pools and no new ones."""
+    """Drawing scenes takes these catalogues and no new ones."""
     monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: catalogs)
     return catalogs
 

@@ -10,7 +10,7 @@ from lensdream.families import FAMILIES_NON_LENS
 from lensdream.instrument import N_BANDS, Band, microjansky
 from lensdream.population import nonlenses
 from lensdream.population.builder import POINT_R_E, empty_scene, to_table
-from lensdream.population.galaxy import Body
+from lensdream.population.galaxy import Galaxy
 from lensdream.population.mergers import LARGEST_SHELL, add_double_nucleus, add_pair, add_shells
 from lensdream.population.morphology import add_edge_on, add_irregular, add_spiral, arc, crest
 from lensdream.population.rings import LARGEST_RADIUS, SMALLEST_RADIUS, add_ring_galaxy
@@ -31,7 +31,7 @@ def scenes_of(family, catalogs, seed=4):
 
 def some_body(rng, **changes):
     values = {"x": 0.1, "y": -0.2, "r_e": rng.uniform(0.2, 1.5), "q": rng.uniform(0.3, 1.0), "phi": 1.0, "flux": FLUX}
-    return Body(**(values | changes))
+    return Galaxy(**(values | changes))
 
 
 def parts_of(*adders):
@@ -187,7 +187,7 @@ def test_an_arc_is_brightest_where_it_is_meant_to_be():
 
 
 def test_a_point_of_a_disc_lies_on_its_ellipse():
-    body = Body(1.0, 2.0, 0.5, 0.25, np.pi / 2, FLUX)
+    body = Galaxy(1.0, 2.0, 0.5, 0.25, np.pi / 2, FLUX)
     x, y = body.sky(body.disc_point(0.5, 0.0))  # along the major axis, which points up; 0.5 / sqrt(q) = 1
     assert (x, y) == pytest.approx((1.0, 3.0))
     x, y = body.sky(body.disc_point(0.5, np.pi / 2))

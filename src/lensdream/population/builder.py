@@ -10,7 +10,7 @@ import pandas as pd
 
 from lensdream.instrument import DITHERS, EUCLID, Band, microjansky
 from lensdream.population.catalogs import CatalogRow
-from lensdream.population.galaxy import TILT, Body, draw_sersic_index
+from lensdream.population.galaxy import TILT, Galaxy, draw_sersic_index
 from lensdream.scene import (
     BACKGROUND_COLUMNS,
     COMPONENT_COLUMNS,
@@ -87,7 +87,7 @@ def empty_scene(family: str, label: int, split: str, rng: np.random.Generator) -
 
 
 def fluxes(galaxy: CatalogRow) -> np.ndarray:
-    """Fluxes (band,) [microjansky] of a pool's row."""
+    """Fluxes (band,) [microjansky] of a row of a catalogue."""
     return np.array([galaxy[f"flux_{band.name}"] for band in Band])
 
 
@@ -104,13 +104,13 @@ def redden(flux: np.ndarray, share: float, tilt: float) -> tuple[np.ndarray, np.
 def add_galaxy(
     builder: SceneBuilder, role: Role, galaxy: CatalogRow, x: float, y: float, rng: np.random.Generator, plane: int = 0
 ) -> None:
-    """A galaxy of the pool as it stands: de Vaucouleurs-like if red, a disc with clumps if blue."""
+    """A galaxy of the catalogue as it stands: de Vaucouleurs-like if red, a disc with clumps if blue."""
     phi = rng.uniform(0, np.pi)
     flux, r_e, q = fluxes(galaxy), float(galaxy["r_e"]), float(galaxy["q"])
     if galaxy["red"]:
         builder.add(role, plane, x, y, r_e, draw_sersic_index(True, rng), q, phi, flux)
         return
-    body = Body(x, y, r_e, q, phi, flux, role)
+    body = Galaxy(x, y, r_e, q, phi, flux, role)
     chances = LENSED_CLUMPS if plane > 0 else UNLENSED_CLUMPS
     n_clumps = rng.choice(len(chances), p=chances) if plane > 0 or flux[Band.VIS] > CLUMPY_FLUX else 0
     shares = rng.uniform(0.03, 0.12, n_clumps)

@@ -1,4 +1,4 @@
-"""SkyPy draws the galaxies, once, in one process: pools that scenes pick from."""
+"""SkyPy draws the galaxies, once, in one process: catalogues that scenes pick from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lensdream.population.number_counts import chance_to_keep
 from lensdream.scene import FLUX_COLUMNS
 
 SHARES = {"train": 0.68, "validation": 0.08, "test": 0.12, "compound": 0.12}
-"""share of each pool that a split may use, so that no galaxy is in two splits"""
+"""share of each catalogue that a split may use, so that no galaxy is in two splits"""
 SMALLEST_AXIS_RATIO = 0.15
 SMALLEST_SIZE = 0.03
 """half-light radius [arcsec], a fifth of the point spread; the renderer's samples hold the light of what is not smaller"""
@@ -28,7 +28,7 @@ OVERDRAW = 3.3
 
 
 CatalogRow = dict[str, float]
-"""a row of a pool"""
+"""a row of a catalogue"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Catalogs:
     """that the galaxies fill [arcmin^2]"""
 
     def split(self, name: str) -> Catalogs:
-        """The part of the pools that belongs to a split; parts of different splits are disjoint."""
+        """The part of the catalogues that belongs to a split; parts of different splits are disjoint."""
         first = sum(share for key, share in list(SHARES.items())[: list(SHARES).index(name)])
 
         def part(table: pd.DataFrame) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, cata
         How many scenes of each split and family, and the seed; by default those of the quick scale, which take minutes.
     workers : int
         Processes; the scenes do not depend on it.
-    pools : Pools, optional
+    catalogs : Catalogs, optional
         Galaxies and deflectors to pick from, of `draw_all_pools(settings)`; drawn anew by default.
 
     Returns

@@ -142,9 +142,9 @@ def _panel(axes: Axes, quantity: Quantity, values: np.ndarray, row: pd.Series) -
 
 
 def counts_per_magnitude(galaxies: pd.DataFrame, sky_area: float) -> pd.DataFrame:
-    """VIS counts [arcmin^-2 mag^-1] of a pool's galaxies on sky_area [arcmin^2], drawn and published, 18 to 26.
+    """VIS counts [arcmin^-2 mag^-1] of a catalogue's galaxies on sky_area [arcmin^2], drawn and published, 18 to 26.
 
-    Published: `counts.cumulative_counts`, the law that the pool is thinned to; `galaxies` is the number drawn.
+    Published: `counts.cumulative_counts`, the law that the catalogue is thinned to; `galaxies` is the number drawn.
     """
     low, high = COUNTS_BINS[:-1], COUNTS_BINS[1:]
     magnitude = AB_ZERO_POINT_MICROJANSKY - 2.5 * np.log10(galaxies["flux_VIS"].to_numpy())
@@ -158,7 +158,7 @@ def counts_per_magnitude(galaxies: pd.DataFrame, sky_area: float) -> pd.DataFram
 
 
 def counts_figure(galaxies: pd.DataFrame, sky_area: float) -> Figure:
-    """The pool's counts, with Poisson errors, on the published law."""
+    """The catalogue's counts, with Poisson errors, on the published law."""
     table = counts_per_magnitude(galaxies, sky_area)
     page = Figure(figsize=(5.5, 4), layout="constrained", dpi=110)
     axes = page.subplots()

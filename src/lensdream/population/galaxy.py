@@ -13,7 +13,7 @@ TILT = np.array([0.0, 0.4, 0.7, 1.0])
 
 
 @dataclass(frozen=True)
-class Body:
+class Galaxy:
     """A galaxy that has its place, size, flattening and light, and waits for its shape."""
 
     x: float

@@ -302,7 +302,7 @@ def _propose(
     if n_sources == 2:
         behind &= z[1] > z[0] + SMALLEST_REDSHIFT_GAP
     ratio = distance_ratio(z_lens, z)  # (source, proposal)
-    # the pool of deflectors has the cross-section's sigma^4 in it; its distances come in here
+    # the catalogue of deflectors has the cross-section's sigma^4 in it; its distances come in here
     by_chance = rng.random(n) < np.prod(ratio, 0) ** 2
     theta_E = einstein_radius_sis(deflectors["sigma"].to_numpy()[d], ratio)
     scale = np.full_like(theta_E, offset) if in_arcsec else offset * theta_E
@@ -322,7 +322,7 @@ def _lens(
     config: PopulationConfig, catalogs: Catalogs, split: str, rng: np.random.Generator, d: int, sources: np.ndarray,
     theta_E: np.ndarray, offset_x: np.ndarray, offset_y: np.ndarray,
 ) -> SceneBuilder:  # fmt: skip
-    """The draft of a proposed lens, without neighbours but for those of the deflector's own redshift."""
+    """The builder of a proposed lens, without neighbours but for those of the deflector's own redshift."""
     deflector = catalogs.deflector(d)
     behind = [catalogs.galaxy(int(k)) for k in sources]
     builder = empty_scene(LENS, 1, split, rng)

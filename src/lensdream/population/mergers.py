@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from lensdream.population.builder import SceneBuilder
-from lensdream.population.galaxy import Body
+from lensdream.population.galaxy import Galaxy
 from lensdream.population.morphology import add_bulge, add_clump, add_part, add_smooth, arc
 from lensdream.scene import Shape
 
@@ -15,7 +15,7 @@ LARGEST_SHELL = 3.5
 """radius [arcsec]; the stamp ends at 4"""
 
 
-def add_pair(builder: SceneBuilder, one: Body, two: Body, rng: np.random.Generator, red: tuple[bool, bool]) -> None:
+def add_pair(builder: SceneBuilder, one: Galaxy, two: Galaxy, rng: np.random.Generator, red: tuple[bool, bool]) -> None:
     """Two galaxies close together, each with a tail or two drawn out of it, or none."""
     away, separation = np.arctan2(one.y - two.y, one.x - two.x), np.hypot(one.x - two.x, one.y - two.y)
     handedness = rng.choice([-1, 1])
@@ -32,7 +32,7 @@ def add_pair(builder: SceneBuilder, one: Body, two: Body, rng: np.random.Generat
 
 
 def add_tail(
-    builder: SceneBuilder, body: Body, rng: np.random.Generator, share: float, outward: float, handedness: int
+    builder: SceneBuilder, body: Galaxy, rng: np.random.Generator, share: float, outward: float, handedness: int
 ) -> None:
     """A tidal tail that leaves the galaxy in a direction [rad]: a curved arc, or a pair of open arms."""
     face_on = replace(body, q=1.0, phi=outward)
@@ -51,7 +51,7 @@ def add_tail(
     add_part(builder, face_on, share, max(1.8 * body.r_e, 0.7), 0.6, tilt=young, q=rng.uniform(0.5, 1.0), shape=shape)
 
 
-def add_double_nucleus(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def add_double_nucleus(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     """Two nuclei in a lopsided envelope, some with knots of young stars and a tail."""
     nuclei, tail = rng.uniform(0.08, 0.25, 2), rng.uniform(0.03, 0.12)
     knots = rng.uniform(0.01, 0.04, rng.integers(0, 4))
@@ -72,7 +72,7 @@ def add_double_nucleus(builder: SceneBuilder, body: Body, rng: np.random.Generat
         add_clump(builder, body, rng, share, tuple(rng.normal(0, max(body.r_e, 0.4), 2)))
 
 
-def add_shells(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def add_shells(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     """An elliptical with thin shells on alternating sides of its major axis (Malin & Carter 1983, ApJ 274, 534)."""
     radius = max(0.6, 1.3 * body.r_e) * rng.uniform(0.8, 1.3)
     shares = rng.uniform(0.015, 0.05, rng.integers(2, 5))

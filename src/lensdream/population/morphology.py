@@ -1,6 +1,6 @@
 """The shapes of galaxies that do not lens: discs with bulge, bar and arms, discs from the side, irregulars.
 
-Every function here adds components that share out the light of one `Body`; their VIS fluxes add up to the body's.
+Every function here adds components that share out the light of one `Galaxy`; their VIS fluxes add up to the body's.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from lensdream.population.builder import POINT_R_E, SceneBuilder
-from lensdream.population.galaxy import TILT, Body, draw_sersic_index
+from lensdream.population.galaxy import TILT, Galaxy, draw_sersic_index
 from lensdream.scene import PLAIN, Shape
 
 NO_WINDING = np.pi / 2
@@ -20,7 +20,7 @@ LANE_DEPTH = np.array([0.7, 0.55, 0.42, 0.3])
 
 
 def add_part(
-    builder: SceneBuilder, body: Body, share: float, r_e: float, sersic_index: float, *, tilt: float = 0.0,
+    builder: SceneBuilder, body: Galaxy, share: float, r_e: float, sersic_index: float, *, tilt: float = 0.0,
     q: float | None = None, turn: float = 0.0, at: tuple[float, float] = (0.0, 0.0), shape: Shape = PLAIN,
 ) -> None:  # fmt: skip
     """Add a component with `share` of the body's VIS light, `tilt` [mag] redder than it in VIS - H.
@@ -48,12 +48,12 @@ def crest(pattern: Shape, radius: float, arm: int = 0) -> float:
     return (2 * np.pi * arm - pattern.arm_phase) / pattern.arm_number + np.log(radius) / np.tan(pattern.arm_pitch)
 
 
-def add_smooth(builder: SceneBuilder, body: Body, rng: np.random.Generator, red: bool, share: float = 1.0) -> None:
+def add_smooth(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator, red: bool, share: float = 1.0) -> None:
     """One Sersic profile: de Vaucouleurs-like if red, else a disc."""
     add_part(builder, body, share, body.r_e, draw_sersic_index(red, rng))
 
 
-def add_bulge(builder: SceneBuilder, body: Body, rng: np.random.Generator, share: float) -> None:
+def add_bulge(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator, share: float) -> None:
     """A round, compact and redder middle."""
     add_part(
         builder, body, share, body.r_e * rng.uniform(0.12, 0.3), rng.uniform(1.5, 4.0),
@@ -62,7 +62,7 @@ def add_bulge(builder: SceneBuilder, body: Body, rng: np.random.Generator, share
 
 
 def add_bar(
-    builder: SceneBuilder, body: Body, rng: np.random.Generator, share: float, half_length: float, angle: float
+    builder: SceneBuilder, body: Galaxy, rng: np.random.Generator, share: float, half_length: float, angle: float
 ) -> None:
     """A bar in the plane of the inclined disc: half_length [arcsec], angle [rad]."""
     along, across = body.disc_point(half_length, angle)
@@ -74,7 +74,7 @@ def add_bar(
     add_part(builder, body, share, 0.6 * length * np.sqrt(q), 0.5, tilt=rng.uniform(0.1, 0.5), q=q, turn=turn)
 
 
-def add_spiral(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def add_spiral(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     """Bulge, disc and arms: grand-design or flocculent, barred or not, some with clumps of young stars along the arms.
 
     Two thirds of disc galaxies are barred in the near infrared, half of them strongly (Eskridge et al. 2000, AJ 119, 536).
@@ -109,7 +109,7 @@ def add_spiral(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> N
 
 def add_clump(
     builder: SceneBuilder,
-    body: Body,
+    body: Galaxy,
     rng: np.random.Generator,
     share: float,
     at: tuple[float, float],
@@ -120,7 +120,7 @@ def add_clump(
     add_part(builder, body, share, r_e, 0.5, tilt=rng.normal(-0.3, 0.35), q=1.0, at=at)
 
 
-def add_edge_on(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def add_edge_on(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     """A disc from the side, with or without a bulge, two in three with a dust lane.
 
     The lane lies in one part of the disc's light and leaves another alone, less of it in the near infrared. What it
@@ -148,13 +148,13 @@ def add_edge_on(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> 
         builder.add(body.role, 0, x, y, body.r_e, n, body.q, body.phi, disc * covered, lane)
 
 
-def add_irregular(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def add_irregular(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     """Clumps without order, in a row, or at the head of a tail (Elmegreen et al. 2007, ApJ 658, 763)."""
     shapes = (_add_clumpy, _add_chain, _add_tadpole)
     shapes[rng.choice(3, p=[0.5, 0.25, 0.25])](builder, body, rng)
 
 
-def _add_clumpy(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def _add_clumpy(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     glow, shares = _clump_shares(rng, rng.integers(4, 9 if body.r_e > RESOLVED else 6))
     add_part(builder, body, glow, body.r_e, rng.uniform(0.5, 1.0), tilt=rng.uniform(0.0, 0.4))
     for share in shares:
@@ -162,7 +162,7 @@ def _add_clumpy(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> 
         add_clump(builder, body, rng, share, at, 0.2 * body.r_e)
 
 
-def _add_chain(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def _add_chain(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     """Clumps in a row, straight or bent like a banana."""
     glow, shares = _clump_shares(rng, rng.integers(4, 7))
     q = rng.uniform(0.15, 0.35)
@@ -175,7 +175,7 @@ def _add_chain(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> N
         add_clump(builder, body, rng, share, (along, across), 0.2 * body.r_e)
 
 
-def _add_tadpole(builder: SceneBuilder, body: Body, rng: np.random.Generator) -> None:
+def _add_tadpole(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) -> None:
     """A bright head and a fading tail, bent in half of them."""
     head = rng.uniform(0.35, 0.65)
     length = body.r_e * rng.uniform(1.5, 3.0)

@@ -26,7 +26,7 @@ from lensdream.instrument import microjansky
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.population.builder import SceneBuilder, add_galaxy, empty_scene, fluxes
 from lensdream.population.catalogs import CatalogRow, Catalogs
-from lensdream.population.galaxy import Body
+from lensdream.population.galaxy import Galaxy
 from lensdream.population.lenses import add_early_type
 from lensdream.population.mergers import add_double_nucleus, add_pair, add_shells
 from lensdream.population.morphology import add_bulge, add_edge_on, add_irregular, add_part, add_spiral
@@ -45,7 +45,7 @@ SCATTER = 0.1
 """of a target's place, an axis [arcsec]; that of deflectors"""
 
 Make = Callable[[Catalogs, str, np.random.Generator], SceneBuilder]
-"""(pools, split, rng) -> a scene of a family, without what surrounds any"""
+"""(catalogs, split, rng) -> a scene of a family, without what surrounds any"""
 FAMILIES: dict[str, Make] = {}
 """all but the controls that are paired with lenses"""
 
@@ -239,11 +239,11 @@ def draw(
     return builder
 
 
-def _body(galaxy: CatalogRow, rng: np.random.Generator, scatter: float = SCATTER) -> Body:
-    """A pool's galaxy near the stamp's centre, turned by chance."""
+def _body(galaxy: CatalogRow, rng: np.random.Generator, scatter: float = SCATTER) -> Galaxy:
+    """A galaxy of the catalogue near the stamp's centre, turned by chance."""
     x, y = rng.normal(0, scatter, 2)
     r_e = min(float(galaxy["r_e"]), LARGEST_R_E)
-    return Body(x, y, r_e, float(galaxy["q"]), rng.uniform(0, np.pi), fluxes(galaxy))
+    return Galaxy(x, y, r_e, float(galaxy["q"]), rng.uniform(0, np.pi), fluxes(galaxy))
 
 
 def _any_deflector(catalogs: Catalogs, rng: np.random.Generator) -> CatalogRow:
@@ -269,7 +269,7 @@ def _as_bright_as_a_deflector(catalogs: Catalogs, rng: np.random.Generator, red:
 def _with_flux(
     catalogs: Catalogs, flux: float, rng: np.random.Generator, red: bool | None = None, z: float | None = None
 ) -> CatalogRow:
-    """One of the 30 galaxies of the pool around the VIS flux `flux` [microjansky], scaled to it.
+    """One of the 30 galaxies of the catalogue around the VIS flux `flux` [microjansky], scaled to it.
 
     red: of this colour only; z: the one of the 30 that is nearest in redshift.
     """

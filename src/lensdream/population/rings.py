@@ -15,14 +15,14 @@ import numpy as np
 
 from lensdream.instrument import Band, microjansky
 from lensdream.population.builder import SceneBuilder
-from lensdream.population.galaxy import Body
+from lensdream.population.galaxy import Galaxy
 from lensdream.population.morphology import add_bar, add_bulge, add_clump, add_part, add_smooth, arc
 
 SMALLEST_RADIUS, LARGEST_RADIUS = 0.5, 2.5
 """of a ring [arcsec]: the range of the Einstein radii of galaxies"""
 
 
-def add_ring_galaxy(builder: SceneBuilder, old: Body, young: np.ndarray, rng: np.random.Generator) -> None:
+def add_ring_galaxy(builder: SceneBuilder, old: Galaxy, young: np.ndarray, rng: np.random.Generator) -> None:
     """A ring galaxy with the light of `old`, the ring's share of it in the colours of `young`.
 
     young (band,): the light that `old` would have, were all its stars young; of the same VIS flux.
@@ -31,19 +31,21 @@ def add_ring_galaxy(builder: SceneBuilder, old: Body, young: np.ndarray, rng: np
     kinds[rng.choice(4, p=[0.12, 0.22, 0.56, 0.1])](builder, old, replace(old, flux=young), rng)
 
 
-def _radius(body: Body, rng: np.random.Generator) -> float:
+def _radius(body: Galaxy, rng: np.random.Generator) -> float:
     """Of a ring around this galaxy [arcsec]: 1.1 arcsec at VIS 20.5, that of 4 to 7 kpc at redshift 0.2 to 0.6."""
     typical = 1.1 * (body.flux[Band.VIS] / microjansky(20.5)) ** 0.25
     return float(np.clip(typical * rng.lognormal(0.0, 0.3), SMALLEST_RADIUS, LARGEST_RADIUS))
 
 
-def _add_knots(builder: SceneBuilder, body: Body, rng: np.random.Generator, shares: np.ndarray, radius: float) -> None:
+def _add_knots(
+    builder: SceneBuilder, body: Galaxy, rng: np.random.Generator, shares: np.ndarray, radius: float
+) -> None:
     for share in shares:
         at = body.disc_point(radius * rng.normal(1.0, 0.05), rng.uniform(0, 2 * np.pi))
         add_clump(builder, body, rng, share, at)
 
 
-def _add_hoag(builder: SceneBuilder, old: Body, young: Body, rng: np.random.Generator) -> None:
+def _add_hoag(builder: SceneBuilder, old: Galaxy, young: Galaxy, rng: np.random.Generator) -> None:
     radius, q = _radius(old, rng), rng.uniform(0.65, 1.0)
     young = replace(young, q=q)
     knots = rng.uniform(0.01, 0.04, rng.integers(0, 4))
@@ -57,7 +59,7 @@ def _add_hoag(builder: SceneBuilder, old: Body, young: Body, rng: np.random.Gene
     _add_knots(builder, young, rng, knots, radius)
 
 
-def _add_collisional(builder: SceneBuilder, old: Body, young: Body, rng: np.random.Generator) -> None:
+def _add_collisional(builder: SceneBuilder, old: Galaxy, young: Galaxy, rng: np.random.Generator) -> None:
     radius, q = _radius(old, rng), rng.uniform(0.45, 1.0)
     old, young = replace(old, q=q), replace(young, q=q)
     knots = rng.uniform(0.02, 0.08, rng.integers(1, 5))
@@ -72,7 +74,7 @@ def _add_collisional(builder: SceneBuilder, old: Body, young: Body, rng: np.rand
     _add_knots(builder, young, rng, knots, radius)
 
 
-def _add_resonant(builder: SceneBuilder, old: Body, young: Body, rng: np.random.Generator) -> None:
+def _add_resonant(builder: SceneBuilder, old: Galaxy, young: Galaxy, rng: np.random.Generator) -> None:
     radius, q = _radius(old, rng), rng.uniform(0.4, 1.0)
     old, young = replace(old, q=q, r_e=0.7 * radius), replace(young, q=q)
     bar, inner, outer = rng.uniform(0.05, 0.2), rng.uniform(0.06, 0.2), rng.uniform(0.06, 0.2)
@@ -93,7 +95,7 @@ def _add_resonant(builder: SceneBuilder, old: Body, young: Body, rng: np.random.
         add_part(builder, young, outer, radius, 0.5, shape=shape)
 
 
-def _add_polar(builder: SceneBuilder, old: Body, young: Body, rng: np.random.Generator) -> None:
+def _add_polar(builder: SceneBuilder, old: Galaxy, young: Galaxy, rng: np.random.Generator) -> None:
     q = rng.uniform(0.12, 0.4)
     ring = rng.uniform(0.15, 0.45)
     radius = _radius(old, rng)

@@ -36,7 +36,7 @@ NEVER = -30.0
 
 
 def drawn(scenes: Fresh, n: int) -> Iterator[tuple[int, np.ndarray]]:
-    """`n` non-lenses of each of `NON_LENS_CLASSES`: the number of the kind and images (m, band, y, x) float16, chunk by chunk."""
+    """`n` non-lenses of each class: its number and images (m, band, y, x) float16, chunk by chunk."""
     bare = target_mix.chunks({families.PAIRED: n}, on_the_fly.SPLIT, BARE_EPOCH)
     others = target_mix.chunks(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_catalogs(scenes.population))
