@@ -105,7 +105,7 @@ def test_lenses_that_stay_lenses_wherever_their_source_goes_are_told(catalogs, m
 def test_detectable_lenses_of_another_kind_are_not_called_undetectable(catalogs):
     found, missed = lenses.draw_single(SETTINGS, catalogs, "test", np.random.default_rng(1))
     closed, also_missed = lenses.draw_single(
-        SETTINGS, catalogs, "test", np.random.default_rng(1), lenses.Kind(minimum_degrees=lenses.FULL_RING_DEGREES)
+        SETTINGS, catalogs, "test", np.random.default_rng(1), lenses.Selection(minimum_degrees=lenses.FULL_RING_DEGREES)
     )
     # no random number depends on it
     assert also_missed == missed
@@ -132,7 +132,7 @@ def test_a_narrow_frame_sees_what_a_wide_one_sees(catalogs, monkeypatch):
     np.testing.assert_array_equal(mixed.magnification[~narrow], wide.magnification[~narrow])
 
 
-@pytest.mark.parametrize("kind", lenses.RARE, ids=["full ring", "bright", "wide"])
+@pytest.mark.parametrize("kind", lenses.RARE_SELECTIONS, ids=["full ring", "bright", "wide"])
 def test_rare_lenses_are_what_they_are_called_and_detectable(catalogs, kind):
     rng = np.random.default_rng(8)
     found = []

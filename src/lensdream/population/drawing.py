@@ -161,16 +161,16 @@ class SceneDrawer:
 def _lenses(
     chunk: Chunk, settings: PopulationConfig, catalogs: Catalogs, rng: np.random.Generator
 ) -> list[SceneBuilder]:
-    """Lenses, then the paired controls of the first of them; of the training split, a share are of rare kinds."""
+    """Lenses, then the paired controls of the first of them; of the training split, a share are of rare selections."""
 
-    def gather(n: int, kind: lenses.Kind) -> list[SceneBuilder]:
-        return _gather(LENS, n, lambda: lenses.draw_single(settings, catalogs, chunk.split, rng, kind)[0])
+    def gather(n: int, selection: lenses.Selection) -> list[SceneBuilder]:
+        return _gather(LENS, n, lambda: lenses.draw_single(settings, catalogs, chunk.split, rng, selection)[0])
 
     wanted = max(chunk.n, chunk.controls)
-    share = settings.rare_lenses / len(lenses.RARE) if chunk.split == TRAIN else 0.0
-    found = [builder for kind in lenses.RARE for builder in gather(round(wanted * share), kind)]
+    share = settings.rare_lenses / len(lenses.RARE_SELECTIONS) if chunk.split == TRAIN else 0.0
+    found = [builder for selection in lenses.RARE_SELECTIONS for builder in gather(round(wanted * share), selection)]
     found += gather(wanted - len(found), lenses.ANY)
-    if share:  # so that the controls are of all kinds, too
+    if share:  # so that the controls are of all selections, too
         found = [found[k] for k in rng.permutation(len(found))]
     controls = lenses.controls(settings, found[: chunk.controls], rng) if chunk.controls else []
     return _paired(found[: chunk.n], controls)

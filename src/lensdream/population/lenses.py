@@ -76,7 +76,7 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Selection:
     """Which single lenses are drawn: any of nature's, or only some of them, in their own proportions."""
 
     offset: float = LARGEST_OFFSET
@@ -90,31 +90,33 @@ class Kind:
     """of azimuth that the arcs cover"""
 
 
-ANY = Kind()
-RARE = (
-    Kind(RING_OFFSET, in_arcsec=True, minimum_degrees=FULL_RING_DEGREES),
-    Kind(minimum_snr=100.0),
-    Kind(minimum_theta_E=1.2),
+ANY = Selection()
+RARE_SELECTIONS = (
+    Selection(RING_OFFSET, in_arcsec=True, minimum_degrees=FULL_RING_DEGREES),
+    Selection(minimum_snr=100.0),
+    Selection(minimum_theta_E=1.2),
 )
 """full rings, bright arcs and wide ones: too few by nature to be learnt. A network that has seen a handful of them takes the
 plainest lenses of all for ring galaxies, spirals or groups"""
 
 
 def draw_single(
-    config: PopulationConfig, catalogs: Catalogs, split: str, rng: np.random.Generator, kind: Kind = ANY
+    config: PopulationConfig, catalogs: Catalogs, split: str, rng: np.random.Generator, selection: Selection = ANY
 ) -> tuple[list, list]:
-    """One round of proposals: (detectable lenses of a kind, those below the detection rule) as builders.
+    """One round of proposals: (detectable lenses of a selection, those below the detection rule) as builders.
 
-    Detectable ones of another kind are in neither.
+    Detectable ones of another selection are in neither.
     """
-    rule = replace(config, minimum_arc_snr=max(config.minimum_arc_snr, kind.minimum_snr))
-    chosen = _propose(catalogs, rng, 1, rule.minimum_arc_snr, kind.offset, kind.in_arcsec, kind.minimum_theta_E)
+    rule = replace(config, minimum_arc_snr=max(config.minimum_arc_snr, selection.minimum_snr))
+    chosen = _propose(
+        catalogs, rng, 1, rule.minimum_arc_snr, selection.offset, selection.in_arcsec, selection.minimum_theta_E
+    )
     builders = [_lens(config, catalogs, split, rng, *proposal) for proposal in chosen]
     if not builders:
         return [], []
     detection, _ = detect(to_table(builders))
     detectable = detection.passes(config)
-    wanted = detection.passes(rule) & (detection.degrees >= kind.minimum_degrees)
+    wanted = detection.passes(rule) & (detection.degrees >= selection.minimum_degrees)
     for k, builder in enumerate(builders):
         _record(builder, detection, k)
         if not detectable[k]:
