@@ -1,4 +1,4 @@
-"""How common the controls of lenses are among a survey's targets: what `survey.beside_caustic` stands on; prints both counts.
+"""How common the controls of lenses are among a survey's targets: what `survey.near_miss` stands on; prints both counts.
 
 A control has the source of a lens 1.4 to 3 Einstein radii from the axis. The scenes of a scale tell the area in which a source
 makes a lens; its survey test, how many of the highest-scoring early types have a source at all.

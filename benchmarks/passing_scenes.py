@@ -72,7 +72,7 @@ def main() -> None:
 def through(scenes: Fresh, model: Path) -> list[Scenes]:
     """The fresh lenses, and the fresh non-lenses that the network of a folder lets through."""
     tasks: list[tuple[Chunk, Draw]] = [(chunk, SceneDrawer.draw) for chunk in scenes.chunks]
-    of_targets = partial(target_mix.draw, beside_caustic=scenes.survey.beside_caustic)
+    of_targets = partial(target_mix.draw, near_miss=scenes.survey.near_miss)
     tasks += [(chunk, of_targets) for chunk in scenes.target_chunks]
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_catalogs(scenes.population), model)
     with worker_map(scenes.simulate.workers, FirstLook.start, arguments) as ordered:

@@ -98,7 +98,7 @@ def _make(folder: Path, n: int, side: int) -> Iterator[Path]:
     drawer = ImageDrawer.start(population, simulate, draw_all_catalogs(population))
     index = 0
     for chunk in target_mix.chunks(target_mix.counts(n, survey.non_lens_shares), SPLIT, EPOCH):
-        for image in target_mix.draw_images(drawer, chunk, survey.beside_caustic)[0]:
+        for image in target_mix.draw_images(drawer, chunk, survey.near_miss)[0]:
             path = folder / f"{index:06d}.fits"
             # Headers of real cutouts differ, too.
             write_cutout(path, image.astype(np.float64), f"non-lens {index}", centre=(0.01 * index, 0.0))

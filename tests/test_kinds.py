@@ -58,7 +58,7 @@ def save_told(folder, stamp):
 def test_a_survey_s_early_types_are_of_two_kinds():
     assert sum(IN_SURVEY.values()) == pytest.approx(1)
     shares = SURVEY.non_lens_shares
-    assert IN_SURVEY[NEAR_MISS] == pytest.approx(shares["elliptical"] * SURVEY.beside_caustic)
+    assert IN_SURVEY[NEAR_MISS] == pytest.approx(shares["elliptical"] * SURVEY.near_miss)
     assert IN_SURVEY[NEAR_MISS] + IN_SURVEY[families.PAIRED] == pytest.approx(shares["elliptical"])
     assert IN_SURVEY["ring"] == shares["ring"]
     assert tuple(IN_SURVEY) == NON_LENS_CLASSES
@@ -148,8 +148,8 @@ def test_the_kinds_a_lens_add_up(tmp_path):
         + target_mix.counts(50, SURVEY.non_lens_shares)["ring"]
     )
     numbers = {
-        NEAR_MISS: 1 + controls + early * SURVEY.beside_caustic,
-        "elliptical": early * (1 - SURVEY.beside_caustic), "ring": 1 + ring,
+        NEAR_MISS: 1 + controls + early * SURVEY.near_miss,
+        "elliptical": early * (1 - SURVEY.near_miss), "ring": 1 + ring,
     }  # fmt: skip
     assert {name: found[name] * in_shares for name in numbers} == pytest.approx(numbers)
     more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(MIX, look_alikes=7))
@@ -168,9 +168,7 @@ def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_catalogs):
         (NEAR_MISS, class_prior_fit.KINDS_EPOCH, 1.0),
     ):
         (chunk,) = target_mix.chunks({families.PAIRED: 12}, on_the_fly.SPLIT, epoch)
-        same, other = (
-            target_mix.draw_images(drawer, chunk, beside_caustic)[0] for beside_caustic in (share, 1 - share)
-        )
+        same, other = (target_mix.draw_images(drawer, chunk, near_miss)[0] for near_miss in (share, 1 - share))
         assert np.array_equal(by_name[name], same)
         assert not np.array_equal(by_name[name], other)
 

@@ -164,7 +164,7 @@ def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
     "other",
     [{"digests": ["b"]}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
      {"scenes": dataclasses.replace(FRESH, n_look_alikes=1)},
-     {"scenes": dataclasses.replace(FRESH, survey=dataclasses.replace(SURVEY, beside_caustic=0.5))}],
+     {"scenes": dataclasses.replace(FRESH, survey=dataclasses.replace(SURVEY, near_miss=0.5))}],
 )  # fmt: skip
 def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_path):
     given = {"digests": ["a"], "scenes": FRESH}

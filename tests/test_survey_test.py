@@ -53,8 +53,8 @@ def model(tmp_path_factory):
     return folder
 
 
-def scored(model, keep, workers=0, wanted=WANTED, beside_caustic=1.0):
-    settings = dataclasses.replace(SURVEY, batch_size=8, atlas=keep, beside_caustic=beside_caustic)
+def scored(model, keep, workers=0, wanted=WANTED, near_miss=1.0):
+    settings = dataclasses.replace(SURVEY, batch_size=8, atlas=keep, near_miss=near_miss)
     with stream.scoring(POPULATION, SIMULATE, model, settings, workers) as score_all:
         return stream.joined(score_all(target_mix.chunks(wanted, stream.SPLIT, stream.EPOCH)), keep)
 
@@ -106,7 +106,7 @@ def test_the_images_kept_are_those_of_the_highest_logits(few_catalogs, model):
 def test_few_early_types_have_a_source_beside_the_caustic(few_catalogs, model):
     arcs = {}
     for share in (1.0, 0.5, 0.0):
-        found = scored(model, 1000, wanted={"elliptical": 4, "field": 2}, beside_caustic=share)
+        found = scored(model, 1000, wanted={"elliptical": 4, "field": 2}, near_miss=share)
         rows = found.highest.rows.set_index("seed").loc[found.table["seed"]]
         arcs[share] = (rows["flux_source_1_VIS"] > 0)[rows["family"] == "elliptical"]
         assert not (rows["flux_source_1_VIS"] > 0)[rows["family"] == "field"].any()

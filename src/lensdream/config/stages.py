@@ -151,7 +151,7 @@ class SurveyConfig:
             families.EMPTY: (0.002, "detections of nothing"),
         },
     )
-    beside_caustic: float = setting(
+    near_miss: float = setting(
         0.1, 0.0, 1.0,
         "share of the ellipticals with the source of a lens 1.4 to 3 Einstein radii away: that ring is 14 times the area in "
         "which it makes a lens, so at this prevalence 8 % of them have one; the others have no arc at all",

@@ -25,16 +25,16 @@ def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
     return whole
 
 
-def by_kind(by_family: Mapping[str, float], beside_caustic: float) -> dict[str, float]:
+def by_kind(by_family: Mapping[str, float], near_miss: float) -> dict[str, float]:
     """Numbers or shares by family as those by class, where this share of the early types has a near miss."""
     early = by_family[families.PAIRED]
-    apart = {NEAR_MISS: early * beside_caustic, families.PAIRED: early * (1 - beside_caustic)}
+    apart = {NEAR_MISS: early * near_miss, families.PAIRED: early * (1 - near_miss)}
     return {kind: (by_family | apart)[kind] for kind in NON_LENS_CLASSES}
 
 
 def survey_shares(survey: SurveyConfig) -> dict[str, float]:
     """The shares of `NON_LENS_CLASSES` among a survey's non-lenses."""
-    return by_kind(survey.non_lens_shares, survey.beside_caustic)
+    return by_kind(survey.non_lens_shares, survey.near_miss)
 
 
 def chunks(numbers: Mapping[str, int], split: str, epoch: int) -> list[Chunk]:
@@ -55,10 +55,10 @@ def _chunk(family: str, split: str, number: int, n: int, epoch: int) -> Chunk:
     return Chunk(family, split, number, n, epoch=epoch)
 
 
-def draw(drawer: SceneDrawer, chunk: Chunk, beside_caustic: float) -> Scenes:
+def draw(drawer: SceneDrawer, chunk: Chunk, near_miss: float) -> Scenes:
     """The scenes of such a chunk; of its controls only a share, evenly taken, keep the light of their sources."""
     scenes = drawer.draw(chunk)
-    return with_sources(scenes, beside_caustic) if chunk.family == LENS else scenes
+    return with_sources(scenes, near_miss) if chunk.family == LENS else scenes
 
 
 def with_sources(scenes: Scenes, share: float) -> Scenes:
@@ -69,6 +69,6 @@ def with_sources(scenes: Scenes, share: float) -> Scenes:
     return Scenes(scenes.scenes, parts[~(parts["scene"].isin(bare) & parts["role"].isin(SOURCES))])
 
 
-def draw_images(drawer: ImageDrawer, chunk: Chunk, beside_caustic: float) -> tuple[np.ndarray, np.ndarray]:
+def draw_images(drawer: ImageDrawer, chunk: Chunk, near_miss: float) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, band, y, x) float16 and labels (n,) float32 of such a chunk."""
-    return drawer.images_and_labels(draw(drawer.scene_drawer, chunk, beside_caustic))
+    return drawer.images_and_labels(draw(drawer.scene_drawer, chunk, near_miss))

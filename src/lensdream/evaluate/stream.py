@@ -71,7 +71,7 @@ def scoring(
     """A function from chunks to the scored scenes of each, in their order, on `workers` processes; 0 for this one.
 
     `model` is its folder; the logits are for the shares of these settings, and do not depend on the processes. Of the early
-    types `settings.beside_caustic` have a source beside the caustic, the others none. Of each chunk at least those images are
+    types `settings.near_miss` have a source beside the caustic, the others none. Of each chunk at least those images are
     kept that may be among the `settings.atlas` highest of all.
     """
     arguments = (population, simulate, drawing.draw_all_catalogs(population), model, settings)
@@ -121,7 +121,7 @@ class ChunkScorer:
 
         An image below the `settings.atlas` highest logits of this process cannot be among the highest of all: it stays behind.
         """
-        scenes = target_mix.draw(self.drawer.scene_drawer, chunk, self.settings.beside_caustic)
+        scenes = target_mix.draw(self.drawer.scene_drawer, chunk, self.settings.near_miss)
         rendered = [(stored(part), measurements(part)) for part in self.drawer.rendered(scenes)]
         images = np.concatenate([part for part, _ in rendered])
         measured = pd.concat([part for _, part in rendered], ignore_index=True)

@@ -72,7 +72,7 @@ class PeersScorer:
 
     def score(self, chunk: Chunk) -> pd.DataFrame:
         """Draw and render a chunk, and score it with every network."""
-        scenes = target_mix.draw(self.drawer.scene_drawer, chunk, self.settings.beside_caustic)
+        scenes = target_mix.draw(self.drawer.scene_drawer, chunk, self.settings.near_miss)
         images = torch.from_numpy(self.drawer.images(scenes))
         logits = {
             f"logit_{name}": predict(model, images, self.settings.batch_size).numpy()

@@ -41,8 +41,8 @@ def drawn(scenes: Fresh, n: int) -> Iterator[tuple[int, np.ndarray]]:
     others = target_mix.chunks(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_catalogs(scenes.population))
     with worker_map(scenes.simulate.workers, ImageDrawer.start, arguments) as ordered:
-        for chunks, beside_caustic, early in ((bare, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
-            parts = ordered(partial(target_mix.draw_images, beside_caustic=beside_caustic), chunks)
+        for chunks, near_miss, early in ((bare, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
+            parts = ordered(partial(target_mix.draw_images, near_miss=near_miss), chunks)
             known = tqdm(parts, total=len(chunks), desc="fresh non-lenses", leave=False)
             for chunk, (images, _) in zip(chunks, known, strict=True):
                 yield NON_LENS_CLASSES.index(early if chunk.family == LENS else chunk.family), images

@@ -89,7 +89,7 @@ class Fresh:
     @property
     def identity(self) -> str:
         """The settings and the code that determine the images."""
-        numbers = [self.n, self.lens_share, self.n_targets, self.survey.non_lens_shares, self.survey.beside_caustic]
+        numbers = [self.n, self.lens_share, self.n_targets, self.survey.non_lens_shares, self.survey.near_miss]
         numbers += [LOOK_ALIKES, self.n_look_alikes]
         return json.dumps([on_the_fly.drawn_by(self.population, self.simulate), numbers, EPOCH])
 
@@ -115,7 +115,7 @@ class Fresh:
         chunks, target_chunks = self.chunks + self.hard_family_chunks, self.target_chunks
         arguments = (self.population, self.simulate, drawing.draw_all_catalogs(self.population))
         with worker_map(self.simulate.workers, ImageDrawer.start, arguments) as ordered:
-            of_targets = partial(target_mix.draw_images, beside_caustic=self.survey.beside_caustic)
+            of_targets = partial(target_mix.draw_images, near_miss=self.survey.near_miss)
             parts = chain(ordered(ImageDrawer.draw, chunks), ordered(of_targets, target_chunks))
             known = tqdm(parts, total=len(chunks) + len(target_chunks), desc="fresh scenes", leave=False)
             yield from ((chunk, *part) for chunk, part in zip(chunks + target_chunks, known, strict=True))
@@ -188,7 +188,7 @@ def kinds_a_lens(store: ImageStore, scenes: Fresh) -> dict[str, float]:
     """How many non-lenses of each kind were drawn for every lens, by what they weigh, whether let through or not."""
     _, in_shares = drawn_in_shares(store, scenes)
     in_survey = target_mix.counts(scenes.n_targets, scenes.survey.non_lens_shares)
-    parts = target_mix.by_kind(in_shares, 1.0), target_mix.by_kind(in_survey, scenes.survey.beside_caustic)
+    parts = target_mix.by_kind(in_shares, 1.0), target_mix.by_kind(in_survey, scenes.survey.near_miss)
     n_non_lens = sum(in_shares.values())  # those in their shares weigh what the lenses do
     return {kind: sum(part[kind] for part in parts) / n_non_lens for kind in NON_LENS_CLASSES}
 
