@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=8)
     arguments = parser.parse_args()
     paths, fresh = Paths(arguments.scale), DEEP.read_settings(arguments.scale, PARAMS).fresh
-    if fresh.look_alikes:
-        parser.error(f"deep.fresh.look_alikes is {fresh.look_alikes}, and their weights do not travel: set it to 0")
+    if fresh.hard_families:
+        parser.error(f"deep.fresh.hard_families is {fresh.hard_families}, and their weights do not travel: set it to 0")
     scenes = Fresh.read(arguments.scale, PARAMS, fresh)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)

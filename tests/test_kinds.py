@@ -152,7 +152,7 @@ def test_the_kinds_a_lens_add_up(tmp_path):
         "elliptical": early * (1 - SURVEY.near_miss), "ring": 1 + ring,
     }  # fmt: skip
     assert {name: found[name] * in_shares for name in numbers} == pytest.approx(numbers)
-    more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(MIX, look_alikes=7))
+    more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(MIX, hard_families=7))
     assert kinds_a_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
 
 

@@ -26,8 +26,8 @@ from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.train import second_stage_data
 from lensdream.train.second_stage_data import (
     EPOCH,
-    LOOK_ALIKES,
-    LOOK_ALIKES_EPOCH,
+    HARD_FAMILIES,
+    HARD_FAMILIES_EPOCH,
     TARGETS_EPOCH,
     Fresh,
     passed,
@@ -40,7 +40,7 @@ FIT = Fit(
     clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
     label_smoothing=0.0, averaging=0.8, patience=0, epochs=2, threads=1,
 )  # fmt: skip
-MIX = FreshMix(scenes=40, lens_share=0.25, rare_lenses=0.6, targets=50, look_alikes=0)
+MIX = FreshMix(scenes=40, lens_share=0.25, rare_lenses=0.6, targets=50, hard_families=0)
 DEEP = SecondStageTraining(FIT, LensNetConfig(width=6, dropout=0.1, middle_pixels=32), MIX)
 SETTINGS = SecondStageFineTuning(FIT, WarmStart(dropout=0.3), MIX)
 SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
@@ -82,7 +82,7 @@ def store(tmp_path):
 def drawn(monkeypatch):
     """Two fresh lenses and 60 fresh non-lenses, of which 3 are let through, in place of rendered ones; how often drawn.
 
-    Of those three one is a survey's ring galaxy, two are of the look-alikes' chunks.
+    Of those three one is a survey's ring galaxy, two are of the hard families' chunks.
     """
     times = []
 
@@ -93,7 +93,7 @@ def drawn(monkeypatch):
             flat([3.0, 3.0] + [-9.0] * 28),
             np.array([1, 1] + [0] * 28, np.float32),
         )
-        yield Chunk("ring", "train", 0, 3, epoch=LOOK_ALIKES_EPOCH), flat([2.0, 2.0, -9.0]), np.zeros(3, np.float32)
+        yield Chunk("ring", "train", 0, 3, epoch=HARD_FAMILIES_EPOCH), flat([2.0, 2.0, -9.0]), np.zeros(3, np.float32)
         yield Chunk("ring", "train", 0, 29, epoch=TARGETS_EPOCH), flat([2.0] + [-9.0] * 28), np.zeros(29, np.float32)
 
     monkeypatch.setattr(Fresh, "drawn", draw)
@@ -124,26 +124,26 @@ def test_a_plain_lens_stands_for_four():
     assert weights[:12].sum() == 12  # as all of the plain ones would
 
 
-def test_look_alikes_weigh_what_their_share_is(store, drawn, tmp_path):
-    more = dataclasses.replace(FRESH, n_look_alikes=16)
+def test_hard_families_weigh_what_their_share_is(store, drawn, tmp_path):
+    more = dataclasses.replace(FRESH, n_hard_families=16)
     in_shares = 2 + sum(
         chunk.n for chunk in FRESH.chunks if chunk.family == "ring"
     )  # of the store and of the fresh scenes
     learnt = passed(store, Brightness(), more, tmp_path / "kept.pt", ["a"])
     usual = (6 + 10) / (10 + 30)
     ring = usual * in_shares / (in_shares + 16)
-    # of the store a ring galaxy and a star, then two look-alikes, and one of a survey, with its own share
+    # of the store a ring galaxy and a star, then two hard families, and one of a survey, with its own share
     assert learnt.data.weights[learnt.data.labels == 0].tolist() == pytest.approx([ring, usual, ring, ring, usual])
 
 
-def test_look_alikes_are_drawn_besides(few_catalogs):
-    more = dataclasses.replace(FRESH, n_look_alikes=5)
+def test_hard_families_are_drawn_besides(few_catalogs):
+    more = dataclasses.replace(FRESH, n_hard_families=5)
     assert (more.chunks, more.target_chunks) == (FRESH.chunks, FRESH.target_chunks)
     assert FRESH.hard_family_chunks == []
     drawn_chunks, labels = zip(*((chunk, label) for chunk, _, label in more.drawn()), strict=True)
     assert list(drawn_chunks) == more.chunks + more.hard_family_chunks + more.target_chunks
-    besides = [label for chunk, label in zip(drawn_chunks, labels, strict=True) if chunk.epoch == LOOK_ALIKES_EPOCH]
-    assert sum(map(len, besides)) == 5 * len(LOOK_ALIKES)
+    besides = [label for chunk, label in zip(drawn_chunks, labels, strict=True) if chunk.epoch == HARD_FAMILIES_EPOCH]
+    assert sum(map(len, besides)) == 5 * len(HARD_FAMILIES)
     assert not np.concatenate(besides).any()
     others, alone = (
         drawing.joined(map(SceneDrawer.start(more.population, few_catalogs).draw, chunks)).scenes["seed"]
@@ -163,7 +163,7 @@ def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
 @pytest.mark.parametrize(
     "other",
     [{"digests": ["b"]}, {"scenes": dataclasses.replace(FRESH, n_targets=51)},
-     {"scenes": dataclasses.replace(FRESH, n_look_alikes=1)},
+     {"scenes": dataclasses.replace(FRESH, n_hard_families=1)},
      {"scenes": dataclasses.replace(FRESH, survey=dataclasses.replace(SURVEY, near_miss=0.5))}],
 )  # fmt: skip
 def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_path):

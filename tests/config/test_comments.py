@@ -78,7 +78,7 @@ def test_comments_written_twice_are_the_same():
 
 
 def test_a_family_of_a_mix_has_its_own_text_and_long_ones_are_wrapped():
-    text = "survey:\n  shared:\n    non_lens_shares:\n      star: 1.0\n    beside_caustic: 0.1\n"
+    text = "survey:\n  shared:\n    non_lens_shares:\n      star: 1.0\n    near_miss: 0.1\n"
     found = commented(text, {"survey": block_of(SurveyConfig, "Targets.")})
     assert "star: 1.0".ljust(COLUMN - 6) + "  # stars, single or double, that passed for resolved\n" in found
     lines = found.splitlines()

@@ -93,7 +93,7 @@ class FreshMix:
     lens_share: float = setting(0.35, 0.0, 1.0, "of lenses among them")
     rare_lenses: float = setting(0.3, 0.0, 1.0, "of rare kinds among these, as population.rare_lenses")
     targets: int = setting(2000, 0, MANY, "fresh non-lenses in a survey's shares")
-    look_alikes: int = setting(
+    hard_families: int = setting(
         0, 0, MANY, "fresh ring galaxies besides, and as many mergers; they weigh what their share is"
     )
 
@@ -113,7 +113,7 @@ class SecondStageFineTuning:
 
     fit: Fit = part(Fit, seed=8, batch_size=256, learning_rate=0.0007, warmup_epochs=0.1, epochs=4)
     network: WarmStart = part(WarmStart, "the network, which has the shape of DeepLensNet")
-    fresh: FreshMix = part(FreshMix, "fresh scenes", rare_lenses=0.6, look_alikes=500)
+    fresh: FreshMix = part(FreshMix, "fresh scenes", rare_lenses=0.6, hard_families=500)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,9 @@ EPOCH = 2**30 + 2**20
 """of the chunks of fresh scenes: no store, no other training and no round of hard negatives has them"""
 TARGETS_EPOCH = EPOCH + 1
 """of those in a survey's proportions"""
-LOOK_ALIKES_EPOCH = EPOCH + 2
-"""of those of the look-alikes alone"""
-LOOK_ALIKES = (RING, MERGER)
+HARD_FAMILIES_EPOCH = EPOCH + 2
+"""of those of the hard families alone"""
+HARD_FAMILIES = (RING, MERGER)
 """families of which so few get through that a network learns them by heart"""
 READ_AT_ONCE = 2000
 """images of the store in memory beside those that get through"""
@@ -60,8 +60,8 @@ class Fresh:
     """of those"""
     n_targets: int
     """non-lenses in a survey's shares"""
-    n_look_alikes: int
-    """non-lenses of each family of `LOOK_ALIKES`, besides"""
+    n_hard_families: int
+    """non-lenses of each family of `HARD_FAMILIES`, besides"""
 
     @classmethod
     def of(cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, fresh: FreshMix) -> Fresh:
@@ -73,7 +73,7 @@ class Fresh:
             fresh.scenes,
             fresh.lens_share,
             fresh.targets,
-            fresh.look_alikes,
+            fresh.hard_families,
         )
 
     @classmethod
@@ -90,7 +90,7 @@ class Fresh:
     def identity(self) -> str:
         """The settings and the code that determine the images."""
         numbers = [self.n, self.lens_share, self.n_targets, self.survey.non_lens_shares, self.survey.near_miss]
-        numbers += [LOOK_ALIKES, self.n_look_alikes]
+        numbers += [HARD_FAMILIES, self.n_hard_families]
         return json.dumps([on_the_fly.drawn_by(self.population, self.simulate), numbers, EPOCH])
 
     @property
@@ -107,8 +107,10 @@ class Fresh:
 
     @property
     def hard_family_chunks(self) -> list[Chunk]:
-        """Those of the look-alikes alone."""
-        return target_mix.chunks(dict.fromkeys(LOOK_ALIKES, self.n_look_alikes), on_the_fly.SPLIT, LOOK_ALIKES_EPOCH)
+        """Those of the hard families alone."""
+        return target_mix.chunks(
+            dict.fromkeys(HARD_FAMILIES, self.n_hard_families), on_the_fly.SPLIT, HARD_FAMILIES_EPOCH
+        )
 
     def drawn(self) -> Iterator[tuple[Chunk, np.ndarray, np.ndarray]]:
         """Each chunk, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
@@ -194,9 +196,9 @@ def kinds_a_lens(store: ImageStore, scenes: Fresh) -> dict[str, float]:
 
 
 def family_weights(store: ImageStore, scenes: Fresh) -> dict[str, float]:
-    """What one of the look-alikes weighs: they are so many more than their share."""
+    """What one of the hard families weighs: they are so many more than their share."""
     _, in_shares = drawn_in_shares(store, scenes)
-    return {family: in_shares[family] / max(in_shares[family] + scenes.n_look_alikes, 1) for family in LOOK_ALIKES}
+    return {family: in_shares[family] / max(in_shares[family] + scenes.n_hard_families, 1) for family in HARD_FAMILIES}
 
 
 def validating(store: ImageStore, first: nn.Module) -> LabelledImages:
