@@ -85,7 +85,7 @@ def paths(tmp_path):
 
 def test_partners_are_learnt_from_together_or_validate_together(paths):
     store = write_store(paths, truth_of())
-    train, validation = compound_data.lesson(store, SETTINGS, "start")
+    train, validation = compound_data.compound_training_set(store, SETTINGS, "start")
     assert len(train.pairs) == 32
     assert validation.labels.sum() == 4  # a fifth of 20 compound lenses
     learnt = store.truth.iloc[train.pairs]
@@ -98,7 +98,7 @@ def test_partners_are_learnt_from_together_or_validate_together(paths):
 
 def test_single_lenses_stand_beside_in_proportion_and_take_turns(paths):
     store = write_store(paths, truth_of())
-    train, validation = compound_data.lesson(store, SETTINGS, "start")
+    train, validation = compound_data.compound_training_set(store, SETTINGS, "start")
     assert train.n_singles == 24  # 1.5 of 16
     assert len(validation) == 4 + 4 + 6
     singles = [train.rows(epoch)[len(train.pairs) :] for epoch in range(5)]
@@ -115,7 +115,7 @@ def test_single_lenses_stand_beside_in_proportion_and_take_turns(paths):
 
 def test_none_of_the_test_scenes_and_no_non_lens_is_used(paths):
     store = write_store(paths, truth_of())
-    train, _ = compound_data.lesson(store, SETTINGS, "start")
+    train, _ = compound_data.compound_training_set(store, SETTINGS, "start")
     used = store.truth.iloc[np.concatenate([train.pairs, train.singles])]
     assert "compound" not in set(used["split"])
     assert (used["label"] == 1).all()
@@ -124,7 +124,7 @@ def test_none_of_the_test_scenes_and_no_non_lens_is_used(paths):
 @pytest.mark.parametrize(("per_compound", "n"), [(0.0, 0), (100.0, 40)])
 def test_no_single_lens_or_all_there_are(per_compound, n, paths):
     store = write_store(paths, truth_of())
-    train, validation = compound_data.lesson(
+    train, validation = compound_data.compound_training_set(
         store, dataclasses.replace(SETTINGS, singles_per_compound=per_compound), "start"
     )
     assert train.n_singles == n
@@ -150,11 +150,12 @@ def test_another_start_or_other_images_are_another_training(paths, tmp_path):
     store = write_store(paths, truth_of())
     other = write_store(Paths("other", tmp_path), truth_of(n_train=41))
     identities = {
-        compound_data.lesson(*given)[0].identity for given in ((store, SETTINGS, "a"), (store, SETTINGS, "b"))
+        compound_data.compound_training_set(*given)[0].identity
+        for given in ((store, SETTINGS, "a"), (store, SETTINGS, "b"))
     }
-    identities |= {compound_data.lesson(other, SETTINGS, "a")[0].identity}
+    identities |= {compound_data.compound_training_set(other, SETTINGS, "a")[0].identity}
     assert len(identities) == 3
-    assert compound_data.lesson(store, SETTINGS, "a")[0].identity in identities
+    assert compound_data.compound_training_set(store, SETTINGS, "a")[0].identity in identities
 
 
 @pytest.mark.parametrize("n_pairs", [0, 1])
@@ -162,7 +163,7 @@ def test_a_store_without_compound_scenes_to_learn_from_names_the_remedy(n_pairs,
     store = write_store(paths, truth_of(n_pairs=n_pairs))
     found = f"compound_train of {paths.images} has {n_pairs} compound lenses, at least 2 .* raise population.compound_arc_train"
     with pytest.raises(ValueError, match=found):
-        compound_data.lesson(store, SETTINGS, "start")
+        compound_data.compound_training_set(store, SETTINGS, "start")
 
 
 def test_a_compound_lens_without_its_partner_is_refused(paths):
@@ -171,14 +172,14 @@ def test_a_compound_lens_without_its_partner_is_refused(paths):
     truth.loc[alone, "partner"] = -1
     found = f"1 of the 20 compound lenses .* have no matched_single .* the first is scene {truth['index'][alone]}:"
     with pytest.raises(ValueError, match=found):
-        compound_data.lesson(write_store(paths, truth), SETTINGS, "start")
+        compound_data.compound_training_set(write_store(paths, truth), SETTINGS, "start")
 
 
 @pytest.mark.parametrize(("missing", "counts"), [("train", {"n_train": 0}), ("validation", {"n_validation": 0})])
 def test_a_split_without_single_lenses_is_refused(missing, counts, paths):
     store = write_store(paths, truth_of(**counts))
     with pytest.raises(ValueError, match=f"the {missing} split .* raise population.{missing} or set it to 0"):
-        compound_data.lesson(store, SETTINGS, "start")
+        compound_data.compound_training_set(store, SETTINGS, "start")
 
 
 def test_it_starts_from_what_the_finder_sees_and_not_from_what_it_says(paths):
@@ -219,7 +220,7 @@ def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths,
 
 def test_a_killed_training_of_the_head_ends_with_the_same_weights(paths):
     store = write_store(paths, truth_of())
-    train, validation = compound_data.lesson(store, SETTINGS, "start")
+    train, validation = compound_data.compound_training_set(store, SETTINGS, "start")
     build = partial(with_new_head, load_model(paths.model), SETTINGS.network)
     whole = fit(build, SETTINGS.fit, train, validation)
 

@@ -11,7 +11,7 @@ from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import sha256_of
-from lensdream.train.compound_data import lesson
+from lensdream.train.compound_data import compound_training_set
 from lensdream.train.recipes import COMPOUND
 from lensdream.train.warm_start import with_new_head
 
@@ -27,7 +27,7 @@ def run(scale: str, root: Path = Path()) -> None:
     build = partial(with_new_head, finder, settings.network)
     build()  # refuses a finder of another kind before the images are read
     store = ImageStore.open(paths.images)
-    train, validation = lesson(store, settings, sha256_of(weights))
+    train, validation = compound_training_set(store, settings, sha256_of(weights))
     more = {
         "compound_lenses": len(train.pairs) // 2,
         "single_lenses_an_epoch": train.n_singles,

@@ -17,7 +17,7 @@ from lensdream.families import COMPOUND, COMPOUND_TRAIN, LENS, MATCHED_SINGLE
 
 
 @dataclass(frozen=True)
-class Lesson:
+class CompoundTrainingSet:
     """`TrainingImages` of which every epoch has all pairs, and the next part of the single lenses.
 
     Single lenses are what there is most of, in a survey as in the training split: all of them are seen in turn.
@@ -56,7 +56,9 @@ class Lesson:
         return len(self.pairs) + min(len(self.singles), epochs * self.n_singles)
 
 
-def lesson(store: ImageStore, settings: CompoundTraining, start: str) -> tuple[Lesson, LabelledImages]:
+def compound_training_set(
+    store: ImageStore, settings: CompoundTraining, start: str
+) -> tuple[CompoundTrainingSet, LabelledImages]:
     """What it learns from, and what it is validated on.
 
     A share `held_out` of the pairs, evenly taken, both partners together, and the single lenses of the validation split
@@ -74,7 +76,7 @@ def lesson(store: ImageStore, settings: CompoundTraining, start: str) -> tuple[L
     others = single_lenses(store, "validation", wanted)
     n_others = min(len(others), round(wanted * n_held))
     beside = others[np.linspace(0, len(others) - 1, n_others).round().astype(int)] if n_others else others[:0]
-    train = Lesson(store, pairs[~held].T.ravel(), singles, n_singles, start)
+    train = CompoundTrainingSet(store, pairs[~held].T.ravel(), singles, n_singles, start)
     return train, labelled(store, np.concatenate([pairs[held].T.ravel(), beside]))
 
 
