@@ -30,7 +30,7 @@ from lensdream.train.second_stage_data import (
     HARD_FAMILIES_EPOCH,
     TARGETS_EPOCH,
     Fresh,
-    passed,
+    gated_images,
     validating,
 )
 from test_fresh import PARAMS, POPULATION, SIMULATE
@@ -101,7 +101,7 @@ def drawn(monkeypatch):
 
 
 def test_only_what_the_first_look_lets_through_is_learnt(store, drawn, tmp_path):
-    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
+    learnt = gated_images(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
     brightness = learnt.data.images[:, 0, 0, 0].tolist()
     assert brightness == [5] * 5 + [-2, 1] + [3, 3] + [2] * 3
     assert learnt.data.labels.tolist() == [1] * 5 + [0, 0] + [1, 1] + [0] * 3
@@ -110,7 +110,7 @@ def test_only_what_the_first_look_lets_through_is_learnt(store, drawn, tmp_path)
 
 
 def test_non_lenses_weigh_as_if_as_many_lenses_had_been_drawn(store, drawn, tmp_path):
-    learnt = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
+    learnt = gated_images(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
     lenses, non_lenses = 6 + 10, 10 + 30  # of the store, and a quarter and three quarters of 40; not a survey's
     assert learnt.data.weights[learnt.data.labels == 0].tolist() == pytest.approx([lenses / non_lenses] * 5)
     assert (learnt.data.weights[learnt.data.labels == 1] == 1).all()
@@ -129,7 +129,7 @@ def test_hard_families_weigh_what_their_share_is(store, drawn, tmp_path):
     in_shares = 2 + sum(
         chunk.n for chunk in FRESH.chunks if chunk.family == "ring"
     )  # of the store and of the fresh scenes
-    learnt = passed(store, Brightness(), more, tmp_path / "kept.pt", ["a"])
+    learnt = gated_images(store, Brightness(), more, tmp_path / "kept.pt", ["a"])
     usual = (6 + 10) / (10 + 30)
     ring = usual * in_shares / (in_shares + 16)
     # of the store a ring galaxy and a star, then two hard families, and one of a survey, with its own share
@@ -153,8 +153,8 @@ def test_hard_families_are_drawn_besides(few_catalogs):
 
 
 def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
-    once = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
-    again = passed(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
+    once = gated_images(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
+    again = gated_images(store, Brightness(), FRESH, tmp_path / "kept.pt", ["a"])
     assert len(drawn) == 1
     assert torch.equal(once.data.images, again.data.images)
     assert once.identity == again.identity
@@ -168,8 +168,8 @@ def test_a_training_that_goes_on_draws_nothing_again(store, drawn, tmp_path):
 )  # fmt: skip
 def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_path):
     given = {"digests": ["a"], "scenes": FRESH}
-    first = passed(store, Brightness(), kept=tmp_path / "kept.pt", **given)
-    second = passed(store, Brightness(), kept=tmp_path / "kept.pt", **(given | other))
+    first = gated_images(store, Brightness(), kept=tmp_path / "kept.pt", **given)
+    second = gated_images(store, Brightness(), kept=tmp_path / "kept.pt", **(given | other))
     assert len(drawn) == 2
     assert first.identity != second.identity
 

@@ -20,7 +20,7 @@ from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import sha256_of
 from lensdream.train.recipes import DEEP, SECOND, Recipe
-from lensdream.train.second_stage_data import Fresh, passed, validating
+from lensdream.train.second_stage_data import Fresh, gated_images, validating
 from lensdream.train.warm_start import copied
 
 
@@ -59,7 +59,7 @@ def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, w
     on_the_fly.require_size(scenes.simulate, store)
     kept = paths.kept(recipe.stage) / "passed.pt"
     torch.set_num_threads(1)  # while workers render
-    train = passed(store, first, scenes, kept, [sha256_of(file) for file in weights.values()])
+    train = gated_images(store, first, scenes, kept, [sha256_of(file) for file in weights.values()])
     torch.set_num_threads(settings.fit.threads)
     validation = validating(store, first)
     n_lens = int(train.data.labels.sum())

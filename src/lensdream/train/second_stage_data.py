@@ -124,7 +124,7 @@ class Fresh:
 
 
 @dataclass(frozen=True)
-class Passed:
+class GatedImages:
     """`TrainingImages` that the first look lets through, the same in every epoch."""
 
     data: LabelledImages
@@ -143,7 +143,7 @@ class Passed:
         return len(self)
 
 
-def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, digests: list[str]) -> Passed:
+def gated_images(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, digests: list[str]) -> GatedImages:
     """The images of the training split and of the fresh scenes that the first network lets through, the plain ones thinned.
 
     Every family of non-lenses weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so
@@ -173,7 +173,7 @@ def passed(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, diges
     for part in chain(stored["images"], found["images"]):
         images[start : start + len(part)] = part
         start += len(part)
-    return Passed(LabelledImages(images, labels, weights), identity)
+    return GatedImages(LabelledImages(images, labels, weights), identity)
 
 
 def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, dict[str, int]]:
