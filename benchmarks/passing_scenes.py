@@ -33,7 +33,7 @@ from lensdream.render.renderer import MASS_COLUMNS
 from lensdream.runtime.processes import worker_map
 from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
 from lensdream.train.recipes import DEEP
-from lensdream.train.second_stage_data import Fresh, drawn_in_shares, passing_rows
+from lensdream.train.second_stage_data import OnTheFlyMix, drawn_in_shares, passing_rows
 
 RENDERED = {
     *MASS_COLUMNS.values(), *SKY_COLUMNS, *BACKGROUND_COLUMNS, "index", "label", "seed", "psf", "dither",
@@ -55,7 +55,7 @@ def main() -> None:
     paths, fresh = Paths(arguments.scale), DEEP.read_settings(arguments.scale, PARAMS).fresh
     if fresh.hard_families:
         parser.error(f"deep.fresh.hard_families is {fresh.hard_families}, and their weights do not travel: set it to 0")
-    scenes = Fresh.read(arguments.scale, PARAMS, fresh)
+    scenes = OnTheFlyMix.read(arguments.scale, PARAMS, fresh)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
     found = through(scenes, paths.model)
@@ -69,7 +69,7 @@ def main() -> None:
     print(counts)
 
 
-def through(scenes: Fresh, model: Path) -> list[Scenes]:
+def through(scenes: OnTheFlyMix, model: Path) -> list[Scenes]:
     """The fresh lenses, and the fresh non-lenses that the network of a folder lets through."""
     tasks: list[tuple[Chunk, Draw]] = [(chunk, SceneDrawer.draw) for chunk in scenes.chunks]
     of_targets = partial(target_mix.draw, near_miss=scenes.survey.near_miss)

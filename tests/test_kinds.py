@@ -32,7 +32,7 @@ from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig, pool
 from lensdream.networks.model_file import save_model
 from lensdream.tracking.store import model_files
 from lensdream.train import class_prior_fit
-from lensdream.train.second_stage_data import Fresh, kinds_a_lens
+from lensdream.train.second_stage_data import OnTheFlyMix, kinds_a_lens
 from test_fresh import POPULATION, SIMULATE
 from test_second_network import FRESH, MIX, SETTINGS, SURVEY, Brightness
 
@@ -152,7 +152,7 @@ def test_the_kinds_a_lens_add_up(tmp_path):
         "elliptical": early * (1 - SURVEY.near_miss), "ring": 1 + ring,
     }  # fmt: skip
     assert {name: found[name] * in_shares for name in numbers} == pytest.approx(numbers)
-    more = Fresh.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(MIX, hard_families=7))
+    more = OnTheFlyMix.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(MIX, hard_families=7))
     assert kinds_a_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
 
 

@@ -29,7 +29,7 @@ from lensdream.train.second_stage_data import (
     HARD_FAMILIES,
     HARD_FAMILIES_EPOCH,
     TARGETS_EPOCH,
-    Fresh,
+    OnTheFlyMix,
     gated_images,
     validating,
 )
@@ -45,7 +45,7 @@ DEEP = SecondStageTraining(FIT, LensNetConfig(width=6, dropout=0.1, middle_pixel
 SETTINGS = SecondStageFineTuning(FIT, WarmStart(dropout=0.3), MIX)
 SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
 INLINE = dataclasses.replace(SIMULATE, workers=0)
-FRESH = Fresh.of(POPULATION, INLINE, SURVEY, MIX)
+FRESH = OnTheFlyMix.of(POPULATION, INLINE, SURVEY, MIX)
 
 
 class Brightness(torch.nn.Module):
@@ -96,7 +96,7 @@ def drawn(monkeypatch):
         yield Chunk("ring", "train", 0, 3, epoch=HARD_FAMILIES_EPOCH), flat([2.0, 2.0, -9.0]), np.zeros(3, np.float32)
         yield Chunk("ring", "train", 0, 29, epoch=TARGETS_EPOCH), flat([2.0] + [-9.0] * 28), np.zeros(29, np.float32)
 
-    monkeypatch.setattr(Fresh, "drawn", draw)
+    monkeypatch.setattr(OnTheFlyMix, "drawn", draw)
     return times
 
 
@@ -203,7 +203,7 @@ def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_cat
 
 def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_catalogs):
     assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
-    none = Fresh.of(POPULATION, INLINE, SURVEY, dataclasses.replace(MIX, rare_lenses=0.0))
+    none = OnTheFlyMix.of(POPULATION, INLINE, SURVEY, dataclasses.replace(MIX, rare_lenses=0.0))
     assert none.identity != FRESH.identity
     for (chunk, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
         assert np.array_equal(label, other_label)

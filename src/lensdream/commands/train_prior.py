@@ -18,7 +18,7 @@ from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import write_json
 from lensdream.train.class_prior_fit import drawn, fitted, measured, seen_of
-from lensdream.train.second_stage_data import Fresh, kinds_a_lens
+from lensdream.train.second_stage_data import OnTheFlyMix, kinds_a_lens
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -34,7 +34,7 @@ def run(scale: str, root: Path = Path()) -> None:
     settings = config.load("kinds", KindsConfig, scale, params)
     network, store = load_model(paths.second).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
     fresh = config.load("second_network", SecondStageFineTuning, scale, params).fresh
-    scenes = Fresh.read(scale, params, fresh)
+    scenes = OnTheFlyMix.read(scale, params, fresh)
     on_the_fly.require_size(scenes.simulate, store)
     datasets = {"images": paths.images, "second": paths.second / WEIGHTS}
     with tracking.stage_run("train-kinds", scale, settings, root=root, datasets=datasets) as run:

@@ -20,7 +20,7 @@ from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import sha256_of
 from lensdream.train.recipes import DEEP, SECOND, Recipe
-from lensdream.train.second_stage_data import Fresh, gated_images, validating
+from lensdream.train.second_stage_data import OnTheFlyMix, gated_images, validating
 from lensdream.train.warm_start import copied
 
 
@@ -55,7 +55,7 @@ def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, w
     first = load_model(paths.model)
     settings = recipe.read_settings(paths.scale, params)
     store = ImageStore.open(paths.images)
-    scenes = Fresh.read(paths.scale, params, settings.fresh)
+    scenes = OnTheFlyMix.read(paths.scale, params, settings.fresh)
     on_the_fly.require_size(scenes.simulate, store)
     kept = paths.kept(recipe.stage) / "passed.pt"
     torch.set_num_threads(1)  # while workers render

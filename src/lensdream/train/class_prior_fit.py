@@ -25,7 +25,7 @@ from lensdream.networks.lensnet import DeepLensNet, pooled
 from lensdream.networks.predict import CPU_BATCH
 from lensdream.population import drawing
 from lensdream.runtime.processes import worker_map
-from lensdream.train.second_stage_data import EPOCH, Fresh
+from lensdream.train.second_stage_data import EPOCH, OnTheFlyMix
 
 KINDS_EPOCH = EPOCH + 3
 """of the chunks of fresh non-lenses: no training has them"""
@@ -35,7 +35,7 @@ NEVER = -30.0
 """log likelihood of a kind of which nothing is let through"""
 
 
-def drawn(scenes: Fresh, n: int) -> Iterator[tuple[int, np.ndarray]]:
+def drawn(scenes: OnTheFlyMix, n: int) -> Iterator[tuple[int, np.ndarray]]:
     """`n` non-lenses of each class: its number and images (m, band, y, x) float16, chunk by chunk."""
     bare = target_mix.chunks({families.PAIRED: n}, on_the_fly.SPLIT, BARE_EPOCH)
     others = target_mix.chunks(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)

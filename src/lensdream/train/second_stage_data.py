@@ -48,7 +48,7 @@ READ_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
-class Fresh:
+class OnTheFlyMix:
     """Which fresh scenes are drawn: a pure function of these."""
 
     population: PopulationConfig
@@ -64,7 +64,9 @@ class Fresh:
     """non-lenses of each family of `HARD_FAMILIES`, besides"""
 
     @classmethod
-    def of(cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, fresh: FreshMix) -> Fresh:
+    def of(
+        cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, fresh: FreshMix
+    ) -> OnTheFlyMix:
         """Those that the settings of a training ask for."""
         return cls(
             dataclasses.replace(population, rare_lenses=fresh.rare_lenses),
@@ -77,7 +79,7 @@ class Fresh:
         )
 
     @classmethod
-    def read(cls, scale: str, params: Path, fresh: FreshMix) -> Fresh:
+    def read(cls, scale: str, params: Path, fresh: FreshMix) -> OnTheFlyMix:
         """Those that the settings of a training ask for at a scale."""
         return cls.of(
             config.load("population", PopulationConfig, scale, params),
@@ -143,7 +145,9 @@ class GatedImages:
         return len(self)
 
 
-def gated_images(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path, digests: list[str]) -> GatedImages:
+def gated_images(
+    store: ImageStore, first: nn.Module, scenes: OnTheFlyMix, kept: Path, digests: list[str]
+) -> GatedImages:
     """The images of the training split and of the fresh scenes that the first network lets through, the plain ones thinned.
 
     Every family of non-lenses weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so
@@ -176,7 +180,7 @@ def gated_images(store: ImageStore, first: nn.Module, scenes: Fresh, kept: Path,
     return GatedImages(LabelledImages(images, labels, weights), identity)
 
 
-def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, dict[str, int]]:
+def drawn_in_shares(store: ImageStore, scenes: OnTheFlyMix) -> tuple[int, dict[str, int]]:
     """How many lenses, and non-lenses by family, were drawn in the shares of the training split, let through or not."""
     families = store.truth["family"].to_numpy()[store.labelled_rows("train")]
     numbers = {family: int((families == family).sum()) for family in (LENS, *FAMILIES_NON_LENS)}
@@ -186,7 +190,7 @@ def drawn_in_shares(store: ImageStore, scenes: Fresh) -> tuple[int, dict[str, in
     return numbers.pop(LENS), numbers
 
 
-def kinds_a_lens(store: ImageStore, scenes: Fresh) -> dict[str, float]:
+def kinds_a_lens(store: ImageStore, scenes: OnTheFlyMix) -> dict[str, float]:
     """How many non-lenses of each kind were drawn for every lens, by what they weigh, whether let through or not."""
     _, in_shares = drawn_in_shares(store, scenes)
     in_survey = target_mix.counts(scenes.n_targets, scenes.survey.non_lens_shares)
@@ -195,7 +199,7 @@ def kinds_a_lens(store: ImageStore, scenes: Fresh) -> dict[str, float]:
     return {kind: sum(part[kind] for part in parts) / n_non_lens for kind in NON_LENS_CLASSES}
 
 
-def family_weights(store: ImageStore, scenes: Fresh) -> dict[str, float]:
+def family_weights(store: ImageStore, scenes: OnTheFlyMix) -> dict[str, float]:
     """What one of the hard families weighs: they are so many more than their share."""
     _, in_shares = drawn_in_shares(store, scenes)
     return {family: in_shares[family] / max(in_shares[family] + scenes.n_hard_families, 1) for family in HARD_FAMILIES}
@@ -244,7 +248,7 @@ def _of_store(store: ImageStore, by_family: Mapping[str, float]) -> Iterator[tup
         yield torch.from_numpy(store.images(rows[part])), labels[part], weights[part]
 
 
-def _of_fresh(scenes: Fresh, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _of_fresh(scenes: OnTheFlyMix, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The fresh scenes, chunk by chunk; a survey has shares of its own."""
     for chunk, images, labels in scenes.drawn():
         weight = 1.0 if chunk.epoch == TARGETS_EPOCH else by_family.get(chunk.family, 1.0)
