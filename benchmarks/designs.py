@@ -27,7 +27,7 @@ from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import N_BANDS, Band
 from lensdream.metrics import auroc, tpr_at_fpr
-from lensdream.networks.input import InputTransform, Middle
+from lensdream.networks.input import CenterCrop, InputTransform
 from lensdream.networks.lensnet import LensNet, ResidualBlock
 from lensdream.networks.predict import predict
 from lensdream.runtime.allocator import keep_freed_memory
@@ -47,7 +47,7 @@ class Galaxy(nn.Module):
 
     def __init__(self, layers: nn.Module, channels: int, settings: LensNetConfig) -> None:
         super().__init__()
-        self.middle = Middle(settings.middle_pixels)
+        self.middle = CenterCrop(settings.middle_pixels)
         self.transform = InputTransform()
         self.layers = layers
         self.dropout = nn.Dropout(settings.dropout)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, fx, nn
 
 from lensdream.explain.score_function import ScoreFn
-from lensdream.explain.view import Cut, cut_of, whole
+from lensdream.explain.view import Cut, crop_of, whole
 
 Layer = Callable[[Tensor], Tensor]
 """(B, channel, y, x) -> (B, channel, y, x), in general of another size"""
@@ -49,7 +49,7 @@ def chain_of(network: nn.Module) -> Chain:
     """Chain of a network: its leading submodules, each of which takes the output of the one before only, and the rest.
 
     Submodules are the network's own, and those of an `nn.Sequential`. A network that cannot be traced, or that begins
-    with another operation, becomes a chain without layers. The receptive crop (`cut_of`) is no layer.
+    with another operation, becomes a chain without layers. The receptive crop (`crop_of`) is no layer.
     """
     try:
         graph = _Outline().trace(network)
@@ -69,7 +69,7 @@ def chain_of(network: nn.Module) -> Chain:
             copies[other] = rest.node_copy(other, copies.__getitem__)
     modules = tuple(network.get_submodule(layer.target) for layer in layers)
     remaining = fx.GraphModule(network, rest, "Rest")
-    cut = cut_of(network)
+    cut = crop_of(network)
     return Chain(modules[1:], remaining, cut) if modules[0] is cut else Chain(modules, remaining)
 
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from lensdream.explain.score_function import ScoreFn, check_images
-from lensdream.explain.view import View, cut_of
-from lensdream.networks.input import Middle
+from lensdream.explain.view import CropWindow, crop_of
+from lensdream.networks.input import CenterCrop
 
 FUNCTIONAL_ACTIVATIONS = frozenset(
     {
@@ -73,7 +73,7 @@ class _Tracer(fx.Tracer):
     """Tracer into every module of a network but the receptive crop, whose code branches on the size of its input."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Middle) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, CenterCrop) or super().is_leaf_module(m, module_qualified_name)
 
 
 def guided_grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def guided_grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tenso
     """
     check_guidable(model)
     check_images(images)
-    view = View.of(cut_of(model), images.shape[-2:])
+    view = CropWindow.of(crop_of(model), images.shape[-2:])
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "Setting backward hooks"

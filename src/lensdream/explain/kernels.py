@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lensdream.explain.chain import Chain
 from lensdream.explain.dream import TOWARDS_LENS, Climb, Transfer, dream
 from lensdream.explain.score_function import check_images, scored
-from lensdream.explain.view import View
+from lensdream.explain.view import CropWindow
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _answers(chain: Chain, images: Tensor) -> Answers:
     width = maps.shape[-1]
     peak, place = maps.flatten(2).max(2)
     # The middle of the cell of image pixels that an activation stands for.
-    view = View.of(chain.cut, images.shape[-2:])
+    view = CropWindow.of(chain.cut, images.shape[-2:])
     cell = torch.tensor([view.height / maps.shape[-2], view.width / width])
     start = torch.tensor([view.top, view.left])
     places = (torch.stack([place // width, place % width], 2) + 0.5) * cell.to(maps) - 0.5 + start.to(maps)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lensdream.explain.chain import Chain, Layer
 from lensdream.explain.score_function import scored
-from lensdream.explain.view import View
+from lensdream.explain.view import CropWindow
 
 AGREEMENT = 1e-4
 """logit, and share of it, that a square's score may differ from that of the whole changed image"""
@@ -74,7 +74,7 @@ def plan(chain: Chain, image: Tensor, corners: tuple[Tensor, Tensor], side: int)
 
     Returns the chain to use, too: its layers end where one cannot be evaluated in part.
     """
-    view = View.of(chain.cut, image.shape[-2:])
+    view = CropWindow.of(chain.cut, image.shape[-2:])
     placed = [_placed(c, side, *axis) for c, axis in zip(corners, view.axes, strict=True)]
     begins, covered = ([p[k] for p in placed] for k in range(2))
     length = tuple(c.shape[1] for c in covered)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lensdream.networks.input import Middle
+from lensdream.networks.input import CenterCrop
 
 Cut = Callable[[Tensor], Tensor]
 """(B, channel, y, x) -> the same rectangle of each image"""
@@ -19,17 +19,17 @@ def whole(images: Tensor) -> Tensor:
     return images
 
 
-def cut_of(network: nn.Module) -> Cut:
-    """Receptive crop of a network: its first layer, where that is a `Middle`, else the whole image.
+def crop_of(network: nn.Module) -> Cut:
+    """Receptive crop of a network: its first layer, where that is a `CenterCrop`, else the whole image.
 
     A network may wrap another (`finder.class_prior.InShares`).
     """
     first = next((module for module in network.modules() if not any(module.children())), None)
-    return first if isinstance(first, Middle) else whole
+    return first if isinstance(first, CenterCrop) else whole
 
 
 @dataclass(frozen=True)
-class View:
+class CropWindow:
     """Rectangle in images [pixel]."""
 
     top: int
@@ -38,7 +38,7 @@ class View:
     width: int
 
     @classmethod
-    def of(cls, cut: Cut, size: tuple[int, int]) -> View:
+    def of(cls, cut: Cut, size: tuple[int, int]) -> CropWindow:
         """Rectangle that a crop leaves of images of this height and width."""
         height, width = size
         left_over = cut(torch.arange(height * width).view(1, 1, height, width))[0, 0]

@@ -32,7 +32,7 @@ from lensdream.instrument import EUCLID, Band
 from lensdream.networks.cascade import Cascade
 from lensdream.networks.class_prior import SecondStage, load_class_prior
 from lensdream.networks.compound import PREVALENCE, CompoundClassifier, compound_probability
-from lensdream.networks.input import Middle
+from lensdream.networks.input import CenterCrop
 from lensdream.networks.layout import (
     CLASS_PRIOR,
     COMPOUND,
@@ -209,7 +209,7 @@ class Finder:
     @cached_property
     def crop_pixels(self) -> int:
         """Side of the middle of an image that the networks take [pixel]."""
-        sides = [part.side for part in self.cascade.modules() if isinstance(part, Middle)]
+        sides = [part.side for part in self.cascade.modules() if isinstance(part, CenterCrop)]
         return min(max(sides, default=self.stamp), self.stamp)
 
     def score(

@@ -17,7 +17,7 @@ def asinh(x: Tensor) -> Tensor:
     return torch.log(size + torch.sqrt(size * size + 1)).copysign(x)
 
 
-class Middle(nn.Module):
+class CenterCrop(nn.Module):
     """The middle of an image, where a survey has put what is to be classified: what lies around it distracts."""
 
     def __init__(self, side: int) -> None:

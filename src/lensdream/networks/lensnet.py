@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lensdream.config import LensNetConfig
 from lensdream.instrument import N_BANDS
-from lensdream.networks.input import InputTransform, Middle
+from lensdream.networks.input import CenterCrop, InputTransform
 from lensdream.networks.registry import network
 
 
@@ -37,7 +37,7 @@ class DeepLensNet(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
-        self.middle = Middle(config.middle_pixels)
+        self.middle = CenterCrop(config.middle_pixels)
         self.transform = InputTransform()
         self.stem = nn.Sequential(
             nn.Conv2d(2 * N_BANDS, w // 2, 5, 1, 2, bias=False), nn.BatchNorm2d(w // 2), nn.ReLU()
@@ -113,7 +113,7 @@ class LensNet(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
-        self.middle = Middle(config.middle_pixels)
+        self.middle = CenterCrop(config.middle_pixels)
         self.transform = InputTransform()
         stem = w // 2
         self.stem = nn.Sequential(nn.Conv2d(2 * N_BANDS, stem, 5, 2, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU())

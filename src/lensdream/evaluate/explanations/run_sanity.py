@@ -17,7 +17,7 @@ from lensdream.evaluate.explanations.explained import (
     occluded_by_sky,
 )
 from lensdream.explain.randomised import randomised_from_top
-from lensdream.explain.view import cut_of
+from lensdream.explain.view import crop_of
 from lensdream.networks.lensnet import LensNet
 
 
@@ -31,7 +31,7 @@ def run(
     n = min(settings.sanity_scenes, len(with_arcs))
     images = torch.from_numpy(explained.images[with_arcs[np.linspace(0, len(with_arcs) - 1, n).astype(int)]]).to(device)
     # zeros outside the receptive crop would be equal for any weights
-    images = cut_of(model)(images)
+    images = crop_of(model)(images)
     original = _maps(model, images, settings)
     randomised = {name: _maps(twin, images, settings) for name, twin in randomised_from_top(model, settings.seed)}
     result = measure.measure_sanity(original, randomised, settings.seed)
