@@ -13,7 +13,7 @@ import torch
 from lensdream.commands.paths import Paths
 from lensdream.config import ExplainConfig, load
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate.explanations.explained import ARCS, FAMILIES_WITH_ARCS, array, choose_scenes, sky_of
+from lensdream.evaluate.explanations.explained_set import ARCS, FAMILIES_WITH_ARCS, array, choose_scenes, sky_of
 from lensdream.evaluate.explanations.measure import score_maps
 from lensdream.explain.chain import chain_of
 from lensdream.explain.occlusion import occlude

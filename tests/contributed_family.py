@@ -12,7 +12,7 @@ from lensdream.dataset import family_examples, target_mix
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store
 from lensdream.evaluate.atlas import COLOURS
-from lensdream.evaluate.explanations.explained import NUMBERED
+from lensdream.evaluate.explanations.explained_set import NUMBERED
 from lensdream.families import BY_NAME, COMPOUND, EMPTY, FAMILIES_NON_LENS, LENS, NON_LENS_CLASSES, QUASAR
 from lensdream.instrument import Band
 from lensdream.population import drawing, nonlenses

@@ -47,7 +47,7 @@ from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.target_mix import survey_shares
 from lensdream.dataset.write import write_store
-from lensdream.evaluate.explanations.explained import all_maps
+from lensdream.evaluate.explanations.explained_set import all_maps
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.finder.finder import Finder
 from lensdream.networks.lensnet import LensNet

@@ -16,7 +16,7 @@ from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.reader import read_cutout
 from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_page import cutout_page
-from lensdream.explain.deciding import FIRST_STAGE, SECOND_STAGE
+from lensdream.explain.decision import FIRST_STAGE, SECOND_STAGE
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder, load_cascade
 from lensdream.finder.operating_points import OperatingPoints

@@ -16,7 +16,7 @@ from lensdream.config import ExplainConfig, SimulateConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store
 from lensdream.evaluate.explanations import run_dreams
-from lensdream.evaluate.explanations.explained import choose_scenes, explain
+from lensdream.evaluate.explanations.explained_set import choose_scenes, explain
 from lensdream.evaluate.explanations.run_ablations import covered_at_once
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.networks.lensnet import LensNet, LensNetConfig

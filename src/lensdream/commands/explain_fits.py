@@ -14,7 +14,7 @@ from lensdream.cutouts.fits_planes import Plane, open_planes
 from lensdream.cutouts.reader import Cutout
 from lensdream.cutouts.resample import Window, window_around
 from lensdream.explain.cutout import CutoutMaps
-from lensdream.explain.deciding import Decision
+from lensdream.explain.decision import Decision
 from lensdream.instrument import EUCLID, Band
 
 

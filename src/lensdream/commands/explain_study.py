@@ -18,7 +18,13 @@ from lensdream.evaluate.explanations import (
     run_removals,
     run_sanity,
 )
-from lensdream.evaluate.explanations.explained import FAMILIES, FAMILIES_WITH_ARCS, choose_scenes, explain, maps_file
+from lensdream.evaluate.explanations.explained_set import (
+    FAMILIES,
+    FAMILIES_WITH_ARCS,
+    choose_scenes,
+    explain,
+    maps_file,
+)
 from lensdream.networks.model_file import load_model
 from lensdream.plots.heatmaps import png
 from lensdream.render.batch import renderer_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
 
+from lensdream.explain.crop import Cut, crop_of, whole
 from lensdream.explain.score_function import ScoreFn
-from lensdream.explain.view import Cut, crop_of, whole
 
 Layer = Callable[[Tensor], Tensor]
 """(B, channel, y, x) -> (B, channel, y, x), in general of another size"""

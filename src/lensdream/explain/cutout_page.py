@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lensdream.explain.cutout import CutoutMaps
-from lensdream.explain.deciding import Decision
+from lensdream.explain.decision import Decision
 from lensdream.instrument import EUCLID, Band
 from lensdream.plots import composite, heatmaps
 

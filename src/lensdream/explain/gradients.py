@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from lensdream.explain.crop import CropWindow, crop_of
 from lensdream.explain.score_function import ScoreFn, check_images
-from lensdream.explain.view import CropWindow, crop_of
 from lensdream.networks.input import CenterCrop
 
 FUNCTIONAL_ACTIVATIONS = frozenset(

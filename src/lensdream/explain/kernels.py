@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lensdream.explain.chain import Chain
+from lensdream.explain.crop import CropWindow
 from lensdream.explain.dream import TOWARDS_LENS, Climb, Transfer, dream
 from lensdream.explain.score_function import check_images, scored
-from lensdream.explain.view import CropWindow
 
 
 @dataclass(frozen=True)

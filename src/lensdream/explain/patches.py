@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from lensdream.explain.chain import Chain, Layer
+from lensdream.explain.crop import CropWindow
 from lensdream.explain.score_function import scored
-from lensdream.explain.view import CropWindow
 
 AGREEMENT = 1e-4
 """logit, and share of it, that a square's score may differ from that of the whole changed image"""

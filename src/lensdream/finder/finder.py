@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from lensdream.explain.cutout import CutoutMaps, explain_image
-from lensdream.explain.deciding import (
+from lensdream.explain.decision import (
     FIRST_STAGE,
     SECOND_STAGE,
     Decision,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lensdream.config import ExplainConfig
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate.explanations.explained import all_maps, choose_scenes
+from lensdream.evaluate.explanations.explained_set import all_maps, choose_scenes
 from lensdream.families import LENS
 from lensdream.finder.finder import Finder
 from lensdream.plots.heatmaps import MapsRow, maps_page

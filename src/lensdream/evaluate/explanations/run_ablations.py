@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
-from lensdream.evaluate.explanations.explained import BATCH, FAMILIES_WITH_ARCS, Explained, array, sky_of
+from lensdream.evaluate.explanations.explained_set import BATCH, FAMILIES_WITH_ARCS, Explained, array, sky_of
 from lensdream.explain.ablation import COMPONENTS, ablate, disjoint_masks
 from lensdream.explain.score_function import ScoreFn
 from lensdream.instrument import Band

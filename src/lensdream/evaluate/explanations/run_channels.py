@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lensdream import config, dataset
 from lensdream.evaluate.explanations import channel_pages, measure
-from lensdream.evaluate.explanations.explained import array
+from lensdream.evaluate.explanations.explained_set import array
 from lensdream.explain.chain import Chain, chain_of
 from lensdream.explain.dream import Climb, psf_transfer
 from lensdream.explain.kernels import Answers, answers, effects, maximising

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lensdream import config, dataset
 from lensdream.evaluate.explanations import charts, measure
-from lensdream.evaluate.explanations.explained import ARCS, BATCH, FAMILIES_WITH_ARCS, array, choose_scenes
+from lensdream.evaluate.explanations.explained_set import ARCS, BATCH, FAMILIES_WITH_ARCS, array, choose_scenes
 from lensdream.explain import dream
 from lensdream.explain.occlusion import sky_fill
 from lensdream.explain.randomised import randomised_twin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from lensdream import config
-from lensdream.evaluate.explanations.explained import Explained
+from lensdream.evaluate.explanations.explained_set import Explained
 from lensdream.plots import heatmaps
 from lensdream.render import batch
 

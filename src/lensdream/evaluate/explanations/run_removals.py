@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
-from lensdream.evaluate.explanations.explained import FAMILIES_WITH_ARCS, Explained, array, sky_of
+from lensdream.evaluate.explanations.explained_set import FAMILIES_WITH_ARCS, Explained, array, sky_of
 from lensdream.explain.removal import removal_shares, remove
 from lensdream.instrument import Band
 from lensdream.networks.lensnet import LensNet

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
-from lensdream.evaluate.explanations.explained import (
+from lensdream.evaluate.explanations.explained_set import (
     FAMILIES_WITH_ARCS,
     Explained,
     array,
     by_gradients,
     occluded_by_sky,
 )
+from lensdream.explain.crop import crop_of
 from lensdream.explain.randomised import randomised_from_top
-from lensdream.explain.view import crop_of
 from lensdream.networks.lensnet import LensNet
 
 

@@ -1,6 +1,6 @@
 """The choice of the scenes that are explained."""
 
-from lensdream.evaluate.explanations.explained import FAMILIES, NUMBERED
+from lensdream.evaluate.explanations.explained_set import FAMILIES, NUMBERED
 
 
 def test_families_keep_the_numbers_that_seed_their_choice():
