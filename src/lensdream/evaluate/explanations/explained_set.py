@@ -37,7 +37,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Explained:
+class ExplainedSet:
     """Chosen scenes and all their maps; n scenes."""
 
     truth: pd.DataFrame
@@ -91,13 +91,13 @@ def explain(
     positions: np.ndarray,
     settings: config.ExplainConfig,
     device: torch.device,
-) -> Explained:
+) -> ExplainedSet:
     """Maps by every method of the scenes at these positions of the store. Raises `ValueError` for no positions."""
     if not len(positions):
         raise ValueError("the store has no scene of the splits 'test' and 'compound' to explain: simulate some")
     images = torch.from_numpy(store.images(positions).astype(np.float32)).to(device)
     zero, sky, maps = all_maps(model, images, settings)
-    return Explained(
+    return ExplainedSet(
         truth=store.truth.reset_index(drop=True).iloc[positions],
         images=array(images),
         masks=store.masks(positions),
@@ -150,7 +150,7 @@ def sky_of(images: Tensor, settings: config.ExplainConfig) -> Tensor:
     return sky * (images != 0).flatten(2).any(2)[:, :, None, None]
 
 
-def maps_file(explained: Explained, settings: config.ExplainConfig) -> bytes:
+def maps_file(explained: ExplainedSet, settings: config.ExplainConfig) -> bytes:
     """Bytes of the file of all maps, with a description of its arrays under `about`."""
     about = {
         "sign": "positive supports 'lens': logit (or probability) of the image minus that of the covered image",

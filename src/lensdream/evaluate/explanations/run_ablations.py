@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
-from lensdream.evaluate.explanations.explained_set import BATCH, FAMILIES_WITH_ARCS, Explained, array, sky_of
+from lensdream.evaluate.explanations.explained_set import BATCH, FAMILIES_WITH_ARCS, ExplainedSet, array, sky_of
 from lensdream.explain.ablation import COMPONENTS, ablate, disjoint_masks
 from lensdream.explain.score_function import ScoreFn
 from lensdream.instrument import Band
@@ -39,7 +39,7 @@ class _Scene:
 
 
 def run(
-    model: LensNet, renderer: Renderer, scenes: Scenes, explained: Explained, settings: config.ExplainConfig
+    model: LensNet, renderer: Renderer, scenes: Scenes, explained: ExplainedSet, settings: config.ExplainConfig
 ) -> tuple[dict, dict[str, Figure]]:
     """Ablate every chosen scene; `scenes`: the tables that the images were rendered from.
 
@@ -110,7 +110,7 @@ def covered_at_once(
     return logits
 
 
-def _table(ablated: Mapping[int, _Scene], explained: Explained, random: np.random.Generator) -> pd.DataFrame:
+def _table(ablated: Mapping[int, _Scene], explained: ExplainedSet, random: np.random.Generator) -> pd.DataFrame:
     """Table of components, a row for each of each scene, as `measure.measure_ablation` takes it."""
     rows = []
     for place, scene in sorted(ablated.items()):
@@ -134,7 +134,7 @@ def _table(ablated: Mapping[int, _Scene], explained: Explained, random: np.rando
     return pd.DataFrame(rows)
 
 
-def _row(explained: Explained, place: int, scene: _Scene) -> heatmaps.AblationRow:
+def _row(explained: ExplainedSet, place: int, scene: _Scene) -> heatmaps.AblationRow:
     return heatmaps.AblationRow(
         explained.label(place), explained.images[place], scene.logit,
         {name: (image, logit) for name, (image, logit) in scene.without.items() if image is not None},

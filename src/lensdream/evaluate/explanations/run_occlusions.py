@@ -5,12 +5,12 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from lensdream import config
-from lensdream.evaluate.explanations.explained_set import Explained
+from lensdream.evaluate.explanations.explained_set import ExplainedSet
 from lensdream.plots import heatmaps
 from lensdream.render import batch
 
 
-def pages(explained: Explained, settings: config.ExplainConfig, note: str) -> dict[str, Figure]:
+def pages(explained: ExplainedSet, settings: config.ExplainConfig, note: str) -> dict[str, Figure]:
     """Page of maps of every family, with a note below; by file name."""
     drawn = {}
     for name in dict.fromkeys(explained.family):
@@ -21,7 +21,7 @@ def pages(explained: Explained, settings: config.ExplainConfig, note: str) -> di
     return drawn
 
 
-def _maps_row(explained: Explained, place: int) -> heatmaps.MapsRow:
+def _maps_row(explained: ExplainedSet, place: int) -> heatmaps.MapsRow:
     logit, mask = explained.zero.original[place], explained.masks[place]
     return heatmaps.MapsRow(
         label=f"{explained.label(place)}\nlogit {float(logit):+.2f}, p {float(logit.sigmoid()):.2f}",

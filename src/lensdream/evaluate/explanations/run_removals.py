@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 
 from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
-from lensdream.evaluate.explanations.explained_set import FAMILIES_WITH_ARCS, Explained, array, sky_of
+from lensdream.evaluate.explanations.explained_set import FAMILIES_WITH_ARCS, ExplainedSet, array, sky_of
 from lensdream.explain.removal import removal_shares, remove
 from lensdream.instrument import Band
 from lensdream.networks.lensnet import LensNet
 
 
 def run(
-    model: LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
+    model: LensNet, explained: ExplainedSet, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
     """Replace the pixels of every scene with arcs by sky, step by step, in the order of each map; returns metrics, pages."""
     places = explained.places(*FAMILIES_WITH_ARCS)

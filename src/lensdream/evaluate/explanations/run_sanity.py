@@ -11,7 +11,7 @@ from lensdream import config
 from lensdream.evaluate.explanations import charts, measure
 from lensdream.evaluate.explanations.explained_set import (
     FAMILIES_WITH_ARCS,
-    Explained,
+    ExplainedSet,
     array,
     by_gradients,
     occluded_by_sky,
@@ -22,7 +22,7 @@ from lensdream.networks.lensnet import LensNet
 
 
 def run(
-    model: LensNet, explained: Explained, settings: config.ExplainConfig, device: torch.device
+    model: LensNet, explained: ExplainedSet, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
     """Randomise the network from its last layer down and compare the maps of `settings.sanity_scenes` scenes with arcs."""
     with_arcs = explained.places(*FAMILIES_WITH_ARCS)
