@@ -15,7 +15,7 @@ from lensdream import config, metrics
 from lensdream.commands import evaluate
 from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
-from lensdream.evaluate import compound, figures, peers, selection, test_set
+from lensdream.evaluate import baselines, compound, figures, selection, test_set
 from lensdream.families import FAMILIES_NON_LENS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints
@@ -164,7 +164,7 @@ def test_the_test_set_is_measured_as_the_validation_split_calibrates():
     logits[split == "validation"] *= 3  # and so the temperature is not that of the test set
     family = np.where(label == 1, "lens", "field")
     table = pd.DataFrame({"split": split, "family": family, "label": label})
-    found = test_set.measured(table, peers.Scored(logits, 1, None), settings)
+    found = test_set.measured(table, baselines.Scored(logits, 1, None), settings)
     ours = {name: (logits[split == name], label[split == name]) for name in ("validation", "test")}
     assert found["temperature"] == metrics.fit_temperature(*ours["validation"]) == pytest.approx(3, rel=0.1)
     scores, labels = ours["test"]
@@ -258,18 +258,18 @@ def test_missed_lenses_are_compared_at_each_network_s_own_threshold():
 
 def scored(strength, images):
     noise = np.random.default_rng(8).normal(size=5000)  # the same for all: only the strength differs
-    return peers.Scored(noise + strength * np.tile(LABELS, 10), 7, images)
+    return baselines.Scored(noise + strength * np.tile(LABELS, 10), 7, images)
 
 
 def test_every_peer_is_compared_with_ours():
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=1e-3, batch_size=8)
     rivals = {"ou66": scored(1.5, 6000), "ou200": scored(1.0, 500), "lensnet-wide": scored(2.0, 500)}
-    found = peers.compared(rivals, scored(3.0, 6000), np.ones(5000, bool), np.tile(LABELS, 10), settings)
+    found = baselines.compared(rivals, scored(3.0, 6000), np.ones(5000, bool), np.tile(LABELS, 10), settings)
     assert all(set(block) == {"missed_at_fpr_1e-3_ratio"} for block in found.values())
     ratios = [found[name]["missed_at_fpr_1e-3_ratio"]["value"] for name in ("lensnet-wide", "ou66", "ou200")]
     assert 1 < ratios[0] < ratios[1] < ratios[2]
     assert set(found["ou66"]["missed_at_fpr_1e-3_ratio"]) == {"value", "low", "high"}
-    few = peers.compared(rivals, scored(3.0, 6000), np.arange(5000) < 500, LABELS, settings)  # some 250 cannot tell
+    few = baselines.compared(rivals, scored(3.0, 6000), np.arange(5000) < 500, LABELS, settings)  # some 250 cannot tell
     assert all(np.isnan(block["missed_at_fpr_1e-3_ratio"]["value"]) for block in few.values())
 
 

@@ -18,7 +18,7 @@ from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.stream import ChunkScorer
-from lensdream.evaluate.survey_peers import OURS, PeersScorer
+from lensdream.evaluate.survey_baselines import OURS, PeersScorer
 from lensdream.families import NEAR_MISS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder, load_cascade

@@ -11,7 +11,7 @@ import yaml
 
 from lensdream.commands import survey_peers as _survey_peers_
 from lensdream.commands.paths import Paths
-from lensdream.evaluate import survey_peers
+from lensdream.evaluate import survey_baselines
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.networks.ou import OU66, OUConfig
@@ -23,7 +23,7 @@ def test_each_network_has_its_own_threshold():
     noise, signal = rng.normal(size=2000), rng.normal(size=500)
     non_lenses = pd.DataFrame({"family": "field", "logit_lensnet": noise, "logit_ou66": 10 * noise})
     lenses = pd.DataFrame({"logit_lensnet": signal + 4, "logit_ou66": 10 * (signal + 3)})
-    found = survey_peers.compared(non_lenses, lenses, dataclasses.replace(SURVEY, bootstrap=50))
+    found = survey_baselines.compared(non_lenses, lenses, dataclasses.replace(SURVEY, bootstrap=50))
     at = np.sort(noise)[-2]  # of 2000 two may lie at or above it
     ours, theirs = ((signal + shift > at).mean() for shift in (4, 3))
     assert found["lensnet"]["tpr_at_fpr_1e-3"]["value"] == pytest.approx(ours, abs=0.05)

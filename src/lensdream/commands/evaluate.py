@@ -12,7 +12,7 @@ from lensdream.commands.paths import Paths
 from lensdream.config import EvaluateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate import figures, peers, selection
+from lensdream.evaluate import baselines, figures, selection
 from lensdream.evaluate.test_set import _share, measured, report
 from lensdream.families import UNDETECTABLE
 from lensdream.finder import operating_points
@@ -35,15 +35,15 @@ def run(scale: str, root: Path = Path()) -> None:
     survey = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     finder = Finder.unmeasured(paths.model, target_mix.survey_shares(survey))
-    rivals = peers.read_all(paths.model)
+    rivals = baselines.read_all(paths.model)
     store = ImageStore.open(paths.images)
     truth = store.truth
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
         chosen = np.flatnonzero(truth["split"].isin(["validation", "test"]))
         images = torch.from_numpy(store.images(chosen))
         scores = finder.scores(images, batch_size=settings.batch_size)
-        n_weights = peers.parameters(finder.cascade)
-        ours = peers.Scored(scores.training_mix_logit, n_weights, images_trained_on(paths.model))
+        n_weights = baselines.parameters(finder.cascade)
+        ours = baselines.Scored(scores.training_mix_logit, n_weights, images_trained_on(paths.model))
         others = {name: rival.score(images, settings.batch_size) for name, rival in rivals.items()}
         columns = {f"logit_{name}": other.logits for name, other in others.items()}
         columns["survey_logit"] = scores.logit
@@ -52,8 +52,8 @@ def run(scale: str, root: Path = Path()) -> None:
         test = table[is_test]
         result = measured(table, ours, settings)
         temperature = result["temperature"]
-        first = others[peers.ONE_LOOK].logits[is_test]
-        ratios = peers.compared(others, ours, is_test, test["label"].to_numpy(), settings)
+        first = others[baselines.ONE_LOOK].logits[is_test]
+        ratios = baselines.compared(others, ours, is_test, test["label"].to_numpy(), settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
         result["looked_at_again"] = float((first > finder.cascade.gate).mean())
         more = LOOKS if finder.cascade.second else LOOKS - 1  # alone, its first look is one of the eight

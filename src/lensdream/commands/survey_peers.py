@@ -10,7 +10,7 @@ from lensdream import config, tracking
 from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.evaluate.survey import scored_lenses
-from lensdream.evaluate.survey_peers import OURS, compared, networks, streamed
+from lensdream.evaluate.survey_baselines import OURS, compared, networks, streamed
 from lensdream.runtime.files import write_json
 
 

@@ -7,12 +7,12 @@ import pandas as pd
 
 from lensdream import metrics
 from lensdream.config import EvaluateConfig
-from lensdream.evaluate import peers
+from lensdream.evaluate import baselines
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.finder import operating_points
 
 
-def measured(table: pd.DataFrame, scored: peers.Scored, settings: EvaluateConfig) -> dict[str, object]:
+def measured(table: pd.DataFrame, scored: baselines.Scored, settings: EvaluateConfig) -> dict[str, object]:
     """The numbers of the test split of a table with columns split, family, label, calibrated on its validation split."""
     labelled = table.assign(logit=scored.logits).query("label >= 0")
     validation, test = (labelled[labelled["split"] == split] for split in ("validation", "test"))
@@ -85,7 +85,7 @@ def report(result: dict[str, object]) -> str:
         rates = [row["fpr_at_0.5"], row["fpr_at_threshold_1e-3"]]
         at_half, at_threshold = ("-" if rate is None else f"{rate:.4f}" for rate in rates)
         lines.append(f"  {name:12s} {row['n']:6d} {at_half:>11s} {at_threshold:>22s}")
-    side_by_side = peers.table(result)
+    side_by_side = baselines.table(result)
     if len(side_by_side) > 1:
         lines += ["", side_by_side.to_string(float_format="{:.4f}".format, na_rep="-")]
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.evaluate import stream
-from lensdream.evaluate.peers import MISSED, peer_folders
+from lensdream.evaluate.baselines import MISSED, peer_folders
 from lensdream.finder import operating_points
 from lensdream.finder.finder import load_cascade
 from lensdream.networks.model_file import load_model
