@@ -350,31 +350,31 @@ def _peer() -> ModuleType | None:
 
 def _caustics_speed(families: dict[str, Scenes], frame: Frame, ours: Figures) -> Figures:
     """Milliseconds an image of caustics, without noise, of lenses; ours: the milliseconds that we took."""
-    peer = _peer()
-    if peer is None:
+    baseline = _peer()
+    if baseline is None:
         return {"caustics": 'not installed, see the extra "peers"'}
-    cannot = [name for name, some in families.items() if not peer.drawable(some)]
+    cannot = [name for name, some in families.items() if not baseline.drawable(some)]
     found: Figures = {"caustics_cannot_draw": f"rings, arms, dust lanes; so not all of {', '.join(cannot) or 'them'}"}
     for name, planes in (("lens", "one_plane"), ("compound_arc", "two_planes")):
-        each = [scene for scene in _each(families[name]) if peer.drawable(scene)][:PEER_TIMED]
+        each = [scene for scene in _each(families[name]) if baseline.drawable(scene)][:PEER_TIMED]
         for label, (supersampling, quadrature) in CAUSTICS.items():
             denser = dataclasses.replace(frame, supersampling=supersampling)
-            drawing, building = _caustics_milliseconds(peer, each, denser, quadrature)
+            drawing, building = _caustics_milliseconds(baseline, each, denser, quadrature)
             found |= {f"ms_caustics_{label}_{planes}": drawing, f"ms_caustics_to_build_{planes}": building}
             found[f"times_as_fast_as_caustics_{label}_{planes}"] = drawing / ours[f"ms_ours_{name}"]
     return found
 
 
 def _caustics_milliseconds(
-    peer: ModuleType, each: list[Scenes], frame: Frame, quadrature: int | None
+    baseline: ModuleType, each: list[Scenes], frame: Frame, quadrature: int | None
 ) -> tuple[float, float]:
     """Milliseconds that a scene's four bands take to draw, and its simulators to build."""
     bare = _bare(frame, frame.supersampling)
-    spreads = [peer.point_spreads(scene, frame) for scene in each]
+    spreads = [baseline.point_spreads(scene, frame) for scene in each]
 
     def build() -> list[Callable[[], torch.Tensor]]:
         pairs = zip(each, spreads, strict=True)
-        return [peer.prepared(scene, bare, of_bands, quadrature=quadrature) for scene, of_bands in pairs]
+        return [baseline.prepared(scene, bare, of_bands, quadrature=quadrature) for scene, of_bands in pairs]
 
     draws = build()
     return _milliseconds(lambda: [one() for one in draws], len(each), 3), _milliseconds(build, len(each), 3)
@@ -410,8 +410,10 @@ def _caustics_errors(each: list[Scenes], core: Frame, truth: dict[Band, np.ndarr
 
 def _caustics_images(scene: Scenes, frame: Frame, quadrature: int | None = None) -> dict[Band, np.ndarray]:
     """The stamp of a scene in each of the bands that are checked, as caustics draws it."""
-    peer = _peer()
-    draw_all = peer.prepared(scene, frame, peer.point_spreads(scene, frame, CHECKED), CHECKED, quadrature=quadrature)
+    baseline = _peer()
+    draw_all = baseline.prepared(
+        scene, frame, baseline.point_spreads(scene, frame, CHECKED), CHECKED, quadrature=quadrature
+    )
     images = draw_all().double().numpy()
     return {band: _exposed(image, scene, frame, band) for band, image in zip(CHECKED, images, strict=True)}
 

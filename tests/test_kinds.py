@@ -18,7 +18,7 @@ from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.stream import ChunkScorer
-from lensdream.evaluate.survey_baselines import OURS, PeersScorer
+from lensdream.evaluate.survey_baselines import OURS, BaselinesScorer
 from lensdream.families import NEAR_MISS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder, load_cascade
@@ -191,7 +191,8 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_catalogs, tmp_path):
     paths = Paths("tiny", tmp_path)
     save_told(paths.model, 40)
     of_survey, of_peers = (
-        scorer.start(POPULATION, SIMULATE, few_catalogs, paths.model, SURVEY) for scorer in (ChunkScorer, PeersScorer)
+        scorer.start(POPULATION, SIMULATE, few_catalogs, paths.model, SURVEY)
+        for scorer in (ChunkScorer, BaselinesScorer)
     )
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-2": 0.0}))
     operating_points.write(paths.model, OperatingPoints({"fpr_1e-3": 2.0}, 1.0, IN_SURVEY), SURVEY_POINTS)

@@ -443,8 +443,8 @@ def test_networks_stand_side_by_side_in_a_survey():
 
 def test_networks_stand_side_by_side_with_the_published_ones():
     ratio = {"missed_at_fpr_1e-3_ratio": {"value": 5.0, "low": 4.0, "high": 6.0}}
-    peer = evaluated() | {"images_trained_on": 6000, "parameters": 203_192} | ratio
-    table = finder.networks(evaluated() | {"ou66": peer, "second": peer})
+    baseline = evaluated() | {"images_trained_on": 6000, "parameters": 203_192} | ratio
+    table = finder.networks(evaluated() | {"ou66": baseline, "second": baseline})
     second = "second stage alone (DeepLensNet), one orientation"
     names = ["the finder", second, "OU-66", "poster, published", "Wilde et al. 2022, published"]
     assert [row[0] for row in table.rows] == names
@@ -453,7 +453,7 @@ def test_networks_stand_side_by_side_with_the_published_ones():
     assert rows["OU-66"]["weights"] == "203,192"
     assert rows["OU-66"]["missed at FPR 1e-3, relative to the finder"] == "5.00 [4.00, 6.00]"
     assert rows[second]["trained on"] == rows["the finder"]["trained on"] == "6,000"
-    whole = finder.networks(evaluated() | {"images_trained_on": 70, "second": peer})
+    whole = finder.networks(evaluated() | {"images_trained_on": 70, "second": baseline})
     assert whole.rows[0][1] == "70 + 6,000"
     assert rows["poster, published"]["accuracy"] == "0.573"
     assert rows["Wilde et al. 2022, published"]["F1"] == "0.83 to 0.91"

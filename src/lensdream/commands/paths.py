@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lensdream.networks.layout import PEERS, SECOND
+from lensdream.networks.layout import BASELINES, SECOND
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Paths:
     @property
     def peers(self) -> Path:
         """Folder of the models that stand beside it in the tables, a subfolder each."""
-        return self.model / PEERS
+        return self.model / BASELINES
 
     @property
     def figures(self) -> Path:

@@ -53,7 +53,7 @@ def run(scale: str, root: Path = Path()) -> None:
 
 def tables(measured: Measured) -> list[Table]:
     """Choose what the terminal shows: main scores, networks, families, the survey's thresholds, compound test and head."""
-    main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.PEERS}
+    main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.BASELINES}
     evaluate = measured.evaluate
     return [
         finder.scores(main),

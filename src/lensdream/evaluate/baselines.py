@@ -14,7 +14,7 @@ from lensdream import metrics
 from lensdream.config import EvaluateConfig
 from lensdream.finder import operating_points
 from lensdream.networks.cascade import Cascade
-from lensdream.networks.layout import PEERS, SECOND, images_trained_on, is_model
+from lensdream.networks.layout import BASELINES, SECOND, images_trained_on, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
 
@@ -75,12 +75,12 @@ def read_all(folder: Path) -> dict[str, Network]:
     if is_model(folder / SECOND):
         alone = Cascade(load_model(folder)).to(memory_format=torch.channels_last).eval()
         found |= {ALONE: Network(alone, images_trained_on(folder)), SECOND_STAGE: Network.read(folder / SECOND)}
-    return found | {name: Network.read(path) for name, path in peer_folders(folder).items()}
+    return found | {name: Network.read(path) for name, path in baseline_folders(folder).items()}
 
 
-def peer_folders(folder: Path) -> dict[str, Path]:
+def baseline_folders(folder: Path) -> dict[str, Path]:
     """Folders of the trained peers of the model in `folder`, by name."""
-    return {path.name: path for path in sorted((folder / PEERS).glob("*")) if is_model(path)}
+    return {path.name: path for path in sorted((folder / BASELINES).glob("*")) if is_model(path)}
 
 
 def compared(
@@ -97,13 +97,13 @@ def compared(
         name: {
             MISSED: metrics.bootstrap(
                 lambda s, y: metrics.missed_ratio(s, y, 1e-3),
-                np.stack([peer.logits[test], ours.logits[test]], 1).astype(float),
+                np.stack([baseline.logits[test], ours.logits[test]], 1).astype(float),
                 labels,
                 settings.bootstrap,
                 np.random.default_rng(settings.seed),
             )
         }
-        for name, peer in peers.items()
+        for name, baseline in peers.items()
     }
 
 

@@ -21,7 +21,7 @@ from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.evaluate import stream
-from lensdream.evaluate.baselines import MISSED, peer_folders
+from lensdream.evaluate.baselines import MISSED, baseline_folders
 from lensdream.finder import operating_points
 from lensdream.finder.finder import load_cascade
 from lensdream.networks.model_file import load_model
@@ -41,12 +41,12 @@ def streamed(
     """Families of `settings.n_peers` fresh non-lenses, and `logit_<network>` of ours and of every peer."""
     tasks = target_mix.chunks(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     arguments = (population, simulate, drawing.draw_all_catalogs(population), model, settings)
-    with worker_map(0 if simulate.workers == 1 else simulate.workers, PeersScorer.start, arguments) as ordered:
-        return pd.concat(tqdm(ordered(PeersScorer.score, tasks), total=len(tasks), leave=False), ignore_index=True)
+    with worker_map(0 if simulate.workers == 1 else simulate.workers, BaselinesScorer.start, arguments) as ordered:
+        return pd.concat(tqdm(ordered(BaselinesScorer.score, tasks), total=len(tasks), leave=False), ignore_index=True)
 
 
 @dataclass(frozen=True)
-class PeersScorer:
+class BaselinesScorer:
     """Lots of a survey's non-lenses, drawn, rendered and scored with every network one at a time."""
 
     drawer: ImageDrawer
@@ -62,11 +62,11 @@ class PeersScorer:
         catalogs: Catalogs,
         model: Path,
         settings: SurveyConfig,
-    ) -> PeersScorer:
+    ) -> BaselinesScorer:
         """Make one for this process, and set its torch to one thread."""
         drawer = ImageDrawer.start(population, simulate, catalogs)
         models: dict[str, nn.Module] = {OURS: load_cascade(model, target_mix.survey_shares(settings))}
-        models |= {name: load_model(path) for name, path in peer_folders(model).items()}
+        models |= {name: load_model(path) for name, path in baseline_folders(model).items()}
         models = {name: model.to(memory_format=torch.channels_last) for name, model in models.items()}
         return cls(drawer, models, settings)
 

@@ -20,7 +20,7 @@ WEIGHTS = "model.safetensors"
 SETTINGS = "model.json"
 SECOND = "second"
 COMPOUND = "compound"
-PEERS = "peers"
+BASELINES = "peers"
 """folder of the models that the finder is compared with, a subfolder each: no part of the model"""
 CLASS_PRIOR = Path("kinds", "kinds.safetensors")
 POINTS = "operating_points.json"

@@ -19,7 +19,7 @@ from lensdream.report.table import (
 )
 
 FINDER = "the finder"
-PEERS = {
+BASELINES = {
     "one_look": "first stage alone (LensNet), one orientation",
     "alone": "first stage alone (LensNet), eight orientations",
     "second": "second stage alone (DeepLensNet), one orientation",
@@ -124,7 +124,7 @@ def networks(evaluate: Mapping) -> Table:
 
     The finder's number of training images is the sum over its stages, where it has two.
     """
-    blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
+    blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in BASELINES.items() if key in evaluate}
 
     def images(block: Mapping) -> str:
         parts = [block, evaluate.get("second", {})] if block is evaluate else [block]
@@ -151,7 +151,7 @@ def networks(evaluate: Mapping) -> Table:
 
 def scores(evaluate: Mapping) -> Table:
     """Table of every number with an interval, of the finder and of the networks to compare it with."""
-    blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in PEERS.items() if key in evaluate}
+    blocks = {FINDER: evaluate} | {name: evaluate[key] for key, name in BASELINES.items() if key in evaluate}
     measured = [name for name, value in evaluate.items() if isinstance(value, Mapping) and "value" in value]
     names = [name for name in SCORES if name in measured] + [name for name in measured if name not in SCORES]
 

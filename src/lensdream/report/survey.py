@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lensdream.report.finder import FINDER, MISSED, PEERS, TIMES_MISSED
+from lensdream.report.finder import BASELINES, FINDER, MISSED, TIMES_MISSED
 from lensdream.report.table import (
     NOTHING,
     Table,
@@ -50,7 +50,7 @@ def rates(survey: Mapping) -> Table:
 
 def networks(survey_peers: Mapping) -> Table:
     """Table of the networks of a scale, each at its own thresholds."""
-    names = {OURS: FINDER} | {name: title for name, title in PEERS.items() if name in survey_peers}
+    names = {OURS: FINDER} | {name: title for name, title in BASELINES.items() if name in survey_peers}
 
     def row(name: str, title: str) -> tuple[str, ...]:
         block = survey_peers[name]
