@@ -14,7 +14,7 @@ from lensdream import metrics
 from lensdream.commands import compound_test
 from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig
-from lensdream.evaluate import compound, compound_figures, compound_head, selection
+from lensdream.evaluate import compound, compound_classifier, compound_figures, selection
 from lensdream.families import NON_LENS_CLASSES
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints
@@ -39,7 +39,7 @@ def seen(single, compound, matched=(0.0,)):
 
 
 def test_what_is_told_of_the_lenses_found_and_of_all():
-    values = compound_head.told(seen(np.arange(100), [99.5, 98.5, 50, MISSED]), 0.01)
+    values = compound_classifier.told(seen(np.arange(100), [99.5, 98.5, 50, MISSED]), 0.01)
     assert values["completeness_at_fpr_1e-2"] == pytest.approx(2 / 3)  # one of 100 single lenses is above 98
     assert values["found_and_told_at_fpr_1e-2"] == 0.5
     assert values["purity_at_fpr_1e-2"] == pytest.approx(0.01 * 0.5 / (0.01 * 0.5 + 0.99 * 0.01))
@@ -47,29 +47,29 @@ def test_what_is_told_of_the_lenses_found_and_of_all():
 
 
 def test_single_lenses_that_the_finder_misses_do_not_spoil_the_purity():
-    found = compound_head.told(seen(np.arange(100), [200.0] * 4), 0.01)
-    halved = compound_head.told(seen([*np.arange(100), *[MISSED] * 100], [200.0] * 4), 0.01)
+    found = compound_classifier.told(seen(np.arange(100), [200.0] * 4), 0.01)
+    halved = compound_classifier.told(seen([*np.arange(100), *[MISSED] * 100], [200.0] * 4), 0.01)
     assert found["purity_at_fpr_1e-2"] == pytest.approx(0.01 / (0.01 + 0.99 * 0.01))
     assert halved["purity_at_fpr_1e-2"] == pytest.approx(0.01 / (0.01 + 0.99 * 0.005))
     assert halved["completeness_at_fpr_1e-2"] == found["completeness_at_fpr_1e-2"] == 1
 
 
 def test_compound_lenses_that_the_finder_misses_are_missed():
-    values = compound_head.told(seen(np.arange(100), [200.0, MISSED, MISSED, MISSED]), 0.01)
+    values = compound_classifier.told(seen(np.arange(100), [200.0, MISSED, MISSED, MISSED]), 0.01)
     assert values["completeness_at_fpr_1e-2"] == 1
     assert values["found_and_told_at_fpr_1e-2"] == 0.25
     assert values["auroc"] == 1
 
 
 def test_nothing_found_is_nan_and_no_error():
-    values = compound_head.told(seen([MISSED] * 3, [MISSED] * 2, []), 0.01)
+    values = compound_classifier.told(seen([MISSED] * 3, [MISSED] * 2, []), 0.01)
     assert all(np.isnan(value) for name, value in values.items() if "found_and_told" not in name)
 
 
 def test_the_area_is_that_of_scikit_learn():
     some, others = RNG.normal(1, 1, 30).round(1), RNG.normal(0, 1, 50).round(1)  # with ties
     expected = roc_auc_score(np.repeat([1, 0], [30, 50]), np.concatenate([some, others]))
-    assert compound_head.outscoring(some, others) == pytest.approx(expected)
+    assert compound_classifier.outscoring(some, others) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_area_is_that_of_scikit_learn():
 )
 def test_a_rate_needs_as_many_single_lenses_as_it_is_rare(name, n_single, n_matched, expected):
     groups = seen([*np.zeros(n_single), *[MISSED] * 2000], [1.0], [*np.zeros(n_matched), *[MISSED] * 2000])
-    assert compound_head.is_measurable(name, groups) is expected
+    assert compound_classifier.is_measurable(name, groups) is expected
 
 
 def scores_table(n=400):
@@ -108,7 +108,7 @@ def scores_table(n=400):
 
 def test_the_block_counts_and_orders_as_the_scores_do():
     table = scores_table()
-    block = compound_head.measure(table, THRESHOLDS, SETTINGS)["found_at_fpr_1e-2"]
+    block = compound_classifier.measure(table, THRESHOLDS, SETTINGS)["found_at_fpr_1e-2"]
     is_found = table["logit"] > 0
     for name in ("compound_arc", "double_ring", "faint_second", "matched_single"):
         own = table["family"] == name
@@ -129,13 +129,13 @@ def test_the_block_counts_and_orders_as_the_scores_do():
     assert arc["low"] < arc["value"] < arc["high"]
     assert np.isnan(block["compound_arc"]["completeness_at_fpr_1e-3"]["value"])  # some 200 single lenses
     assert 0 <= block["faint_second"]["taken_at_fpr_1e-2"]["value"] < 0.1
-    assert "purity 1e-2" in compound_head.report(compound_head.measure(table, THRESHOLDS, SETTINGS))
+    assert "purity 1e-2" in compound_classifier.report(compound_classifier.measure(table, THRESHOLDS, SETTINGS))
 
 
 def test_completeness_in_bins_is_of_the_lenses_found():
     table = scores_table()
-    block = compound_head.measure(table, THRESHOLDS, SETTINGS)["found_at_fpr_1e-2"]
-    binned = compound_head.completeness(table, THRESHOLDS["fpr_1e-2"], block)
+    block = compound_classifier.measure(table, THRESHOLDS, SETTINGS)["found_at_fpr_1e-2"]
+    binned = compound_classifier.completeness(table, THRESHOLDS["fpr_1e-2"], block)
     assert set(binned) == set(selection.COMPOUND_EDGES)
     for rows in binned.values():
         assert sum(row["n"] for row in rows) == block["compound"]["n"]

@@ -23,14 +23,14 @@ from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig, EvaluateConfig, SurveyConfig
 from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate import compound, compound_head, shortcuts, test_set
+from lensdream.evaluate import compound, compound_classifier, shortcuts, test_set
 from lensdream.evaluate import survey as survey_test
 from lensdream.evaluate.explanations.measure import score_maps
 from lensdream.families import BY_NAME, FAMILIES, FAMILIES_NON_LENS
 from lensdream.instrument import EUCLID, Band
 from lensdream.plots.contact_sheet import title_of
 from lensdream.population.forecast import FORECAST
-from lensdream.report import compound_head as report_of_head
+from lensdream.report import compound_classifier as report_of_head
 from lensdream.report import finder, others, survey
 from lensdream.report.page import Explanations, Measured, captioned
 from lensdream.report.table import NOTHING, Table, counted_share, decimal, duration, interval
@@ -160,8 +160,8 @@ def compound_tested() -> dict:
     )
     both = pd.concat([table, single], ignore_index=True)
     both = both.assign(compound_logit=np.arange(len(both))[::-1] + 0.5)
-    told = compound_head.measure(both, thresholds, settings)
-    told["selection_function"] = compound_head.completeness(both, 0.5, told["found_at_fpr_1e-2"])
+    told = compound_classifier.measure(both, thresholds, settings)
+    told["selection_function"] = compound_classifier.completeness(both, 0.5, told["found_at_fpr_1e-2"])
     bins = [{"low": 0.4, "high": 0.6, "n": 77, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
     sections = {"selection_function": {"theta_E_2": bins}, "compound_head": told}
     non_lenses = {"logit": np.array([3.0, 2.0, *[1.0] * 8, *[0.5] * 990]), "survey_logit": np.array([])}

@@ -8,9 +8,9 @@ from lensdream import config, metrics, tracking
 from lensdream.commands.paths import Paths
 from lensdream.config import CompoundConfig
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate import compound_figures, compound_head, figures, selection
+from lensdream.evaluate import compound_classifier, compound_figures, figures, selection
 from lensdream.evaluate.compound import DRAWN_AT, MIXES, measure, report, scored, scored_non_lenses
-from lensdream.evaluate.compound_head import FINDER_AT
+from lensdream.evaluate.compound_classifier import FINDER_AT
 from lensdream.families import COMPOUND
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
@@ -37,9 +37,9 @@ def run(scale: str, root: Path = Path()) -> None:
         result["selection_function"] = selection.binned(
             two, selection.COMPOUND_EDGES, two["logit"].to_numpy(float), {at: thresholds[at] for at in FINDER_AT}
         )
-        told = compound_head.measure(table, thresholds, settings)
+        told = compound_classifier.measure(table, thresholds, settings)
         at_drawn = told[f"found_at_{DRAWN_AT}"]
-        told["selection_function"] = compound_head.completeness(table, thresholds[DRAWN_AT], at_drawn)
+        told["selection_function"] = compound_classifier.completeness(table, thresholds[DRAWN_AT], at_drawn)
         result["compound_head"] = told
         paths.scores.mkdir(parents=True, exist_ok=True)
         columns = ["index", "partner", "split", "family", *MIXES, "compound_logit"]
@@ -64,4 +64,4 @@ def run(scale: str, root: Path = Path()) -> None:
         write_json(paths.metrics("compound-test"), result)
         run.metrics(dict(metrics.values_of(result)))
     print(report(result))
-    print(compound_head.report(told))
+    print(compound_classifier.report(told))

@@ -11,7 +11,7 @@ from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.page import credit_of
 from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
-from lensdream.report import compound_head, finder, survey
+from lensdream.report import compound_classifier, finder, survey
 from lensdream.report.page import Measured, Picture, Pictures, render
 from lensdream.report.table import Table
 from lensdream.runtime.files import write_whole
@@ -62,5 +62,5 @@ def tables(measured: Measured) -> list[Table]:
         survey.rates(measured.survey_test),
         survey.networks(measured.survey_peers),
         finder.compound(measured.compound),
-        compound_head.told(measured.compound["compound_head"]),
+        compound_classifier.told(measured.compound["compound_head"]),
     ]

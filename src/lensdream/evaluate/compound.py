@@ -15,7 +15,7 @@ import torch
 from lensdream import metrics
 from lensdream.config import CompoundConfig
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate.compound_head import CONTROL
+from lensdream.evaluate.compound_classifier import CONTROL
 from lensdream.families import COMPOUND, LENS, MATCHED_SINGLE
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lensdream import metrics
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate.compound_head import MATCHED, SINGLE, scores_by_group, unseen
+from lensdream.evaluate.compound_classifier import MATCHED, SINGLE, scores_by_group, unseen
 from lensdream.families import COMPOUND, COMPOUND_ARC, DOUBLE_RING, LENS
 from lensdream.plots import contact_sheet
 from lensdream.plots.contact_sheet import Row

@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 
 from lensdream.families import COMPOUND_ARC, DOUBLE_RING, FAMILIES, UNDETECTABLE, WITH_ARCS
-from lensdream.report import compound_head, finder, others, survey
+from lensdream.report import compound_classifier, finder, others, survey
 from lensdream.report.table import count, decimal, duration, interval, percent_interval
 from lensdream.runtime.provenance import GitState
 
@@ -268,10 +268,10 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
         "compound": finder.compound(measured.compound),
         "compound_selection": finder.selection(measured.compound),
         "compound_pictures": captioned(pictures.figures / "compound-test", COMPOUND_FIGURES),
-        "told_learnt": compound_head.learnt(measured.train_compound),
-        "told_summary": compound_head.summary(told),
-        "told": compound_head.told(told),
-        "mistaken": compound_head.mistaken(told),
+        "told_learnt": compound_classifier.learnt(measured.train_compound),
+        "told_summary": compound_classifier.summary(told),
+        "told": compound_classifier.told(told),
+        "mistaken": compound_classifier.mistaken(told),
         "told_selection": finder.selection(told),
         "told_pictures": captioned(pictures.figures / "compound-test", TOLD_FIGURES),
         "training": others.training(measured.train),
