@@ -131,7 +131,7 @@ def stage_run(
         **Worker.current().tags(),
     }
     with lock_of(root):
-        _bury_the_dead(store, stage, scale)
+        _close_stale_runs(store, stage, scale)
         pipeline = _pipeline_run(store, tags)
     status = "FAILED"
     try:
@@ -225,7 +225,7 @@ def _pipeline_run(store: Store, tags: Mapping[str, str]) -> str:
     return run.info.run_id
 
 
-def _bury_the_dead(store: Store, stage: str, scale: str) -> None:
+def _close_stale_runs(store: Store, stage: str, scale: str) -> None:
     """Mark as KILLED what still runs according to the database, but whose process has ended."""
     for run in search_runs(store, "attributes.status = 'RUNNING'", stage=stage, scale=scale):
         worker = Worker.from_tags(run.data.tags)
