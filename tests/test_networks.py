@@ -68,7 +68,7 @@ def test_it_sees_the_middle_alone(network, size):
 def test_the_deep_network_keeps_the_resolution_for_a_layer():
     network, images = DeepLensNet(LensNetConfig(4)).eval(), sky(1, 80)
     with torch.no_grad():
-        assert network.stem(network.transform(network.middle(images))).shape == (1, 2, 64, 64)
+        assert network.stem(network.transform(network.crop(images))).shape == (1, 2, 64, 64)
         assert network.features(images).shape == (1, 16, 4, 4)
 
 

@@ -35,7 +35,7 @@ def run(scale: str, root: Path = Path()) -> None:
     survey = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     finder = Finder.unmeasured(paths.model, target_mix.survey_shares(survey))
-    baselines = baselines.read_all(paths.model)
+    networks = baselines.read_all(paths.model)
     store = ImageStore.open(paths.images)
     truth = store.truth
     with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
@@ -44,7 +44,7 @@ def run(scale: str, root: Path = Path()) -> None:
         scores = finder.scores(images, batch_size=settings.batch_size)
         n_weights = baselines.parameters(finder.cascade)
         ours = baselines.Scored(scores.training_mix_logit, n_weights, images_trained_on(paths.model))
-        others = {name: baseline.score(images, settings.batch_size) for name, baseline in baselines.items()}
+        others = {name: network.score(images, settings.batch_size) for name, network in networks.items()}
         columns = {f"logit_{name}": other.logits for name, other in others.items()}
         columns["survey_logit"] = scores.logit
         table = truth.iloc[chosen].assign(logit=ours.logits, **columns).reset_index(drop=True)

@@ -37,7 +37,7 @@ class DeepLensNet(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
-        self.middle = CenterCrop(config.middle_pixels)
+        self.crop = CenterCrop(config.middle_pixels)
         self.transform = InputTransform()
         self.stem = nn.Sequential(
             nn.Conv2d(2 * N_BANDS, w // 2, 5, 1, 2, bias=False), nn.BatchNorm2d(w // 2), nn.ReLU()
@@ -55,7 +55,7 @@ class DeepLensNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the middle."""
-        return self.blocks(self.stem(self.transform(self.middle(images))))
+        return self.blocks(self.stem(self.transform(self.crop(images))))
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
@@ -113,7 +113,7 @@ class LensNet(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
-        self.middle = CenterCrop(config.middle_pixels)
+        self.crop = CenterCrop(config.middle_pixels)
         self.transform = InputTransform()
         stem = w // 2
         self.stem = nn.Sequential(nn.Conv2d(2 * N_BANDS, stem, 5, 2, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU())
@@ -125,7 +125,7 @@ class LensNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the middle."""
-        return self.block_3(self.block_2(self.block_1(self.stem(self.transform(self.middle(images))))))
+        return self.block_3(self.block_2(self.block_1(self.stem(self.transform(self.crop(images))))))
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""

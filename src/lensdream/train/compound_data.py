@@ -59,7 +59,7 @@ class CompoundTrainingSet:
 def compound_training_set(
     store: ImageStore, settings: CompoundTraining, start: str
 ) -> tuple[CompoundTrainingSet, LabelledImages]:
-    """What it learns from, and what it is validated on.
+    """The training set of the compound classifier, and its validation images.
 
     A share `held_out` of the pairs, evenly taken, both partners together, and the single lenses of the validation split
     are for validation. `singles_per_compound` ordinary single lenses stand beside each compound lens in either, or as
