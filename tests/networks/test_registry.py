@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pandas as pd
-from lensdream.paths import Paths
 
 import lensdream.networks
 from conftest import write_images
 from lensdream.commands import train
+from lensdream.commands.paths import Paths
 from lensdream.networks import registry
 from lensdream.networks.lensnet import DeepLensNet, LensNet
 from lensdream.networks.model_file import load_model

@@ -10,7 +10,7 @@ from lensdream.dataset.store import ImageStore
 from lensdream.dataset.write import write_store
 from lensdream.evaluate.explanations import real_cutouts
 from lensdream.finder import operating_points
-from lensdream.finder.finder import Scorer
+from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.networks.lensnet import LensNet, LensNetConfig
@@ -46,7 +46,7 @@ def finder(tmp_path):
     torch.manual_seed(0)
     save_model(tmp_path / "model", LensNet(LensNetConfig(width=4)), STAMP)
     operating_points.write(tmp_path / "model", OperatingPoints(temperature=3.0))
-    return Scorer.load(tmp_path / "model")
+    return Finder.load(tmp_path / "model")
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def test_simulated_lenses_stand_below_the_cutouts_and_every_row_gives_both_logit
     images = np.stack([row.image for row in rows])
     assert np.array_equal(images[:2], cutouts)
     with torch.no_grad():
-        first = finder.first_look(torch.from_numpy(images).to(finder.device)).cpu()
-    for row, logit, of_first_stage in zip(rows, finder.logits(images), first, strict=True):
+        first = finder.cascade.first(torch.from_numpy(images).to(finder.device)).cpu()
+    for row, logit, of_first_stage in zip(rows, finder.scores(torch.from_numpy(images)).logit, first, strict=True):
         probability = 1 / (1 + np.exp(-logit / 3))
         assert row.label.splitlines()[1:] == [
             f"finder {logit:+.2f}, p {probability:.2f}",
