@@ -206,6 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser.parse_args(rest))
     try:
         _refuse_unknown(arguments)
+        _refuse_missing_model(arguments.get("model"))
         _prepare()
         return command(**arguments) or 0
     except KeyboardInterrupt as interrupt:
@@ -257,6 +258,14 @@ def _refuse_unknown(arguments: Mapping[str, object]) -> None:
         require_scale(str(scale), blocks=recipes.blocks())
         if network is not None:
             recipes.recipe_of(str(network))
+
+
+def _refuse_missing_model(model: object) -> None:
+    """Raise `ModelError` for a model that is not there, before anything heavy is imported."""
+    if model is not None:
+        from lensdream.finder.locate import find_model
+
+        find_model(str(model))
 
 
 def _prepare() -> None:

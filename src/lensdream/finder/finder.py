@@ -404,6 +404,8 @@ def load_cascade(folder: Path, shares: Mapping[str, float] | None = None) -> Cas
 
 def _refuse_values(images: np.ndarray) -> None:
     """Raise `ValueError` for images (n, band, y, x) with pixels that are not finite or in another unit."""
+    if len(images) == 0:
+        return
     finite = np.isfinite(images).all((1, 2, 3))
     if not finite.all():
         raise ValueError(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import nn
 
 from lensdream.networks.cascade import Cascade
@@ -58,4 +59,4 @@ def compound_probability(logits: np.ndarray, training_odds: float, prevalence: f
     if not 0 < prevalence < 1:
         raise ValueError(f"the prevalence of compound lenses is {prevalence}, it must lie between 0 and 1")
     shifted = np.asarray(logits, float) + np.log(prevalence / (1 - prevalence)) - np.log(training_odds)
-    return 1 / (1 + np.exp(-shifted))
+    return expit(shifted)
