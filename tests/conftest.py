@@ -34,7 +34,7 @@ def catalogs():
 @pytest.fixture
 def few_catalogs(catalogs, monkeypatch):
     """Drawing scenes takes these catalogues and no new ones."""
-    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: catalogs)
+    monkeypatch.setattr(drawing, "draw_all_catalogs", lambda settings: catalogs)
     return catalogs
 
 

@@ -1,4 +1,4 @@
-"""Scenes drawn in chunks, for a store and anew for every epoch of a training."""
+"""Scenes drawn in lots, for a store and anew for every epoch of a training."""
 
 import dataclasses
 from functools import partial
@@ -14,12 +14,12 @@ from lensdream.commands import population
 from lensdream.commands import train as _train_
 from lensdream.commands.paths import Paths
 from lensdream.config import Fit, LensNetConfig, PopulationConfig, SimulateConfig, Training
-from lensdream.dataset import on_the_fly
 from lensdream.dataset.labelled import LabelledImages
-from lensdream.dataset.on_the_fly import FreshScenes, fresh_scenes
+from lensdream.dataset.on_the_fly import FreshScenes, ImageDrawer, fresh_scenes
 from lensdream.families import LENS
 from lensdream.networks.lensnet import LensNet
 from lensdream.population import drawing
+from lensdream.population.drawing import SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of
 from lensdream.runtime.distributed import ALONE
 from lensdream.runtime.processes import worker_map
@@ -51,7 +51,7 @@ def scenes_an_epoch(catalogs):
     """`FreshScenes` in this process, of n scenes for three epochs."""
 
     def made(n):
-        with worker_map(0, on_the_fly.start_worker, (POPULATION, SIMULATE, catalogs)) as ordered:
+        with worker_map(0, ImageDrawer.start, (POPULATION, SIMULATE, catalogs)) as ordered:
             return FreshScenes(POPULATION, SIMULATE, n, 3, ordered)
 
     return made
@@ -109,8 +109,8 @@ def test_a_population_does_not_depend_on_the_processes(few_catalogs):
 
 
 def test_more_controls_than_lenses_leave_some_without_a_partner(catalogs):
-    drawing.start_worker(POPULATION, catalogs)
-    table = drawing.draw_chunk(drawing.Chunk("lens", "train", 0, n=2, controls=4)).scenes
+    drawer = SceneDrawer.start(POPULATION, catalogs)
+    table = drawer.draw(drawing.Chunk("lens", "train", 0, n=2, controls=4)).scenes
     assert table["family"].tolist() == ["lens"] * 2 + ["elliptical"] * 4
     assert table["partner"].tolist() == [2, 3, 0, 1, -1, -1]
 
@@ -127,9 +127,9 @@ def test_nothing_asked_for_is_nothing_drawn(few_catalogs):
 
 def test_a_family_that_the_settings_allow_none_of_names_the_remedy(catalogs, monkeypatch):
     monkeypatch.setattr(drawing, "MOST_BARREN", 2)
-    drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), catalogs)
+    drawer = SceneDrawer.start(dataclasses.replace(POPULATION, minimum_magnification=100.0), catalogs)
     with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
-        drawing.draw_chunk(drawing.Chunk("double_ring", "compound", 0, 5))
+        drawer.draw(drawing.Chunk("double_ring", "compound", 0, 5))
 
 
 def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
@@ -143,10 +143,10 @@ def test_an_epoch_is_the_same_twice_and_another_is_not(scenes_an_epoch):
     assert not (first.images == other.images).all((1, 2, 3)).any()
 
 
-def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
+def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch, catalogs):
     scenes = scenes_an_epoch(24)
     epoch = scenes.epoch(2)
-    table = drawing.joined(map(drawing.draw_chunk, scenes.chunks(2)))
+    table = drawing.joined(map(SceneDrawer.start(POPULATION, catalogs).draw, scenes.chunks(2)))
     assert table.scenes["label"].tolist() == epoch.labels.tolist()
     for k in (0, 13, 23):
         (alone,) = in_chunks(renderer_of(SIMULATE), table.take([k]), 4)
@@ -155,7 +155,8 @@ def test_an_image_alone_is_that_of_the_epoch(scenes_an_epoch):
 
 def test_no_scene_of_the_store_is_drawn_again(scenes_an_epoch, few_catalogs):
     stored = drawing.draw_scenes(dataclasses.replace(POPULATION, train=24), 1).scenes["seed"]
-    anew = drawing.joined(map(drawing.draw_chunk, scenes_an_epoch(24).chunks(0))).scenes["seed"]
+    drawer = SceneDrawer.start(POPULATION, few_catalogs)
+    anew = drawing.joined(map(drawer.draw, scenes_an_epoch(24).chunks(0))).scenes["seed"]
     assert not set(stored) & set(anew)
 
 

@@ -145,7 +145,7 @@ def test_what_another_training_kept_is_not_used(tmp_path):
 
 
 def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(catalogs, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(drawing, "draw_all_pools", lambda settings: catalogs)
+    monkeypatch.setattr(drawing, "draw_all_catalogs", lambda settings: catalogs)
     draw = hard_negatives.fresh_non_lenses(POPULATION, dataclasses.replace(SIMULATE, workers=0), 60)
     first, second = (np.concatenate(list(draw(number))) for number in (0, 1))
     assert first.shape == (60, 4, SIMULATE.stamp, SIMULATE.stamp)

@@ -83,7 +83,7 @@ def test_a_family_of_a_mix_has_its_own_text_and_long_ones_are_wrapped():
     assert "star: 1.0".ljust(COLUMN - 6) + "  # stars, single or double, that passed for resolved\n" in found
     lines = found.splitlines()
     assert all(len(line) <= WIDTH + 4 for line in lines)
-    wrapped = lines[lines.index(next(line for line in lines if "beside_caustic" in line)) + 1 :]
+    wrapped = lines[lines.index(next(line for line in lines if "near_miss" in line)) + 1 :]
     assert wrapped
     assert all(line.startswith(" " * COLUMN + "  # ") for line in wrapped)
 

@@ -91,7 +91,9 @@ class Cutout:
     origin : Origin
         The telescope or survey that the VIS image is of.
     bad_core : int
-        Bad VIS pixels in the object's core; above `bad_pixels.MENDABLE` the score is not to be held against a threshold.
+        Bad VIS pixels in the object's core.
+    unmeasured : tuple of str
+        Those of the flags for which no false-positive rate was measured: with any, the score is held against no threshold.
 
     Examples
     --------

@@ -27,7 +27,7 @@ class DeepLensNet(nn.Module):
     --------
     >>> import torch
     >>> from lensdream import DeepLensNet
-    >>> from lensdream.networks import LensNetConfig
+    >>> from lensdream.config import LensNetConfig
     >>> network = DeepLensNet(LensNetConfig(width=16)).eval()
     >>> network(torch.zeros(2, 4, 80, 80)).shape  # (B, band, y, x) [microjansky a pixel] -> logits (B,)
     torch.Size([2])
@@ -103,7 +103,7 @@ class LensNet(nn.Module):
     --------
     >>> import torch
     >>> from lensdream import LensNet
-    >>> from lensdream.networks import LensNetConfig
+    >>> from lensdream.config import LensNetConfig
     >>> network = LensNet(LensNetConfig(width=16)).eval()
     >>> network(torch.zeros(2, 4, 80, 80)).shape  # (B, band, y, x) [microjansky a pixel] -> logits (B,)
     torch.Size([2])
