@@ -31,15 +31,15 @@ MISSED = -np.inf
 
 
 def seen(single, compound, matched=(0.0,)):
-    """The three groups of `told`."""
+    """The three groups of `classification_metrics`."""
     return {
         name: np.array(scores, float)
         for name, scores in (("single", single), ("compound", compound), ("matched_single", matched))
     }
 
 
-def test_what_is_told_of_the_lenses_found_and_of_all():
-    values = compound_classifier.told(seen(np.arange(100), [99.5, 98.5, 50, MISSED]), 0.01)
+def test_completeness_is_of_the_lenses_found_and_of_all():
+    values = compound_classifier.classification_metrics(seen(np.arange(100), [99.5, 98.5, 50, MISSED]), 0.01)
     assert values["completeness_at_fpr_1e-2"] == pytest.approx(2 / 3)  # one of 100 single lenses is above 98
     assert values["found_and_told_at_fpr_1e-2"] == 0.5
     assert values["purity_at_fpr_1e-2"] == pytest.approx(0.01 * 0.5 / (0.01 * 0.5 + 0.99 * 0.01))
@@ -47,29 +47,29 @@ def test_what_is_told_of_the_lenses_found_and_of_all():
 
 
 def test_single_lenses_that_the_finder_misses_do_not_spoil_the_purity():
-    found = compound_classifier.told(seen(np.arange(100), [200.0] * 4), 0.01)
-    halved = compound_classifier.told(seen([*np.arange(100), *[MISSED] * 100], [200.0] * 4), 0.01)
+    found = compound_classifier.classification_metrics(seen(np.arange(100), [200.0] * 4), 0.01)
+    halved = compound_classifier.classification_metrics(seen([*np.arange(100), *[MISSED] * 100], [200.0] * 4), 0.01)
     assert found["purity_at_fpr_1e-2"] == pytest.approx(0.01 / (0.01 + 0.99 * 0.01))
     assert halved["purity_at_fpr_1e-2"] == pytest.approx(0.01 / (0.01 + 0.99 * 0.005))
     assert halved["completeness_at_fpr_1e-2"] == found["completeness_at_fpr_1e-2"] == 1
 
 
 def test_compound_lenses_that_the_finder_misses_are_missed():
-    values = compound_classifier.told(seen(np.arange(100), [200.0, MISSED, MISSED, MISSED]), 0.01)
+    values = compound_classifier.classification_metrics(seen(np.arange(100), [200.0, MISSED, MISSED, MISSED]), 0.01)
     assert values["completeness_at_fpr_1e-2"] == 1
     assert values["found_and_told_at_fpr_1e-2"] == 0.25
     assert values["auroc"] == 1
 
 
 def test_nothing_found_is_nan_and_no_error():
-    values = compound_classifier.told(seen([MISSED] * 3, [MISSED] * 2, []), 0.01)
+    values = compound_classifier.classification_metrics(seen([MISSED] * 3, [MISSED] * 2, []), 0.01)
     assert all(np.isnan(value) for name, value in values.items() if "found_and_told" not in name)
 
 
 def test_the_area_is_that_of_scikit_learn():
     some, others = RNG.normal(1, 1, 30).round(1), RNG.normal(0, 1, 50).round(1)  # with ties
     expected = roc_auc_score(np.repeat([1, 0], [30, 50]), np.concatenate([some, others]))
-    assert compound_classifier.outscoring(some, others) == pytest.approx(expected)
+    assert compound_classifier.auroc_of_groups(some, others) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_completeness_in_bins_is_of_the_lenses_found():
     assert set(binned) == set(selection.COMPOUND_EDGES)
     for rows in binned.values():
         assert sum(row["n"] for row in rows) == block["compound"]["n"]
-        told = sum(row["n"] * row["completeness_at_fpr_1e-2"] for row in rows) / block["compound"]["n"]
-        assert told == pytest.approx(block["compound"]["completeness_at_fpr_1e-2"]["value"])
+        completeness = sum(row["n"] * row["completeness_at_fpr_1e-2"] for row in rows) / block["compound"]["n"]
+        assert completeness == pytest.approx(block["compound"]["completeness_at_fpr_1e-2"]["value"])
         assert "completeness_at_fpr_1e-3" not in rows[0]  # not measurable
     assert len(binned["theta_E_2"]) == 1
 
@@ -217,7 +217,7 @@ def write_scores(paths, test, survey, shares=None):
     operating_points.write(paths.model, OperatingPoints(shares=shares), SURVEY_POINTS)
 
 
-def test_the_stage_writes_what_is_found_and_what_is_told(tmp_path, capsys):
+def test_the_stage_writes_what_is_found_and_what_is_classified(tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     write_store(paths)
     torch.manual_seed(2)

@@ -160,10 +160,10 @@ def compound_tested() -> dict:
     )
     both = pd.concat([table, single], ignore_index=True)
     both = both.assign(compound_logit=np.arange(len(both))[::-1] + 0.5)
-    told = compound_classifier.measure(both, thresholds, settings)
-    told["selection_function"] = compound_classifier.completeness(both, 0.5, told["found_at_fpr_1e-2"])
+    classifier = compound_classifier.measure(both, thresholds, settings)
+    classifier["selection_function"] = compound_classifier.completeness(both, 0.5, classifier["found_at_fpr_1e-2"])
     bins = [{"low": 0.4, "high": 0.6, "n": 77, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
-    sections = {"selection_function": {"theta_E_2": bins}, "compound_head": told}
+    sections = {"selection_function": {"theta_E_2": bins}, "compound_head": classifier}
     non_lenses = {"logit": np.array([3.0, 2.0, *[1.0] * 8, *[0.5] * 990]), "survey_logit": np.array([])}
     return without_nan(compound.measure(table, non_lenses, settings) | sections)
 
@@ -329,7 +329,7 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
 
 def test_a_compound_lens_that_is_found_is_classified_in_the_row_of_the_finders_threshold():
     head = compound_tested()["compound_head"]
-    table = report_of_head.told(head)
+    table = report_of_head.classified(head)
     assert [row[0] for row in table.rows[3:6]] == [
         "compound arcs, finder at FPR 1e-2", "double rings, finder at FPR 1e-2", "both, finder at FPR 1e-2",
     ]  # fmt: skip
@@ -339,9 +339,11 @@ def test_a_compound_lens_that_is_found_is_classified_in_the_row_of_the_finders_t
     assert both["purity at 1e-2"] == "50.3 [50.3, 50.3] %"  # 0.01 against 0.99 x 0.01
     assert (both["completeness at 1e-3"], both["purity at 1e-3"]) == (NOTHING, NOTHING)
     assert table.rows[8][1:] == ("0", *[NOTHING] * 6)  # nothing is found at FPR 1e-3
-    mistaken = dict(zip(report_of_head.mistaken(head).head, report_of_head.mistaken(head).rows[1], strict=True))
-    assert mistaken["ordinary single lenses"] == "150"
-    assert mistaken["matched single lenses, at 1e-2"] == "100.0 [100.0, 100.0] %"
+    misclassified = dict(
+        zip(report_of_head.misclassified(head).head, report_of_head.misclassified(head).rows[1], strict=True)
+    )
+    assert misclassified["ordinary single lenses"] == "150"
+    assert misclassified["matched single lenses, at 1e-2"] == "100.0 [100.0, 100.0] %"
 
 
 def test_maps_of_real_cutouts_are_in_the_report_where_the_observe_stage_has_drawn_them(root):

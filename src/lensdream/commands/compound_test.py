@@ -37,23 +37,23 @@ def run(scale: str, root: Path = Path()) -> None:
         result["selection_function"] = selection.binned(
             two, selection.COMPOUND_EDGES, two["logit"].to_numpy(float), {at: thresholds[at] for at in FINDER_AT}
         )
-        told = compound_classifier.measure(table, thresholds, settings)
-        at_drawn = told[f"found_at_{DRAWN_AT}"]
-        told["selection_function"] = compound_classifier.completeness(table, thresholds[DRAWN_AT], at_drawn)
-        result["compound_head"] = told
+        classifier = compound_classifier.measure(table, thresholds, settings)
+        at_drawn = classifier[f"found_at_{DRAWN_AT}"]
+        classifier["selection_function"] = compound_classifier.completeness(table, thresholds[DRAWN_AT], at_drawn)
+        result["compound_head"] = classifier
         paths.scores.mkdir(parents=True, exist_ok=True)
         columns = ["index", "partner", "split", "family", *MIXES, "compound_logit"]
         table[columns].to_parquet(paths.scores / "compound.parquet", index=False)
         folder = paths.figures / "compound-test"
         finder_words, head_words = (
             "found",
-            f"told from single lenses, of those found at {DRAWN_AT.replace('fpr_', 'FPR ')}",
+            f"classified as compound, of those found at {DRAWN_AT.replace('fpr_', 'FPR ')}",
         )
         drawn = {
             "scores": figures.scores_by_family(compound, compound["logit"].to_numpy(), thresholds),
             "selection": compound_figures.selection(result["selection_function"], finder_words),
-            "told": compound_figures.told(table, thresholds, settings.prevalence),
-            "told-selection": compound_figures.selection(told["selection_function"], head_words),
+            "told": compound_figures.classification(table, thresholds, settings.prevalence),
+            "told-selection": compound_figures.selection(classifier["selection_function"], head_words),
         }
         for name, figure in drawn.items():
             run.figure(figures.save(figure, folder / f"{name}.png"))
@@ -64,4 +64,4 @@ def run(scale: str, root: Path = Path()) -> None:
         write_json(paths.metrics("compound-test"), result)
         run.metrics(dict(metrics.values_of(result)))
     print(report(result))
-    print(compound_classifier.report(told))
+    print(compound_classifier.report(classifier))

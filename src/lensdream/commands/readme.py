@@ -15,7 +15,7 @@ from lensdream.report.table import NOTHING, Table, count, decimal, interval
 SCALES = ("quick", "poster")
 BEGIN, END = "<!-- numbers, by `lensdream readme` -->", "<!-- end of the numbers -->"
 AT = ("0.5", "fpr_1e-2", "fpr_1e-3", "survey_fpr_1e-3")
-TOLD = {"completeness": "completeness", "purity": "purity where 1 lens in 100 is compound,"}
+CLASSIFIED = {"completeness": "completeness", "purity": "purity where 1 lens in 100 is compound,"}
 COMPOUND = (COMPOUND_ARC, "matched_single_of_compound_arc", DOUBLE_RING, "matched_single_of_double_ring")
 
 
@@ -76,16 +76,16 @@ def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], tra
     if any("compound_head" in measured for measured in compound.values()):
         rows += [
             row(
-                f"compound lenses among those found at FPR 1e-2, told from single ones: {words} at {rate}",
-                lambda s, key=f"{key}_at_fpr_{rate}": told(compound[s], key),
+                f"compound lenses among those found at FPR 1e-2, classified as such: {words} at {rate}",
+                lambda s, key=f"{key}_at_fpr_{rate}": classifier_number(compound[s], key),
             )
-            for key, words in TOLD.items()
+            for key, words in CLASSIFIED.items()
             for rate in ("1e-2", "1e-3")
         ]
     return Table(("", *SCALES), tuple(rows))
 
 
-def told(compound: Mapping, key: str) -> str:
+def classifier_number(compound: Mapping, key: str) -> str:
     """Give a number of the compound head, a dash where the scale has none or too few single lenses for it."""
     if "compound_head" not in compound:
         return NOTHING

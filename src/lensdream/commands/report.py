@@ -62,5 +62,5 @@ def tables(measured: Measured) -> list[Table]:
         survey.rates(measured.survey_test),
         survey.networks(measured.survey_peers),
         finder.compound(measured.compound),
-        compound_classifier.told(measured.compound["compound_head"]),
+        compound_classifier.classified(measured.compound["compound_head"]),
     ]

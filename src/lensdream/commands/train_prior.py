@@ -57,12 +57,12 @@ def run(scale: str, root: Path = Path()) -> None:
 def report(result: dict[str, object]) -> str:
     """The table that the stage prints."""
     lines = [
-        f"{result['n_held_out']} held out: {result['accuracy']:.3f} told right, cross-entropy {result['cross_entropy']:.3f}",
-        f"  {'kind':15s} {'let through':>12s} {'told right':>11s} {'a lens':>12s}",
+        f"{result['n_held_out']} held out: {result['accuracy']:.3f} right, cross-entropy {result['cross_entropy']:.3f}",
+        f"  {'kind':15s} {'let through':>12s} {'right':>11s} {'a lens':>12s}",
     ]
     for name, share in result["let_through"].items():
-        told = result["told"].get(name)
+        right = result["told"].get(name)
         lines.append(
-            f"  {name:15s} {share:12.4f} {'-' if told is None else f'{told:.3f}':>11s} {result['trained_on'][name]:12.4f}"
+            f"  {name:15s} {share:12.4f} {'-' if right is None else f'{right:.3f}':>11s} {result['trained_on'][name]:12.4f}"
         )
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""How well compound lenses are told from single ones, among the lenses that the finder takes.
+"""Metrics of the compound classifier among the lenses that the finder finds: completeness, purity, AUROC.
 
-Finding a compound lens is not yet knowing it for one. What counts is a survey's proportions: compound lenses are one in a
-hundred lenses or fewer, so false positives are ordinary single lenses, and rates are fixed on those of the test split. The
-single lenses matched to the compound ones, the same scenes without the second source, are the hardest and stand beside.
+Compound lenses are one in a hundred lenses or fewer in a survey, so false positives are ordinary single lenses, and rates are
+fixed on those of the test split. The single lenses matched to the compound ones, the same scenes without the second source,
+are the hardest: they have numbers of their own.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from lensdream.finder import operating_points
 from lensdream.metrics import Interval
 
 FINDER_AT = ("0.5", "fpr_1e-2", "fpr_1e-3")
-"""thresholds of the finder whose lenses are looked at"""
+"""thresholds of the finder above which lenses are classified"""
 RATES = {"1e-2": 1e-2, "1e-3": 1e-3}
-"""shares of the single lenses found that may be taken for compound"""
+"""shares of the single lenses found that may be classified as compound"""
 ALL = "compound"
-"""both families together, as many of each as the store has"""
+"""group of both families together, as many of each as the store has"""
 SINGLE, MATCHED, CONTROL = "single", MATCHED_SINGLE, FAINT_SECOND
 
 
 def measure(table: pd.DataFrame, thresholds: Mapping[str, float], settings: CompoundConfig) -> dict[str, object]:
-    """The block `compound_head` of `compound-test.json`: a part `found_at_<threshold>` for each of the finder's.
+    """Measure the block `compound_head` of `compound-test.json`: a part `found_at_<threshold>` for each of the finder's.
 
     `table` has the compound split and the lenses of the test split, with columns index, partner, split, family, logit (of
     the finder), compound_logit, and those in `selection.COMPOUND_EDGES`; `thresholds` are the finder's.
@@ -38,8 +38,8 @@ def measure(table: pd.DataFrame, thresholds: Mapping[str, float], settings: Comp
     result: dict[str, object] = {"prevalence": settings.prevalence}
     for at in FINDER_AT:
         rng = np.random.default_rng(settings.seed)
-        seen = {name: unseen(group, thresholds[at]) for name, group in scores.items()}
-        result[f"found_at_{at}"] = measured(seen, settings, rng)
+        found_scores = {name: scores_of_found(group, thresholds[at]) for name, group in scores.items()}
+        result[f"found_at_{at}"] = measure_at_threshold(found_scores, settings, rng)
     return result
 
 
@@ -56,14 +56,16 @@ def scores_by_group(table: pd.DataFrame) -> dict[str, np.ndarray]:
     return {name: table.loc[inside, ["logit", "compound_logit"]].to_numpy(float) for name, inside in groups.items()}
 
 
-def unseen(scores: np.ndarray, threshold: float) -> np.ndarray:
-    """The second score (N,) of what the first lets through, minus infinity for what it does not."""
+def scores_of_found(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Classifier logits (N,) of the lenses above the finder's threshold, minus infinity for the others."""
     return np.where(scores[:, 0] > threshold, scores[:, 1], -np.inf)
 
 
-def measured(seen: Mapping[str, np.ndarray], settings: CompoundConfig, rng: np.random.Generator) -> dict[str, object]:
-    """Numbers of one threshold of the finder: of the groups' scores, minus infinity for lenses that it misses."""
-    found = {name: scores[np.isfinite(scores)] for name, scores in seen.items()}
+def measure_at_threshold(
+    found_scores: Mapping[str, np.ndarray], settings: CompoundConfig, rng: np.random.Generator
+) -> dict[str, object]:
+    """Measure at one threshold of the finder; scores of the groups are minus infinity for lenses not found."""
+    found = {name: scores[np.isfinite(scores)] for name, scores in found_scores.items()}
     single = found[SINGLE]
     measurable = operating_points.measurable(len(single), RATES)
     points = {name: metrics.threshold_at_fpr(single, rate) for name, rate in measurable.items()}
@@ -72,12 +74,12 @@ def measured(seen: Mapping[str, np.ndarray], settings: CompoundConfig, rng: np.r
     for family in (*COMPOUND, ALL):
         parts = COMPOUND if family == ALL else (family,)
         groups = {
-            SINGLE: seen[SINGLE],
-            MATCHED: np.concatenate([seen[f"{MATCHED}_of_{part}"] for part in parts]),
-            ALL: np.concatenate([seen[part] for part in parts]),
+            SINGLE: found_scores[SINGLE],
+            MATCHED: np.concatenate([found_scores[f"{MATCHED}_of_{part}"] for part in parts]),
+            ALL: np.concatenate([found_scores[part] for part in parts]),
         }
         intervals = metrics.bootstrap_groups(
-            lambda drawn: told(drawn, settings.prevalence), groups, settings.bootstrap, rng
+            lambda drawn: classification_metrics(drawn, settings.prevalence), groups, settings.bootstrap, rng
         )
         block[family] = {"n": int(np.isfinite(groups[ALL]).sum())} | {
             name: value if is_measurable(name, groups) else dict.fromkeys(value, float("nan"))
@@ -94,21 +96,21 @@ def measured(seen: Mapping[str, np.ndarray], settings: CompoundConfig, rng: np.r
     return block
 
 
-def told(seen: Mapping[str, np.ndarray], prevalence: float) -> dict[str, float]:
-    """Numbers of scores (N,) of single, matched single and compound lenses, minus infinity for those not found.
+def classification_metrics(found_scores: Mapping[str, np.ndarray], prevalence: float) -> dict[str, float]:
+    """Metrics of scores (N,) of single, matched single and compound lenses, minus infinity for those not found.
 
-    `completeness` is of the compound lenses found, `found_and_told` of all there are. Purity is that of what finder and head
-    both take, where a share `prevalence` of all lenses is compound; NaN stands for what is not defined.
+    `completeness` is of the compound lenses found, `found_and_told` of all there are. Purity is that of the lenses
+    above both thresholds, where a share `prevalence` of all lenses is compound; NaN stands for what is not defined.
     """
-    finite = {name: scores[np.isfinite(scores)] for name, scores in seen.items()}
+    finite = {name: scores[np.isfinite(scores)] for name, scores in found_scores.items()}
     values = {
-        "auroc": outscoring(finite[ALL], finite[SINGLE]),
-        "auroc_matched": outscoring(finite[ALL], finite[MATCHED]),
+        "auroc": auroc_of_groups(finite[ALL], finite[SINGLE]),
+        "auroc_matched": auroc_of_groups(finite[ALL], finite[MATCHED]),
     }
     for name, rate in RATES.items():
         threshold = metrics.threshold_at_fpr(finite[SINGLE], rate)
-        both = share_above(seen[ALL], threshold)
-        false = rate * len(finite[SINGLE]) / max(len(seen[SINGLE]), 1)
+        both = share_above(found_scores[ALL], threshold)
+        false = rate * len(finite[SINGLE]) / max(len(found_scores[SINGLE]), 1)
         values[f"completeness_at_fpr_{name}"] = share_above(finite[ALL], threshold)
         values[f"found_and_told_at_fpr_{name}"] = both
         values[f"purity_at_fpr_{name}"] = metrics.purity_at_prevalence(both, false, prevalence)
@@ -119,7 +121,7 @@ def told(seen: Mapping[str, np.ndarray], prevalence: float) -> dict[str, float]:
 
 
 def is_measurable(name: str, groups: Mapping[str, np.ndarray]) -> bool:
-    """Whether a number of `told` is of a rate at which at least one of the single lenses found may be taken."""
+    """Whether there are single lenses enough for the false-positive rate of an entry of `classification_metrics`."""
     reference = groups[MATCHED if "_matched_fpr_" in name else SINGLE]
     _, fixed, rate = name.rpartition("fpr_")
     return not fixed or rate in operating_points.measurable(int(np.isfinite(reference).sum()), RATES)
@@ -130,16 +132,16 @@ def share_above(scores: np.ndarray, threshold: float) -> float:
     return float((scores > threshold).mean()) if len(scores) and not np.isnan(threshold) else float("nan")
 
 
-def outscoring(scores: np.ndarray, others: np.ndarray) -> float:
-    """Area under the ROC curve: the chance that one of the scores is above one of the others, ties half; NaN without."""
+def auroc_of_groups(scores: np.ndarray, others: np.ndarray) -> float:
+    """Area under the ROC curve of two groups of scores: the chance that one is above one of the others, ties half."""
     labels = np.repeat([1, 0], [len(scores), len(others)])
     return metrics.auroc(np.concatenate([scores, others]), labels)
 
 
 def completeness(table: pd.DataFrame, finder: float, block: Mapping[str, float]) -> dict[str, list[dict]]:
-    """Share told, of the compound lenses above the finder's threshold, in bins of what they are like.
+    """Share classified as compound, of the compound lenses above the finder's threshold, in bins of their properties.
 
-    `block` is that of the same threshold in what `measure` gives.
+    `block`: the result of `measure` at the same threshold.
     """
     found = table[table["family"].isin(COMPOUND) & (table["logit"] > finder)]
     points = {f"fpr_{rate}": block[f"threshold_fpr_{rate}"] for rate in RATES}
@@ -150,7 +152,7 @@ def completeness(table: pd.DataFrame, finder: float, block: Mapping[str, float])
 
 
 def report(block: Mapping[str, object]) -> str:
-    """The table that the stage prints."""
+    """Table of the result for the terminal."""
     lines = []
     for at in FINDER_AT:
         part = block[f"found_at_{at}"]
@@ -174,5 +176,5 @@ def report(block: Mapping[str, object]) -> str:
 
 
 def short(value: Interval) -> str:
-    """Write a share and its interval with two decimals."""
+    """Text of a share and its interval, with two decimals."""
     return "-" if np.isnan(value["value"]) else f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"

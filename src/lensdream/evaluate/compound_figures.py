@@ -1,4 +1,4 @@
-"""Figures of the compound test: what is found and told, against what it is like, and the ones that are missed."""
+"""Figures of the compound test: completeness and purity against properties of the lens, and pictures of missed lenses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from lensdream import metrics
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate.compound_classifier import MATCHED, SINGLE, scores_by_group, unseen
+from lensdream.evaluate.compound_classifier import MATCHED, SINGLE, scores_by_group, scores_of_found
 from lensdream.families import COMPOUND, COMPOUND_ARC, DOUBLE_RING, LENS
 from lensdream.plots import contact_sheet
 from lensdream.plots.contact_sheet import Row
@@ -25,7 +25,7 @@ LABELS = {
 }
 COLOURS = {COMPOUND_ARC: "C0", DOUBLE_RING: "C1"}
 COLUMNS = 8
-"""of the picture of what is missed"""
+"""pictures in a row of missed lenses"""
 
 
 def selection(table: Mapping[str, list[dict]], title: str) -> plt.Figure:
@@ -52,18 +52,20 @@ def selection(table: Mapping[str, list[dict]], title: str) -> plt.Figure:
     return figure
 
 
-def told(table: pd.DataFrame, thresholds: Mapping[str, float], prevalence: float) -> plt.Figure:
-    """How well compound lenses are told from single ones, of what the finder takes at a false-positive rate of 1e-2.
+def classification(table: pd.DataFrame, thresholds: Mapping[str, float], prevalence: float) -> plt.Figure:
+    """Curves of the compound classifier for lenses that the finder finds at a false-positive rate of 1e-2.
 
-    Left, completeness against the share of single lenses taken: ordinary ones, and, dashed, those matched to the compound
-    ones. Right, purity against completeness where a share `prevalence` of all lenses is compound.
+    Left, completeness against the share of single lenses classified as compound: ordinary ones, and, dashed, those matched
+    to the compound ones. Right, purity against completeness where a share `prevalence` of all lenses is compound.
     """
     scores = scores_by_group(table)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-    seen = {name: unseen(group, thresholds["fpr_1e-2"]) for name, group in scores.items()}
+    found_scores = {name: scores_of_found(group, thresholds["fpr_1e-2"]) for name, group in scores.items()}
     for name, colour in COLOURS.items():
         for reference, style in ((SINGLE, "-"), (f"{MATCHED}_of_{name}", "--")):
-            taken, complete = curve(*(values[np.isfinite(values)] for values in (seen[reference], seen[name])))
+            taken, complete = curve(
+                *(values[np.isfinite(values)] for values in (found_scores[reference], found_scores[name]))
+            )
             left.step(
                 taken,
                 complete,
@@ -76,14 +78,14 @@ def told(table: pd.DataFrame, thresholds: Mapping[str, float], prevalence: float
     for rate in (1e-2, 1e-3):
         left.axvline(rate, color="0.7", ls=":")
     left.set(
-        xscale="log", xlim=(2e-4, 1), ylim=(0, 1.01), xlabel="share of single lenses taken for compound",
+        xscale="log", xlim=(2e-4, 1), ylim=(0, 1.01), xlabel="share of single lenses classified as compound",
         ylabel="completeness of the compound lenses found",
     )  # fmt: skip
     left.legend(fontsize=7)
     for at, style in (("fpr_1e-2", "-"), ("fpr_1e-3", "--")):
         for name, colour in COLOURS.items():
-            taken, complete = curve(*(unseen(scores[group], thresholds[at]) for group in (SINGLE, name)))
-            measured = taken * len(scores[SINGLE]) >= 1  # beyond the last false positive purity is not known
+            taken, complete = curve(*(scores_of_found(scores[group], thresholds[at]) for group in (SINGLE, name)))
+            measured = taken * len(scores[SINGLE]) >= 1  # beyond the last false positive purity is undefined
             purity = [
                 metrics.purity_at_prevalence(c, t, prevalence)
                 for c, t in zip(complete[measured], taken[measured], strict=True)
@@ -91,7 +93,7 @@ def told(table: pd.DataFrame, thresholds: Mapping[str, float], prevalence: float
             label = f"{name.replace('_', ' ')}, finder at {at.replace('fpr_', 'FPR ')}"
             right.plot(complete[measured], purity, style, color=colour, label=label)
     right.set(
-        xlim=(0, 1), ylim=(0, 1.01), xlabel="found and told, of all compound lenses",
+        xlim=(0, 1), ylim=(0, 1.01), xlabel="found and classified, of all compound lenses",
         ylabel=f"purity, {prevalence:g} of lenses being compound",
     )  # fmt: skip
     right.legend(fontsize=7)
@@ -112,17 +114,19 @@ def curve(reference: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def missed(store: ImageStore, table: pd.DataFrame, finder: float, head: float) -> list[Row]:
-    """Rows of pictures: compound lenses that the finder misses or the head takes for single ones, and the reverse.
+    """Rows of pictures: compound lenses not found or classified as single, and single lenses classified as compound.
 
-    Those with the strongest second source come first, of single lenses taken for compound those that score highest. `finder`
-    and `head` are thresholds on the logits, with NaN for `head` only the finder's are drawn; rows without a lens are left out.
+    Compound lenses with the strongest second source come first, single lenses by their classifier logit. `finder` and
+    `head` are thresholds on the logits; with NaN for `head` only lenses not found are drawn. Rows without a lens are left out.
     """
-    family, found, told = table["family"], table["logit"] > finder, table["compound_logit"] > head
+    family, found, classified = table["family"], table["logit"] > finder, table["compound_logit"] > head
     words = {name: f"{name.replace('_', ' ')}s" for name in COMPOUND}
     kinds = [(f"{words[name]}\nnot found", (family == name) & ~found, "arc_snr_2") for name in COMPOUND]
     if not np.isnan(head):
-        kinds += [(f"{words[name]}\ncalled single", (family == name) & found & ~told, "arc_snr_2") for name in COMPOUND]
-        kinds.append(("single lenses\ntaken for\ncompound", (family == LENS) & found & told, "compound_logit"))
+        kinds += [
+            (f"{words[name]}\ncalled single", (family == name) & found & ~classified, "arc_snr_2") for name in COMPOUND
+        ]
+        kinds.append(("single lenses\ntaken for\ncompound", (family == LENS) & found & classified, "compound_logit"))
     rows = []
     for name, inside, order in kinds:
         chosen = table[inside].sort_values(order, ascending=False).head(COLUMNS)

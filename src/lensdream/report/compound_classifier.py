@@ -9,12 +9,12 @@ from lensdream.report.finder import COMPOUND_NAMES
 from lensdream.report.table import Table, count, decimal, duration, percent_interval
 
 FINDER_AT = {"0.5": "a score of 0.5", "fpr_1e-2": "FPR 1e-2", "fpr_1e-3": "FPR 1e-3"}
-TOLD = (COMPOUND_ARC, DOUBLE_RING, "compound")
+GROUPS = (COMPOUND_ARC, DOUBLE_RING, "compound")
 NAMES = COMPOUND_NAMES | {"compound": "both", MATCHED_SINGLE: "single lenses matched to them"}
 RATES = ("1e-2", "1e-3")
 
 
-def told(head: Mapping) -> Table:
+def classified(head: Mapping) -> Table:
     """Table of completeness and purity of the compound classifier among the lenses that the finder finds."""
 
     def cells(part: Mapping, name: str) -> tuple[str, ...]:
@@ -32,13 +32,13 @@ def told(head: Mapping) -> Table:
     rows = tuple(
         (f"{NAMES[name]}, finder at {words}", *cells(head[f"found_at_{at}"], name))
         for at, words in FINDER_AT.items()
-        for name in TOLD
+        for name in GROUPS
     )
     columns = (text for rate in RATES for text in (f"completeness at {rate}", f"purity at {rate}"))
     return Table(("compound lenses found", "images", "AUROC", "AUROC, matched", *columns), rows)
 
 
-def mistaken(head: Mapping) -> Table:
+def misclassified(head: Mapping) -> Table:
     """Table of single lenses classified as compound, at the same thresholds, and of completeness against the hardest."""
 
     def row(at: str, words: str) -> tuple[str, ...]:
@@ -48,15 +48,15 @@ def mistaken(head: Mapping) -> Table:
             for name in (MATCHED_SINGLE, FAINT_SECOND)
             for rate in RATES
         )
-        told = percent_interval(part["compound"]["completeness_at_matched_fpr_1e-2"])
-        return (f"finder at {words}", count(part["n_single"]), *taken, told)
+        hardest = percent_interval(part["compound"]["completeness_at_matched_fpr_1e-2"])
+        return (f"finder at {words}", count(part["n_single"]), *taken, hardest)
 
     columns = (f"{name}, at {rate}" for name in ("matched single lenses", "second source too faint") for rate in RATES)
     head_row = ("classified as compound", "ordinary single lenses", *columns, "compound lenses, at 1e-2 of the matched")
     return Table(head_row, tuple(row(at, words) for at, words in FINDER_AT.items()))
 
 
-def learnt(train: Mapping) -> str:
+def training(train: Mapping) -> str:
     """Sentence on the training of the compound classifier."""
     return (
         f"It starts from the finder's weights and is trained, in {train['epochs']} epochs and {duration(train['seconds'])}, on "

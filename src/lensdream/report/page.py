@@ -51,7 +51,7 @@ COMPOUND_FIGURES = {
     "scores": "Scores of compound lenses and of the single lenses matched to them.",
     "selection": "Completeness of compound lenses against their properties, with the number of lenses in each bin.",
 }
-TOLD_FIGURES = {
+CLASSIFIER_FIGURES = {
     "told": "Left: compound lenses classified as compound against single ones classified so, of the lenses found at FPR 1e-2. "
     "Right: purity against completeness, of all compound lenses, those not found included.",
     "told-selection": "Share of the compound lenses found that are classified as compound, against their properties, at two "
@@ -235,7 +235,7 @@ def render(
 def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
     """Values of the template by name, from metrics and figures."""
     evaluate, observe, explain = measured.evaluate, measured.observe, measured.explain
-    told = measured.compound["compound_head"]
+    classifier = measured.compound["compound_head"]
     return {
         "summary": summary(measured),
         "examples": pictures.examples,
@@ -268,12 +268,12 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
         "compound": finder.compound(measured.compound),
         "compound_selection": finder.selection(measured.compound),
         "compound_pictures": captioned(pictures.figures / "compound-test", COMPOUND_FIGURES),
-        "told_learnt": compound_classifier.learnt(measured.train_compound),
-        "told_summary": compound_classifier.summary(told),
-        "told": compound_classifier.told(told),
-        "mistaken": compound_classifier.mistaken(told),
-        "told_selection": finder.selection(told),
-        "told_pictures": captioned(pictures.figures / "compound-test", TOLD_FIGURES),
+        "classifier_training": compound_classifier.training(measured.train_compound),
+        "classifier_summary": compound_classifier.summary(classifier),
+        "classified": compound_classifier.classified(classifier),
+        "misclassified": compound_classifier.misclassified(classifier),
+        "classifier_selection": finder.selection(classifier),
+        "classifier_pictures": captioned(pictures.figures / "compound-test", CLASSIFIER_FIGURES),
         "training": others.training(measured.train),
         "epochs": others.epochs(measured.epochs),
         "train_pictures": captioned(pictures.figures / "train", TRAIN_FIGURES),
