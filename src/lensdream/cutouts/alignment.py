@@ -66,7 +66,7 @@ def shift_to_vis(band: BandPlanes, vis: BandPlanes) -> tuple[float, float] | Non
     """Pixels (y, x) by which the content of a band has to move so that VIS's middle lies in its own, by their coordinates.
 
     (0, 0) for a pixel or less, and without coordinates in both that make sense; None for a band that is turned or mirrored
-    against VIS, which no place would mend.
+    against VIS, which no shift would correct.
     """
     if vis.flux.shape == band.flux.shape and vis.flux.cards.raw(COORDINATES) == band.flux.cards.raw(COORDINATES):
         return 0, 0  # nearly every file, and astropy takes milliseconds

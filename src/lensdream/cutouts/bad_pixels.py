@@ -10,14 +10,14 @@ from lensdream.instrument import EUCLID
 
 RADIUS = 0.5
 """[arcsec]; holes farther out do no harm"""
-MENDABLE = 25
-"""bad VIS pixels, 5 x 5, up to which a mended core has been seen to make no lens of a galaxy, and none of a lens; in the
-near infrared all of a mended core, 80, has been seen to do neither"""
+MOST_FILLED = 25
+"""bad VIS pixels, 5 x 5, up to which a filled-in core has been seen to make no lens of a galaxy, and none of a lens; in the
+near infrared all of a filled-in core, 80, has been seen to do neither"""
 RIM = 2
 """width of the good pixels around a hole that tell what was in it [pixel]"""
 
 
-def mended(pixels: np.ndarray, share: np.ndarray, softening: float) -> tuple[np.ndarray, int]:
+def filled_in(pixels: np.ndarray, share: np.ndarray, softening: float) -> tuple[np.ndarray, int]:
     """Fill in the core's pixels without data; returns the image and how many of the core's pixels are bad at all.
 
     pixels: (y, x) [microjansky a pixel], 0 without data; share: (y, x) of each pixel that has data; softening: scatter of the

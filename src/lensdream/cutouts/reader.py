@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from lensdream.cutouts.alignment import agreement, displacement, shift_to_vis
-from lensdream.cutouts.bad_pixels import MENDABLE, mended
+from lensdream.cutouts.bad_pixels import MOST_FILLED, filled_in
 from lensdream.cutouts.bands import STAND_INS, BandPlanes, Origin, euclid_band, stand_in_for_vis, world_coordinates
 from lensdream.cutouts.fits_planes import NAMED_FITS, CutoutError, FitsFile, Plane, open_planes
 from lensdream.cutouts.measured import cover_flags, middle_of, pixel_flags, rms_flags, with_data
@@ -76,7 +76,7 @@ class SkyPosition:
 
 @dataclass(frozen=True)
 class Cutout:
-    """One file's image on the network's grid, and what was missing or mended in it; `read_cutout` makes it.
+    """One file's image on the network's grid, and what was missing or corrected in it; `read_cutout` makes it.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Cutout:
     image : ndarray
         (band, stamp, stamp) float32 [microjansky a pixel of 0.1 arcsec].
     flags : tuple of str
-        What was missing or mended, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`.
+        What was missing or corrected, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`.
     origin : Origin
         The telescope or survey that the VIS image is of.
     bad_core : int
@@ -112,7 +112,7 @@ class Cutout:
     image: np.ndarray
     """(band, stamp, stamp) float32 [microjansky a pixel of 0.1 arcsec]"""
     flags: tuple[str, ...]
-    """what was missing or mended, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`"""
+    """what was missing or corrected, such as `missing:NIR_J` or `bad_pixels_VIS:0.03`"""
     origin: Origin
     bad_core: int
     """bad VIS pixels in the object's core"""
@@ -158,7 +158,7 @@ def read_cutout(
     Returns
     -------
     Cutout
-        The image, (4, stamp, stamp) [microjansky a pixel], with flags for what was missing or mended.
+        The image, (4, stamp, stamp) [microjansky a pixel], with flags for what was missing or corrected.
 
     Raises
     ------
@@ -193,13 +193,13 @@ def read_cutout(
                 f"{picture.bad:.0%} of the stamp's {vis.label} pixels are bad, at most {MOST_BAD:.0%} may be"
             )
         image = np.zeros((N_BANDS, stamp, stamp), np.float32)
-        image[Band.VIS], bad_core = _mended(picture, vis)
+        image[Band.VIS], bad_core = _filled_in(picture, vis)
         flags = [f"VIS_from:{vis.label}"] if stands_in else []
         flags += [f"moved_VIS:{moved[1]:+d},{moved[0]:+d}"] if any(moved) else []
         flags += [*vis.flags, *picture.flags]
         flags += _bad_core(vis, bad_core)
         unmeasured = flags[:1] if stands_in else []
-        unmeasured += _bad_core(vis, bad_core) if bad_core > MENDABLE else []
+        unmeasured += _bad_core(vis, bad_core) if bad_core > MOST_FILLED else []
         unmeasured += [*vis.assumed, *picture.outside]
         for band in INFRARED:
             found, shift = infrared.get(band), shifts.get(band)
@@ -214,7 +214,7 @@ def read_cutout(
             if picture is None or picture.empty:
                 flags.append(f"missing:{EUCLID.bands[band].fits_name}")
                 continue
-            image[band], n_bad = _mended(picture, found)
+            image[band], n_bad = _filled_in(picture, found)
             flags += [*found.flags, *picture.flags, *_bad_core(found, n_bad)]
             unmeasured += [*found.assumed, *picture.outside]
         there = [band for band in INFRARED if image[band].any()]
@@ -230,9 +230,9 @@ def read_cutout(
     return Cutout(path, name, image, tuple(flags), origin, bad_core, tuple(unmeasured))
 
 
-def _mended(picture: _Picture, band: BandPlanes) -> tuple[np.ndarray, int]:
+def _filled_in(picture: _Picture, band: BandPlanes) -> tuple[np.ndarray, int]:
     """Fill in the object's core; returns the pixels and how many of the core's were bad."""
-    return (picture.pixels, 0) if picture.share is None else mended(picture.pixels, picture.share, band.sky)
+    return (picture.pixels, 0) if picture.share is None else filled_in(picture.pixels, picture.share, band.sky)
 
 
 def _bad_core(band: BandPlanes, n_bad: int) -> list[str]:
