@@ -21,7 +21,7 @@ from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.page import credit_of
 from lensdream.cutouts.reader import PixelPosition, SkyPosition
 from lensdream.cutouts.scoring import Score
-from lensdream.cutouts.sources import Kind, Target, tabled, tabled_targets
+from lensdream.cutouts.sources import TargetKind, Target, tabled, tabled_targets
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID
@@ -263,7 +263,9 @@ def test_tables_of_positions(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "positions.csv").write_text("id,file,x_pix,y_pix\nA,x.fits,1,2\nA,x.fits,1,2\n")
     targets, refused = tabled_targets([tmp_path, tmp_path / "sub"])
-    assert [(t.path, t.name, t.kind) for t in targets] == [(tmp_path / "sub" / "x.fits", "position A", Kind.POSITION)]
+    assert [(t.path, t.name, t.kind) for t in targets] == [
+        (tmp_path / "sub" / "x.fits", "position A", TargetKind.POSITION)
+    ]
     assert refused == []
     (tmp_path / "positions.csv").write_text("id,file,x_pix\nA,x.fits,1\n")
     (tmp_path / "field_objects.csv").write_text("id,file,x_pix,y_pix\nB,x.fits,one,2\n07,x.fits,1,2\nC,x.fits\n")
@@ -284,7 +286,7 @@ def test_places_on_the_sky(tmp_path):
     table = tmp_path / "p.csv"
     table.write_text("id,file,ra_deg,dec_deg\nA,x.fits,150.1,-2\nB,,1,2\nC,x.fits,inf,2\n")
     targets, reasons = tabled(table)
-    assert targets == [Target(tmp_path / "x.fits", SkyPosition(150.1, -2.0), "position A", Kind.POSITION)]
+    assert targets == [Target(tmp_path / "x.fits", SkyPosition(150.1, -2.0), "position A", TargetKind.POSITION)]
     assert [reason[:5] for reason in reasons] == ["id B:", "id C:"]
     table.write_text("id,file,x_pix,y_pix,ra_deg,dec_deg\nA,x.fits,3,4,150,2\nB,x.fits,,4,150,2\n")
     assert [target.centre for target in tabled(table)[0]] == [PixelPosition(3, 4), SkyPosition(150, 2)]

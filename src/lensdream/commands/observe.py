@@ -18,7 +18,7 @@ from lensdream.config import ExplainConfig, ObserveConfig
 from lensdream.cutouts.page import credit_of, draw_sheets, page
 from lensdream.cutouts.reader import text_of
 from lensdream.cutouts.scoring import Score, score_targets
-from lensdream.cutouts.sources import Kind, Target, find_files, tabled_targets
+from lensdream.cutouts.sources import TargetKind, Target, find_files, tabled_targets
 from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.evaluate.explanations import real_cutouts
 from lensdream.finder.finder import Finder
@@ -58,7 +58,7 @@ def run(scale: str, root: Path = Path()) -> None:
         for score in scores:
             rows.append(_row(score))
             best.add(score)
-            if score.target.kind is Kind.CUTOUT:
+            if score.target.kind is TargetKind.CUTOUT:
                 explained.add(score)
         table = table_of(rows, f"models/{scale}@{finder.digest[:12]}", COLUMNS)
         save_table(table, paths.observed / "scores.csv")

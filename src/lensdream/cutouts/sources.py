@@ -15,7 +15,7 @@ from lensdream.cutouts.fits_planes import NAMED_FITS
 from lensdream.cutouts.reader import PixelPosition, SkyPosition
 
 
-class Kind(Enum):
+class TargetKind(Enum):
     """Where a target came from; the value is the word in tables."""
 
     CUTOUT = "cutout"
@@ -23,7 +23,7 @@ class Kind(Enum):
     POSITION = "position"
 
 
-TABLES = {"field_objects.csv": Kind.FIELD, "positions.csv": Kind.POSITION}
+TABLES = {"field_objects.csv": TargetKind.FIELD, "positions.csv": TargetKind.POSITION}
 """tables of places in files, looked for beside them; see `tabled`"""
 CENTRES = {("x_pix", "y_pix"): PixelPosition, ("ra_deg", "dec_deg"): SkyPosition}
 """columns that say where; those before come before those after"""
@@ -38,7 +38,7 @@ class Target:
     """None for the middle of the file's images"""
     name: str | None = None
     """None for the file's own OBJECT"""
-    kind: Kind = Kind.CUTOUT
+    kind: TargetKind = TargetKind.CUTOUT
 
 
 def find_files(patterns: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -91,7 +91,7 @@ def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Pa
     return list(targets), refused
 
 
-def tabled(table: Path, kind: Kind = Kind.POSITION) -> tuple[list[Target], list[str]]:
+def tabled(table: Path, kind: TargetKind = TargetKind.POSITION) -> tuple[list[Target], list[str]]:
     """Places that the rows of a CSV table name, and the reasons of the rows that name none.
 
     Columns: id, file (relative to the table) and x_pix, y_pix, as a `PixelPosition` has them, or ra_deg, dec_deg, as a
