@@ -280,7 +280,7 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     write_store(paths)
     save_model(paths.model, LensNet(LensNetConfig(4)), 32)
-    (paths.peers / "ou200").mkdir(parents=True)
+    (paths.baselines / "ou200").mkdir(parents=True)
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=0.001, batch_size=32)
     blocks = {"evaluate": settings, "survey": config.load("survey", SurveyConfig, "quick", PARAMS)}
     document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
@@ -304,7 +304,7 @@ def test_peers_stand_in_blocks_like_ours(tmp_path, capsys):
     assert alone["looks_an_image"] == pytest.approx(1 + 7 * alone["looked_at_again"])
     assert 0 < alone["looked_at_again"] <= 1
     assert "ou66" not in capsys.readouterr().out
-    save_model(paths.peers / "ou66", OU66(OUConfig()), 32, 45)
+    save_model(paths.baselines / "ou66", OU66(OUConfig()), 32, 45)
     evaluate.run("tiny", tmp_path)
     both = json.loads(paths.metrics("evaluate").read_text())
     block = both.pop("ou66")

@@ -39,8 +39,8 @@ def test_the_whole_stage(few_catalogs, tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     torch.manual_seed(3)
     save_model(paths.model, LensNet(LensNetConfig(4)), SIMULATE.stamp)
-    save_model(paths.peers / "ou66", OU66(OUConfig()), SIMULATE.stamp)
-    (paths.peers / "ou200").mkdir()  # was never trained
+    save_model(paths.baselines / "ou66", OU66(OUConfig()), SIMULATE.stamp)
+    (paths.baselines / "ou200").mkdir()  # was never trained
     blocks = {"population": POPULATION, "simulate": SIMULATE, "survey": dataclasses.replace(SURVEY, n_peers=100)}
     settings = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))

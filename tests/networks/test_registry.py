@@ -82,7 +82,7 @@ def test_a_network_takes_a_module_and_a_row_of_recipes(tmp_path, monkeypatch):
     truth = pd.DataFrame({"label": np.arange(24) % 2, "split": np.repeat(["train", "validation"], [16, 8])})
     write_images(paths.images, truth, np.random.default_rng(1).normal(0, 0.01, (24, 4, 16, 16)))
     train.run("tiny", "linear", tmp_path)
-    model = load_model(paths.peers / "linear")
+    model = load_model(paths.baselines / "linear")
     assert model.config.side == 16
-    written = json.loads((paths.peers / "linear" / "model.json").read_text())
+    written = json.loads((paths.baselines / "linear" / "model.json").read_text())
     assert (written["network"], written["config"]) == ("Linear", {"side": 16})

@@ -26,10 +26,8 @@ from lensdream.runtime.files import write_json
 def run(scale: str, root: Path = Path()) -> None:
     """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures.
 
-    The table of scores has `survey_logit` too, which is for a survey's shares of non-lenses.
-
-    The networks in `models/<scale>/peers` are measured too, each in a block under its name, and so is ours without second
-    looks, or without its second network.
+    The table of scores has the column `survey_logit`, for the class proportions of a survey. The stages of the finder and the
+    baselines in `models/<scale>/peers` are measured, too, each in a block under its name.
     """
     settings = config.load("evaluate", EvaluateConfig, scale, root / "params.yaml")
     survey = config.load("survey", SurveyConfig, scale, root / "params.yaml")

@@ -1,4 +1,4 @@
-"""Where each stage writes, relative to the repository's root; folders within a model's are named beside what they hold."""
+"""Paths of the pipeline's files, relative to the repository's root; `networks.layout` has those within a model folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Paths:
         return self.root / "artifacts" / self.scale / f"{stage}.pt"
 
     def kept(self, stage: str) -> Path:
-        """Folder of what an unfinished training of a stage kept of fresh scenes; removed when training ends."""
+        """Folder of the scenes that an unfinished training of a stage keeps; removed when training ends."""
         return self.root / "artifacts" / self.scale / f"{stage}-kept"
 
     @property
@@ -45,7 +45,7 @@ class Paths:
 
     @property
     def scores(self) -> Path:
-        """Folder of the tables of scores: of stored images, and of the fresh ones that the peers looked at."""
+        """Folder of the tables of scores: of stored images, and of the survey's non-lenses by the baselines."""
         return self.root / "artifacts" / self.scale / "scores"
 
     @property
@@ -60,12 +60,12 @@ class Paths:
 
     @property
     def second(self) -> Path:
-        """Folder of the network of the second looks; at most scales there is none."""
+        """Folder of the second stage's network; not every scale has one."""
         return self.model / SECOND
 
     @property
-    def peers(self) -> Path:
-        """Folder of the models that stand beside it in the tables, a subfolder each."""
+    def baselines(self) -> Path:
+        """Folder of the baseline networks, a subfolder each."""
         return self.model / BASELINES
 
     @property
@@ -88,5 +88,5 @@ class Paths:
 
     @property
     def cutouts(self) -> Path:
-        """Where a user drops real cutouts."""
+        """Folder for a user's real cutouts."""
         return self.root / "data" / "cutouts"

@@ -31,13 +31,13 @@ def numbers(root: Path) -> str:
         {scale: json.loads(Paths(scale, root).metrics(stage).read_text()) for scale in SCALES}
         for stage in ("evaluate", "compound-test", "train")
     )
-    peers, thresholds = (
+    baselines, thresholds = (
         json.loads(Paths("poster", root).metrics(stage).read_text()) for stage in ("survey-peers", "survey-test")
     )
     tables = (
         scales(evaluate, compound, train),
         networks(evaluate["poster"]),
-        survey.networks(peers),
+        survey.networks(baselines),
         survey.purity(thresholds),
     )
     return "\n\n".join(table.as_markdown() for table in tables)

@@ -1,4 +1,4 @@
-"""Networks side by side: the peers of a scale, scored as ours is and compared with it lens by lens."""
+"""Baselines of a scale: stages of the finder and other networks, scored on the same images and compared lens by lens."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
 
 ONE_LOOK = "one_look"
-"""our network without second looks: what they gain and cost"""
+"""the first stage alone, one orientation"""
 ALONE = "alone"
-"""with second looks, but without the second network: what that gains"""
+"""the first stage alone, eight orientations where an image passes the gate"""
 SECOND_STAGE = "second"
-"""the second-stage network, one orientation"""
+"""the second stage alone, one orientation"""
 MISSED = "missed_at_fpr_1e-3_ratio"
 COLUMNS = {
     "accuracy": "accuracy",
@@ -33,12 +33,12 @@ COLUMNS = {
     "tpr_at_fpr_1e-3": "at 1e-3",
     MISSED: "times missed",
 }
-"""of the printed table"""
+"""columns of the printed table: metric and heading"""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A network's logits (N,) and what it is."""
+    """Logits (N,) of a network, its size and its training set's."""
 
     logits: np.ndarray
     parameters: int
@@ -65,12 +65,12 @@ class Network:
 
 
 def parameters(model: nn.Module) -> int:
-    """Number of its trained weights."""
+    """Number of trained weights of a network."""
     return sum(weights.numel() for weights in model.parameters())
 
 
 def read_all(folder: Path) -> dict[str, Network]:
-    """Read our network in parts, and every trained peer, by its folder's name; there may be none."""
+    """Read the stages of the finder and every trained baseline, by name; a model may be without baselines."""
     found = {ONE_LOOK: Network.read(folder)}
     if is_model(folder / SECOND):
         alone = Cascade(load_model(folder)).to(memory_format=torch.channels_last).eval()
@@ -79,20 +79,19 @@ def read_all(folder: Path) -> dict[str, Network]:
 
 
 def baseline_folders(folder: Path) -> dict[str, Path]:
-    """Folders of the trained peers of the model in `folder`, by name."""
+    """Folders of the trained baselines of the model in `folder`, by name."""
     return {path.name: path for path in sorted((folder / BASELINES).glob("*")) if is_model(path)}
 
 
 def compared(
-    peers: dict[str, Scored], ours: Scored, test: np.ndarray, labels: np.ndarray, settings: EvaluateConfig
+    others: dict[str, Scored], ours: Scored, test: np.ndarray, labels: np.ndarray, settings: EvaluateConfig
 ) -> dict[str, dict[str, metrics.Interval]]:
-    """How many times the lenses that the finder misses each peer misses, at a false-positive rate of 1e-3.
+    """Lenses missed by each network relative to those missed by the finder, at a false-positive rate of 1e-3.
 
-    `test` are the rows of the test set in the logits, `labels` theirs (0, 1). NaN where less than one non-lens stands for
-    that rate.
+    `test`: rows of the test set in the logits; `labels`: of these rows (0, 1). NaN for fewer than 1,000 non-lenses.
     """
     if "1e-3" not in operating_points.measurable(int((labels == 0).sum())):
-        return {name: {MISSED: metrics.UNKNOWN} for name in peers}
+        return {name: {MISSED: metrics.UNKNOWN} for name in others}
     return {
         name: {
             MISSED: metrics.bootstrap(
@@ -103,12 +102,12 @@ def compared(
                 np.random.default_rng(settings.seed),
             )
         }
-        for name, baseline in peers.items()
+        for name, baseline in others.items()
     }
 
 
 def table(result: dict[str, object]) -> pd.DataFrame:
-    """Networks side by side out of `evaluate.json`: a row a network, ours first."""
+    """Table of the networks in `evaluate.json`, a row each, the finder first."""
     blocks = {"lensnet": result} | {name: block for name, block in result.items() if is_block(block)}
     rows = {
         name: {"parameters": block.get("parameters"), "images": block.get("images_trained_on")}

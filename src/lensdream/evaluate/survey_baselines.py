@@ -1,7 +1,7 @@
-"""The survey-peers stage: our finder and its peers on the same fresh non-lenses in a survey's proportions.
+"""Finder and baselines on the same simulated non-lenses in a survey's proportions: the measurements of `survey-peers`.
 
-The test mix fixes a threshold at a false-positive rate of 1e-3 by six images. Here there are as many as time allows the slowest
-peer to look at: the first chunks of those that the survey test streams.
+The test set fixes a threshold at a false-positive rate of 1e-3 by six images. There are as many non-lenses as time allows for
+the slowest baseline: the first chunks of those that the survey test streams.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RATES = {"1e-2": 1e-2, "1e-3": 1e-3}
 def streamed(
     population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, model: Path
 ) -> pd.DataFrame:
-    """Families of `settings.n_peers` fresh non-lenses, and `logit_<network>` of ours and of every peer."""
+    """Table of `settings.n_peers` simulated non-lenses: family, and `logit_<network>` of the finder and of every baseline."""
     tasks = target_mix.chunks(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     arguments = (population, simulate, drawing.draw_all_catalogs(population), model, settings)
     with worker_map(0 if simulate.workers == 1 else simulate.workers, BaselinesScorer.start, arguments) as ordered:
@@ -47,11 +47,11 @@ def streamed(
 
 @dataclass(frozen=True)
 class BaselinesScorer:
-    """Lots of a survey's non-lenses, drawn, rendered and scored with every network one at a time."""
+    """Scorer of chunks of a survey's non-lenses: draws, renders and scores one chunk at a time with every network."""
 
     drawer: ImageDrawer
     models: Mapping[str, nn.Module]
-    """by name, ours among them"""
+    """by name, the finder among them"""
     settings: SurveyConfig
 
     @classmethod
@@ -63,7 +63,7 @@ class BaselinesScorer:
         model: Path,
         settings: SurveyConfig,
     ) -> BaselinesScorer:
-        """Make one for this process, and set its torch to one thread."""
+        """Make the scorer of this process, and set its torch to one thread."""
         drawer = ImageDrawer.start(population, simulate, catalogs)
         models: dict[str, nn.Module] = {OURS: load_cascade(model, target_mix.survey_shares(settings))}
         models |= {name: load_model(path) for name, path in baseline_folders(model).items()}
@@ -82,10 +82,10 @@ class BaselinesScorer:
 
 
 def compared(non_lenses: pd.DataFrame, lenses: pd.DataFrame, settings: SurveyConfig) -> dict[str, dict]:
-    """For each network what share of the lenses it finds, and how many times ours it misses at 1e-3.
+    """Completeness of each network, and the lenses that it misses at 1e-3 relative to those that the finder misses.
 
-    Both tables have `logit_<network>` of each. Every network has its own threshold; intervals are of lenses and non-lenses
-    resampled, the same for both where two are compared. NaN at a rate that less than one non-lens stands for.
+    Both tables have a column `logit_<network>` for each. Every network has its own threshold; intervals are of lenses and
+    non-lenses resampled, the same for both where two are compared. NaN at a rate below one in the number of non-lenses.
     """
     rates = operating_points.measurable(len(non_lenses), RATES)
     labels = np.repeat([0, 1], [len(non_lenses), len(lenses)])
@@ -111,5 +111,5 @@ def compared(non_lenses: pd.DataFrame, lenses: pd.DataFrame, settings: SurveyCon
 
 
 def networks(table: pd.DataFrame) -> list[str]:
-    """The networks that a table has logits of, ours first."""
+    """Names of the networks with logits in a table, the finder first."""
     return [name.removeprefix("logit_") for name in table.columns if name.startswith("logit_")]
