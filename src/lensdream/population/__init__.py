@@ -1,1 +1,1 @@
-"""SkyPy's galaxies, our deflectors and the scenes made of them: tables, no pixels."""
+"""Population of galaxies (SkyPy), deflectors and the scenes made of them: tables, no pixels."""

@@ -1,4 +1,4 @@
-"""What spoils an image, as the table of scenes has it: at most one kind a scene.
+"""Artefacts of an image, as columns of the table of scenes: at most one a scene.
 
 Flaws of the detector are numbers in the scene's row, and `optics.artefacts` draws them into the finished image; ghosts
 and trails are light, and so they are components.
@@ -30,18 +30,18 @@ PIXEL_AREA = EUCLID.pixel_scale**2
 
 
 def add_artefact(builder: SceneBuilder, rng: np.random.Generator) -> None:
-    """Spoil a scene with one artefact, of a kind drawn by chance."""
+    """Add one artefact to a scene, drawn by the shares of `ARTEFACTS`."""
     kinds, weights = zip(*KINDS.items(), strict=True)
     kinds[rng.choice(len(kinds), p=weights)](builder, rng)
 
 
 def cosmic_rays(builder: SceneBuilder, rng: np.random.Generator) -> None:
-    """A few tracks that the rejection left over."""
+    """A few cosmic-ray tracks that the rejection left over."""
     builder.row["cosmic_rays"] = int(rng.integers(1, 9))
 
 
 def hot_pixels(builder: SceneBuilder, rng: np.random.Generator) -> None:
-    """Single pixels that shine by themselves."""
+    """Single hot pixels."""
     builder.row["hot_pixels"] = int(rng.integers(1, 9))
 
 
@@ -51,18 +51,18 @@ def dead_columns(builder: SceneBuilder, rng: np.random.Generator) -> None:
 
 
 def detector_edge(builder: SceneBuilder, rng: np.random.Generator) -> None:
-    """The detector, or the mosaic, ends inside the stamp."""
+    """An edge of the detector, or of the mosaic, inside the stamp."""
     builder.row |= {"edge": rng.uniform(0.05, 0.35), "edge_side": int(rng.integers(4))}
 
 
 def missing_bands(builder: SceneBuilder, rng: np.random.Generator) -> None:
-    """One band of the near infrared is missing, or all of them; a target without VIS is not looked at."""
+    """Loss of one near-infrared band or of all three; targets without VIS are not simulated."""
     missing = NEAR_INFRARED if rng.random() < 0.5 else (rng.choice(NEAR_INFRARED),)
     builder.row["missing_bands"] = int(sum(2 ** int(band) for band in missing))
 
 
 def ghost(builder: SceneBuilder, rng: np.random.Generator) -> None:
-    """The out-of-focus image of a bright star elsewhere: a disc or the ring of the pupil, faint, nearly in one band only."""
+    """Out-of-focus image of a bright star off the stamp: a faint disc or ring of the pupil, nearly in one band only."""
     radius, level = rng.uniform(1.0, 3.5), 10 ** rng.uniform(-0.2, 0.8)
     width = rng.uniform(0.08, 0.3) if rng.random() < 0.6 else 0.0
     # a ring's area is that of its band; a profile of index 0.3 is flat to its radius and gone at twice of it
@@ -73,7 +73,7 @@ def ghost(builder: SceneBuilder, rng: np.random.Generator) -> None:
 
 
 def trail(builder: SceneBuilder, rng: np.random.Generator) -> None:
-    """The streak of a satellite or asteroid in one band, through the stamp or ending in it."""
+    """Streak of a satellite or asteroid in one band, through the stamp or ending in it."""
     half_length = 10 ** rng.uniform(0.0, 1.0)
     half_width = rng.uniform(0.08, 0.2)
     level = 10 ** rng.uniform(0.5, 1.5)
@@ -86,7 +86,7 @@ def trail(builder: SceneBuilder, rng: np.random.Generator) -> None:
 
 
 def _one_band(rng: np.random.Generator, leak: float) -> np.ndarray:
-    """The sky's scatter [microjansky a pixel] of one band, and up to a share `leak` of it in the others."""
+    """Scatter of the sky (band,) [microjansky a pixel] of one band, and up to a share `leak` of it in the others."""
     level = np.where(np.arange(N_BANDS) == rng.integers(N_BANDS), 1.0, rng.uniform(0.0, leak, N_BANDS))
     return level * np.array(EUCLID.sky_sigma)
 
@@ -95,4 +95,4 @@ KINDS: dict[Callable[[SceneBuilder, np.random.Generator], None], float] = {
     cosmic_rays: 0.28, hot_pixels: 0.1, dead_columns: 0.12, detector_edge: 0.12, missing_bands: 0.14, ghost: 0.16,
     trail: 0.08,
 }  # fmt: skip
-"""every kind and its share"""
+"""every artefact and its share"""

@@ -1,4 +1,4 @@
-"""A scene while it is being put together, and the light components it is made of."""
+"""Builder of a scene: its row of parameters and its light components, until they become a table."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Component(NamedTuple):
 
     @property
     def values(self) -> tuple[float, ...]:
-        """One for each of `COMPONENT_COLUMNS` but the scene, in their order."""
+        """Values for `COMPONENT_COLUMNS` without the scene, in their order."""
         return (*self[:-2], *self.flux, *self.shape)
 
 

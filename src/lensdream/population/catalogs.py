@@ -1,4 +1,4 @@
-"""SkyPy draws the galaxies, once, in one process: catalogues that scenes pick from."""
+"""Catalogues of galaxies and deflectors, drawn by SkyPy once and in one process; every scene takes galaxies from them."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ CatalogRow = dict[str, float]
 
 @dataclass(frozen=True)
 class Catalogs:
-    """Galaxies and deflectors; columns z, M, r_e [arcsec], q, flux_<BAND> [microjansky], red (galaxies), sigma (deflectors)."""
+    """Galaxies and deflectors: z, M, r_e [arcsec], q, flux_<BAND> [microjansky], red (galaxies), sigma (deflectors)."""
 
     galaxies: pd.DataFrame
     deflectors: pd.DataFrame
     sky_area: float
-    """that the galaxies fill [arcmin^2]"""
+    """sky that the galaxies fill [arcmin^2]"""
 
     def split(self, name: str) -> Catalogs:
-        """The part of the catalogues that belongs to a split; parts of different splits are disjoint."""
+        """Part of the catalogues that belongs to a split; parts of different splits are disjoint."""
         first = sum(share for key, share in list(SHARES.items())[: list(SHARES).index(name)])
 
         def part(table: pd.DataFrame) -> pd.DataFrame:
@@ -69,26 +69,26 @@ class Catalogs:
 
     @cached_property
     def _by_flux(self) -> dict[bool | None, tuple[np.ndarray, np.ndarray]]:
-        """Numbers and VIS fluxes of the red, the blue and all galaxies, faintest first."""
+        """Rows and VIS fluxes of the red, the blue and all galaxies, faintest first."""
         flux, red = self._galaxy_columns["flux_VIS"], self._galaxy_columns["red"]
         order = np.argsort(flux, kind="stable")
         chosen = {None: order, True: order[red[order]], False: order[~red[order]]}
         return {color: (numbers, flux[numbers]) for color, numbers in chosen.items()}
 
     def brighter(self, flux: float) -> np.ndarray:
-        """Numbers of the galaxies above a VIS flux [microjansky]."""
+        """Rows of the galaxies above a VIS flux [microjansky]."""
         numbers, fluxes = self._by_flux[None]
         return numbers[np.searchsorted(fluxes, flux, "right") :]
 
     def near_flux(self, flux: float, n: int, red: bool | None = None) -> np.ndarray:
-        """Numbers of n galaxies, red, blue or any, around a VIS flux [microjansky]: half fainter, half brighter."""
+        """Rows of n galaxies, red, blue or any, around a VIS flux [microjansky]: half fainter, half brighter."""
         numbers, fluxes = self._by_flux[red]
         first = np.clip(np.searchsorted(fluxes, flux) - n // 2, 0, max(len(fluxes) - n, 0))
         return numbers[first : first + n]
 
 
 def draw_catalogs(seed: int, sky_area: float, magnitude_limit: float, n_deflectors: int) -> Catalogs:
-    """Run SkyPy's pipeline of `galaxies.yml`, and keep of its galaxies as many as are observed (`counts`).
+    """Run SkyPy's pipeline of `galaxies.yml` and thin its galaxies to the observed counts (`number_counts`).
 
     sky_area [deg2]; galaxies fainter than magnitude_limit in VIS are left out. SkyPy's luminosity functions were measured
     up to z = 1; beyond, they make too many bright galaxies. SkyPy draws from numpy's global state, so that is seeded here,

@@ -1,4 +1,4 @@
-"""Deflectors from a velocity-dispersion function. SkyPy's pipeline calls these, so they draw from numpy's global state."""
+"""Deflectors from a velocity-dispersion function, for SkyPy's pipeline: random numbers are from numpy's global state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The population stage: every scene of a scale, drawn in chunks that do not depend on how many processes draw them."""
+"""Drawing of all scenes of a scale, in chunks that do not depend on the number of processes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DEFLECTORS = 150_000
 CHUNK_SIZE = 100
 """scenes of one chunk, the partners of paired ones not counted"""
 MOST_BARREN = 200
-"""rounds in a row that may give nothing"""
+"""largest number of rounds in a row without any draw"""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What one task draws: its scenes are a pure function of this and of the settings."""
+    """Task of one process: the scenes are a pure function of the chunk and of the settings."""
 
     family: str
     split: str
@@ -50,12 +50,12 @@ def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, cata
     workers : int
         Processes; the scenes do not depend on it.
     catalogs : Catalogs, optional
-        Galaxies and deflectors to pick from, of `draw_all_catalogs(settings)`; drawn anew by default.
+        Galaxies and deflectors, from `draw_all_catalogs(settings)`; drawn anew by default.
 
     Returns
     -------
     Scenes
-        Which `Renderer` draws.
+        Table of scenes, input of `Renderer`.
 
     Raises
     ------
@@ -79,12 +79,12 @@ def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, cata
 
 
 def draw_all_catalogs(settings: PopulationConfig) -> Catalogs:
-    """The galaxies and deflectors that every scene of a scale is drawn from."""
+    """Catalogues of every split: the galaxies and deflectors that the scenes of a scale are drawn from."""
     return draw_catalogs(settings.seed, settings.sky_area, settings.source_magnitude_limit, DEFLECTORS)
 
 
 def chunks(settings: PopulationConfig) -> list[Chunk]:
-    """Everything that a scale consists of."""
+    """All chunks of a scale."""
     tasks = [chunk for split in ("train", "validation", "test") for chunk in labelled_chunks(settings, split)]
     tasks += _cut(UNDETECTABLE, "test", settings.undetectable)
     for family in lenses.COMPOUND_FAMILIES:
@@ -95,7 +95,7 @@ def chunks(settings: PopulationConfig) -> list[Chunk]:
 
 
 def labelled_chunks(settings: PopulationConfig, split: str, n: int | None = None, epoch: int = 0) -> list[Chunk]:
-    """The lenses and non-lenses of a split, in their shares: `n` scenes, by default as many as the settings say."""
+    """Chunks of the lenses and non-lenses of a split, in their shares: `n` scenes, by default the settings' number."""
     n = getattr(settings, split) if n is None else n
     n_lens = round(n * settings.lens_fraction)
     counts = {name: int((n - n_lens) * share) for name, share in settings.non_lens_shares.items()}
@@ -118,12 +118,12 @@ def _cut(family: str, split: str, n: int, epoch: int = 0) -> list[Chunk]:
 
 
 def _within(n: int, start: int) -> int:
-    """How many of `n` fall into the chunk from `start` on."""
+    """Number of the `n` scenes that fall into the chunk from `start` on."""
     return min(max(n - start, 0), CHUNK_SIZE)
 
 
 def joined(parts: Iterable[Scenes]) -> Scenes:
-    """Several tables as one, their scenes, each counted from 0, numbered through."""
+    """One table of several, whose scenes, each counted from 0, are numbered through."""
     scenes, components, first = [], [], 0
     for part in parts:
         table = part.scenes
@@ -138,7 +138,7 @@ def joined(parts: Iterable[Scenes]) -> Scenes:
 
 @dataclass(frozen=True)
 class SceneDrawer:
-    """Scenes of chunks, drawn one chunk at a time."""
+    """Drawer of scenes, one chunk at a time."""
 
     settings: PopulationConfig
     catalogs: Mapping[str, Catalogs]
@@ -146,13 +146,13 @@ class SceneDrawer:
 
     @classmethod
     def start(cls, settings: PopulationConfig, catalogs: Catalogs) -> SceneDrawer:
-        """Make one for this process, and set its torch to one thread."""
+        """Make the drawer of this process, and limit torch to one thread."""
         torch.set_num_threads(1)
         parts = {name: catalogs.split(name) for name in SHARES}
         return cls(settings, parts | {COMPOUND_TRAIN: parts[TRAIN]})
 
     def draw(self, chunk: Chunk) -> Scenes:
-        """The scenes of a chunk, counted from 0; raises `ValueError` with the remedy where the settings allow none."""
+        """Draw the scenes of a chunk, counted from 0; raises `ValueError` where the settings allow none."""
         stream = [self.settings.seed, *chunk.family.encode(), 0, *chunk.split.encode(), chunk.epoch, chunk.number]
         rng = np.random.default_rng(stream)
         return to_table(DRAWN[chunk.family](chunk, self.settings, self.catalogs[chunk.split], rng))
@@ -161,7 +161,7 @@ class SceneDrawer:
 def _lenses(
     chunk: Chunk, settings: PopulationConfig, catalogs: Catalogs, rng: np.random.Generator
 ) -> list[SceneBuilder]:
-    """Lenses, then the paired controls of the first of them; of the training split, a share are of rare selections."""
+    """Lenses, then the paired controls of the first of them; in the training split a share has rare selections."""
 
     def gather(n: int, selection: lenses.Selection) -> list[SceneBuilder]:
         return _gather(LENS, n, lambda: lenses.draw_single(settings, catalogs, chunk.split, rng, selection)[0])
@@ -207,14 +207,14 @@ DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Catalogs, np.random.Generato
 
 
 def _paired(builders: list[SceneBuilder], others: list[SceneBuilder]) -> list[SceneBuilder]:
-    """First the ones, then the others, the k-th of both being partners; `partner` counts from the list's start."""
+    """One list of two, the k-th entries of both being partners; `partner` counts from the list's start."""
     for k, (builder, other) in enumerate(zip(builders, others, strict=False)):
         builder.row["partner"], other.row["partner"] = len(builders) + k, k
     return builders + others
 
 
 def _gather(family: str, n: int, draw_round: Callable[[], list]) -> list:
-    """The first n draws of as many rounds as it takes."""
+    """First n draws of as many rounds as needed."""
     found: list = []
     barren = 0
     while len(found) < n:

@@ -1,4 +1,4 @@
-"""The lenses drawn beside the forecast of the lenses that Euclid can find, and the galaxies drawn beside the counts."""
+"""Comparison of drawn lenses with the forecast for Euclid, and of drawn galaxies with published counts."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Quantity:
     name: str
     label: str
     forecast: tuple[float, float, float]
-    """its percentiles 16, 50 and 84"""
+    """percentiles 16, 50 and 84"""
     magnitude: bool = False
     """compared by difference, not by ratio"""
     logarithmic: bool = False
-    """drawn so"""
+    """histogram over the logarithm"""
     decimals: int = 2
-    """that are written"""
+    """number of decimals in the table"""
 
     @property
     def goal(self) -> np.ndarray:
-        """How far the drawn percentiles may be away."""
+        """Largest deviation allowed of the drawn percentiles."""
         return np.array(GOAL_MAGNITUDES if self.magnitude else GOAL_RELATIVE)
 
 
@@ -61,7 +61,7 @@ with S/N > 20, magnification > 3 and images apart in the VIS band of Euclid."""
 
 
 def drawn(scenes: Scenes) -> pd.DataFrame:
-    """The forecast's quantities of the detectable lenses (family `lens`, label 1), one row a lens.
+    """Table of the forecast's quantities for the detectable lenses drawn (family `lens`, label 1), one row a lens.
 
     A magnitude is of the summed components; the source's radius is that of its first one, the disc.
     """
@@ -103,7 +103,7 @@ def compare(scenes: Scenes) -> pd.DataFrame:
 
 
 def figure(scenes: Scenes) -> Figure:
-    """Every quantity's histogram, its percentiles, and those of the forecast."""
+    """Histogram of every quantity, with its percentiles and those of the forecast."""
     table, comparison = drawn(scenes), compare(scenes)
     page = Figure(figsize=(15, 6.4), layout="constrained", dpi=110)
     page.get_layout_engine().set(wspace=0.06, hspace=0.06)
@@ -158,7 +158,7 @@ def counts_per_magnitude(galaxies: pd.DataFrame, sky_area: float) -> pd.DataFram
 
 
 def counts_figure(galaxies: pd.DataFrame, sky_area: float) -> Figure:
-    """The catalogue's counts, with Poisson errors, on the published law."""
+    """Counts of the catalogue with Poisson errors, and the published law."""
     table = counts_per_magnitude(galaxies, sky_area)
     page = Figure(figsize=(5.5, 4), layout="constrained", dpi=110)
     axes = page.subplots()
@@ -172,7 +172,7 @@ def counts_figure(galaxies: pd.DataFrame, sky_area: float) -> Figure:
 
 
 def _magnitude(scenes: Scenes, role: Role, index: pd.Series) -> np.ndarray:
-    """VIS magnitude of what has a role in each scene of an index, before lensing."""
+    """VIS magnitude before lensing of the components of a role, one value a scene of an index."""
     own = scenes.components[scenes.components["role"] == role]
     flux = own.groupby("scene")["flux_VIS"].sum().reindex(index).to_numpy()
     return AB_ZERO_POINT_MICROJANSKY - 2.5 * np.log10(flux)

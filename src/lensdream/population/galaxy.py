@@ -1,4 +1,4 @@
-"""A galaxy before it is made of components: its place, size, flattening and light."""
+"""Galaxy before its shape is drawn: position, size, flattening and light."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TILT = np.array([0.0, 0.4, 0.7, 1.0])
 
 @dataclass(frozen=True)
 class Galaxy:
-    """A galaxy that has its place, size, flattening and light, and waits for its shape."""
+    """Position, size, flattening and light of a galaxy; `morphology`, `rings` and `mergers` add its shape."""
 
     x: float
     y: float
@@ -33,11 +33,11 @@ class Galaxy:
         return radius * np.cos(angle) / np.sqrt(self.q), radius * np.sin(angle) * np.sqrt(self.q)
 
     def sky(self, offset: tuple[float, float]) -> tuple[float, float]:
-        """Place (x, y) [arcsec] of an offset (along the major axis, across it) [arcsec]."""
+        """Sky position (x, y) [arcsec] of an offset (along the major axis, across it) [arcsec]."""
         cos, sin = np.cos(self.phi), np.sin(self.phi)
         return self.x + cos * offset[0] - sin * offset[1], self.y + sin * offset[0] + cos * offset[1]
 
 
 def draw_sersic_index(red: bool, rng: np.random.Generator) -> float:
-    """Index of a single profile: de Vaucouleurs-like if red, else a disc's."""
+    """Sersic index of a single profile: de Vaucouleurs-like if red, else a disc's."""
     return rng.uniform(2.0, 4.5) if red else rng.uniform(0.7, 1.6)

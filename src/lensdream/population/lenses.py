@@ -5,7 +5,7 @@ Two-source families, by geometry alone:
                    theta_E_2 - theta_E_1 larger than the full width at half maximum of the VIS point spread;
     compound arc   both sources detectable, at least one covering less than 270 degrees;
     faint second   a control: the first source detectable, the second lensed but below the detection rule.
-A matched single lens is a compound scene without its second source: same deflector, first source, neighbours and noise.
+A matched single lens is a compound scene without the second source: same deflector, first source, neighbours and noise.
 """
 
 from __future__ import annotations
@@ -34,35 +34,37 @@ from lensdream.render.renderer import Renderer
 from lensdream.scene import Role, Scenes
 
 LARGEST_OFFSET = 0.75
-"""of a source from the axis, in Einstein radii: a SIS magnifies no point beyond 2/3 three times. Flat deflectors, shear and
-extended sources do: of detectable lenses one in twelve lies beyond (`docs/design.md`, "What is known to be off")"""
+"""largest offset of a source from the axis, in Einstein radii: a SIS magnifies no point beyond 2/3 three times. Flat
+deflectors, shear and extended sources do: of detectable lenses one in twelve lies beyond (`docs/design.md`, "What is
+known to be off")"""
 SMALLEST_THETA_E = 0.2
-"""[arcsec] of a proposed lens"""
+"""smallest Einstein radius of a proposed lens [arcsec]"""
 RING_OFFSET = 0.06
 """scale of the offset of the sources of full rings [arcsec]"""
 PROPOSALS = {1: 3000, 2: 20000}
-"""of a round, by its number of sources: some 30 lenses, some 10 compound ones"""
+"""proposals of a round, by number of sources: they give some 30 lenses, or some 10 compound ones"""
 OPTIMISM = 2.0
 """by how much a proposal's estimated S/N exceeds the measured one; 4 in 1,000 detectable lenses have less"""
 SMALLEST_REDSHIFT_GAP = 0.1
 LARGEST_CONTROL_MAGNIFICATION = 2.5
 """a control's source is magnified by less: it has one image, or nearly all of its light in one"""
 CONTROL_TRIES = 10
-"""places of a control's source that are looked at; of 5,000 lenses 69 needed two, 5 three, none more"""
+"""tried positions of a control's source; of 5,000 lenses 69 needed two, 5 three, none more"""
 SEEING = EUCLID.bands[Band.VIS].psf_fwhm
 DETECTION_FRAME = Frame(
     stamp=64, padding=8, supersampling=3, fine_width=40, pixel_scale=EUCLID.pixel_scale, integrate=False
 )
-"""coarse: but at one sample a pixel the magnification of sources smaller than 0.05 arcsec is off by 20 to 90 %"""
+"""coarse, but finer than a pixel: at one sample a pixel the magnification of sources below 0.05 arcsec is off by 20 to
+90 %"""
 NARROW_FRAME = replace(DETECTION_FRAME, stamp=32, fine_width=28)
-"""for scenes whose arcs it holds: nearly half of them, at less than half of the cost"""
+"""for scenes whose arcs fit into it: nearly half of them, at less than half of the cost"""
 DETECTION_CHUNK = 64
-"""scenes looked at together"""
+"""scenes rendered together"""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What the detection rule looks at, arrays over scenes for one source."""
+    """Measurements that the detection rule uses: arrays over scenes for one source."""
 
     snr: np.ndarray
     magnification: np.ndarray
@@ -70,14 +72,14 @@ class Detection:
     resolved: np.ndarray
 
     def passes(self, config: PopulationConfig) -> np.ndarray:
-        """Detectable: S/N, magnification and geometry (Collett 2015)."""
+        """Test for detectable arcs (scene,): S/N, magnification and geometry (Collett 2015)."""
         strong = self.magnification > config.minimum_magnification
         return (self.snr > config.minimum_arc_snr) & strong & self.resolved
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which single lenses are drawn: any of nature's, or only some of them, in their own proportions."""
+    """Selection of single lenses: all of nature's, or a subset in natural proportions."""
 
     offset: float = LARGEST_OFFSET
     """largest offset of the source from the axis"""
@@ -85,9 +87,9 @@ class Selection:
     """whether that is in arcsec or in Einstein radii"""
     minimum_theta_E: float = SMALLEST_THETA_E
     minimum_snr: float = 0.0
-    """where the detection rule asks for less"""
+    """least S/N, where the detection rule asks for less"""
     minimum_degrees: float = 0.0
-    """of azimuth that the arcs cover"""
+    """least azimuth that the arcs cover"""
 
 
 ANY = Selection()
@@ -96,7 +98,7 @@ RARE_SELECTIONS = (
     Selection(minimum_snr=100.0),
     Selection(minimum_theta_E=1.2),
 )
-"""full rings, bright arcs and wide ones: too few by nature to be learnt. A network that has seen a handful of them takes the
+"""full rings, bright arcs and wide ones: too rare in nature to be learnt. A network trained on a handful of them takes the
 plainest lenses of all for ring galaxies, spirals or groups"""
 
 
@@ -127,7 +129,7 @@ def draw_single(
 
 @dataclass(frozen=True)
 class CompoundFamily:
-    """What makes a two-source lens one of a family, and where its sources are tried."""
+    """Definition of a family of two-source lenses: its criterion, and the offsets at which sources are tried."""
 
     name: str
     offset: float
@@ -193,7 +195,7 @@ def detect(scenes: Scenes) -> tuple[Detection, Detection]:
 
 
 def _reach(scenes: Scenes) -> np.ndarray:
-    """How far from the stamp's centre a scene's arcs may shine [arcsec]."""
+    """Largest distance of a scene's arcs from the stamp's centre [arcsec]."""
     sources = scenes.components[scenes.components["plane"] > 0]
     farthest = (np.hypot(sources["x"], sources["y"]) + 3 * sources["r_e"]).groupby(sources["scene"]).max()
     theta_E = (scenes.scenes[["theta_E_1", "theta_E_2"]].max(axis=1) + scenes.scenes["theta_E_b"]).to_numpy()
@@ -207,7 +209,7 @@ def _detection_renderer(frame: Frame) -> Renderer:
 
 
 def _measure(part: Scenes, truth: torch.Tensor, lensed: torch.Tensor, source: int) -> list[np.ndarray]:
-    """The four arrays of `Detection` for one batch."""
+    """Arrays of `Detection` for one batch."""
     table, own = part.scenes, part.components[part.components["role"] == Role.SOURCE_1 + source - 1]
     if own.empty:
         return [np.zeros(len(table)), np.zeros(len(table)), np.zeros(len(table)), np.zeros(len(table), bool)]
@@ -226,10 +228,10 @@ def _measure(part: Scenes, truth: torch.Tensor, lensed: torch.Tensor, source: in
 
 
 def controls(config: PopulationConfig, builders: list[SceneBuilder], rng: np.random.Generator) -> list[SceneBuilder]:
-    """The paired controls of lenses: same galaxy, neighbours and noise, the source moved to where it has one image.
+    """Paired controls of lenses: same galaxy, neighbours and noise, the source moved to where it has one image.
 
-    It goes 1.4 to 3 Einstein radii away, and farther where a flat deflector or shear still makes a lens of it there. Raises
-    `ValueError` with the remedy for a lens that leaves it no such place.
+    The offset is 1.4 to 3 Einstein radii, and more where a flat deflector or shear still magnifies the source strongly.
+    Raises `ValueError` for a lens without such an offset within `CONTROL_TRIES`.
     """
     moved = [_move_source_out(builder, rng.uniform(1.4, 3.0), rng) for builder in builders]
     still = np.arange(len(builders))
@@ -243,7 +245,7 @@ def controls(config: PopulationConfig, builders: list[SceneBuilder], rng: np.ran
             moved[k] = _move_source_out(builders[k], rng.uniform(2.0, 4.0), rng)
     raise ValueError(
         f"population: {len(still)} of {len(builders)} controls are still magnified {detection.magnification[strong].max():.1f} "
-        f"times after {CONTROL_TRIES} places of their source, at most {LARGEST_CONTROL_MAGNIFICATION} is allowed: lower "
+        f"times after {CONTROL_TRIES} positions of their source, at most {LARGEST_CONTROL_MAGNIFICATION} is allowed: lower "
         "population.second_deflector or change population.seed"
     )
 
@@ -271,7 +273,7 @@ def add_early_type(
     phi: float,
     at: np.ndarray | float = 0.0,
 ) -> tuple[float, float]:
-    """The light of an early-type galaxy a little off the point `at` (x, y), with an outer disc in one of four; its (x, y)."""
+    """Add an early-type galaxy a little off the point `at` (x, y), one in four with an outer disc; returns its (x, y)."""
     x, y = at + rng.normal(0, 0.1, 2)
     flux, r_e = fluxes(galaxy), float(galaxy["r_e"])
     n = float(np.clip(rng.normal(4.0, 0.7), 2.0, 6.0))
@@ -288,7 +290,7 @@ def _propose(
     catalogs: Catalogs, rng: np.random.Generator, n_sources: int, minimum_snr: float | np.ndarray, offset: float,
     in_arcsec: bool = False, minimum_theta_E: float = SMALLEST_THETA_E,
 ) -> list[tuple]:  # fmt: skip
-    """Pairs (deflector, sources, offsets [arcsec]) that lens, drawn by cross-section, that may be bright enough.
+    """Proposed lenses (deflector, sources, offsets [arcsec]), drawn by cross-section, whose arcs may be bright enough.
 
     minimum_snr: one for all sources or (source, 1); offset: the largest, in Einstein radii or in arcsec; minimum_theta_E:
     of the first source [arcsec].
@@ -324,7 +326,7 @@ def _lens(
     config: PopulationConfig, catalogs: Catalogs, split: str, rng: np.random.Generator, d: int, sources: np.ndarray,
     theta_E: np.ndarray, offset_x: np.ndarray, offset_y: np.ndarray,
 ) -> SceneBuilder:  # fmt: skip
-    """The builder of a proposed lens, without neighbours but for those of the deflector's own redshift."""
+    """Builder of a proposed lens, without neighbours but for those of the deflector's own redshift."""
     deflector = catalogs.deflector(d)
     behind = [catalogs.galaxy(int(k)) for k in sources]
     builder = empty_scene(LENS, 1, split, rng)

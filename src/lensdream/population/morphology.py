@@ -1,4 +1,4 @@
-"""The shapes of galaxies that do not lens: discs with bulge, bar and arms, discs from the side, irregulars.
+"""Shapes of galaxies that do not lens: discs with bulge, bar and arms, discs from the side, irregulars.
 
 Every function here adds components that share out the light of one `Galaxy`; their VIS fluxes add up to the body's.
 """
@@ -23,7 +23,7 @@ def add_part(
     builder: SceneBuilder, body: Galaxy, share: float, r_e: float, sersic_index: float, *, tilt: float = 0.0,
     q: float | None = None, turn: float = 0.0, at: tuple[float, float] = (0.0, 0.0), shape: Shape = PLAIN,
 ) -> None:  # fmt: skip
-    """Add a component with `share` of the body's VIS light, `tilt` [mag] redder than it in VIS - H.
+    """Add a component with `share` of the galaxy's VIS light, `tilt` [mag] redder than it in VIS - H.
 
     q is the body's unless given, `turn` [rad] is its angle against the body, `at` its offset (along, across) [arcsec].
     """
@@ -33,7 +33,7 @@ def add_part(
 
 
 def arc(angle: float, contrast: float, ring_width: float, number: int = 1) -> Shape:
-    """A ring whose light gathers around an azimuth [rad]: full at contrast 0, an arc 60 degrees wide at 5.
+    """Shape of a ring whose light gathers around an azimuth [rad]: full at contrast 0, an arc 60 degrees wide at 5.
 
     number: of such places, evenly around the ring.
     """
@@ -54,7 +54,7 @@ def add_smooth(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator, re
 
 
 def add_bulge(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator, share: float) -> None:
-    """A round, compact and redder middle."""
+    """Round, compact and redder bulge."""
     add_part(
         builder, body, share, body.r_e * rng.uniform(0.12, 0.3), rng.uniform(1.5, 4.0),
         tilt=rng.uniform(0.2, 0.9), q=max(body.q, rng.uniform(0.6, 0.9)),
@@ -198,6 +198,6 @@ def _add_tadpole(builder: SceneBuilder, body: Galaxy, rng: np.random.Generator) 
 
 
 def _clump_shares(rng: np.random.Generator, number: int) -> tuple[float, np.ndarray]:
-    """The share of the light that is smooth, and that of each clump."""
+    """Share of the light in the smooth component, and share of each clump."""
     glow = rng.uniform(0.25, 0.6)
     return glow, (1 - glow) * rng.dirichlet(np.full(number, 2.0))

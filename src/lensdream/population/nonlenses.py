@@ -1,4 +1,4 @@
-"""What looks like a lens and is none, each family with its own false-positive rate."""
+"""Non-lenses that resemble lenses, in families that each get a false-positive rate of their own."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from lensdream.scene import FLUX_COLUMNS, Role
 
 TYPICAL_SOURCE_REDSHIFT = 2.0
 BRIGHTEST, FAINTEST = microjansky(18.0), microjansky(23.5)
-"""flux of an ordinary deflector, and of what stands in for one [microjansky]"""
+"""flux of an ordinary deflector, and of a galaxy scaled like one [microjansky]"""
 LARGEST_R_E = 1.8
 """half-light radius of a target that its stamp can show [arcsec]"""
 SCATTER = 0.1
-"""of a target's place, an axis [arcsec]; that of deflectors"""
+"""scatter of a target's position, an axis [arcsec]; as for deflectors"""
 
 Make = Callable[[Catalogs, str, np.random.Generator], SceneBuilder]
-"""(catalogs, split, rng) -> a scene of a family, without what surrounds any"""
+"""(catalogs, split, rng) -> a scene of a family, without neighbours and artefacts"""
 FAMILIES: dict[str, Make] = {}
 """all but the controls that are paired with lenses"""
 
 
 def of_family(name: str) -> Callable[[Make], Make]:
-    """Decorate the function that makes scenes of a family."""
+    """Register the decorated function as the one that makes scenes of a family."""
 
     def registered(make: Make) -> Make:
         FAMILIES[name] = make
@@ -195,7 +195,7 @@ def field(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuil
 
 @of_family(STAR)
 def star(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
-    """A star of VIS 16 to 23; one in four has another beside it, like the two images of a quasar."""
+    """A star of VIS 16 to 23; one in four has a second star next to it, like the two images of a quasar."""
     builder = empty_scene(STAR, 0, split, rng)
     (x, y), magnitude, roll = rng.normal(0, SCATTER, 2), rng.uniform(16.0, 23.0), rng.uniform(0, np.pi / 3)
     add_star(builder, Role.TARGET, x, y, magnitude, roll, rng)
@@ -208,7 +208,7 @@ def star(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuild
 
 @of_family(ARTEFACT)
 def artefact(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
-    """What the survey looks at otherwise; `draw` spoils it."""
+    """Any other target of a survey; `draw` adds the artefact."""
     ordinary = (lone_early_type, spiral, field, star, empty)
     builder = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](catalogs, split, rng)
     builder.row["family"] = ARTEFACT
@@ -225,14 +225,14 @@ def lone_early_type(catalogs: Catalogs, split: str, rng: np.random.Generator) ->
 
 @of_family(EMPTY)
 def empty(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
-    """Sky with what happens to lie in it."""
+    """Empty sky, with chance neighbours."""
     return empty_scene(EMPTY, 0, split, rng)
 
 
 def draw(
     family: str, catalogs: Catalogs, split: str, rng: np.random.Generator, settings: PopulationConfig
 ) -> SceneBuilder:
-    """A non-lens of a family, with what surrounds it; raises `KeyError` for an unknown family."""
+    """Draw a non-lens of a family, with its surroundings; raises `KeyError` for an unknown family."""
     make = FAMILIES[family]
     builder = make(catalogs, split, rng)
     surround(builder, catalogs, rng, replace(settings, artefact_rate=1.0) if make is artefact else settings)
@@ -247,7 +247,7 @@ def _body(galaxy: CatalogRow, rng: np.random.Generator, scatter: float = SCATTER
 
 
 def _any_deflector(catalogs: Catalogs, rng: np.random.Generator) -> CatalogRow:
-    """A deflector as likely as it would be to lens a galaxy at TYPICAL_SOURCE_REDSHIFT, so that non-lenses look alike."""
+    """Random deflector, weighted by its cross-section for a source at TYPICAL_SOURCE_REDSHIFT, as in lenses."""
     while True:
         deflector = catalogs.deflector(int(rng.integers(len(catalogs.deflectors))))
         if rng.random() < distance_ratio(deflector["z"], TYPICAL_SOURCE_REDSHIFT) ** 2:
@@ -255,21 +255,21 @@ def _any_deflector(catalogs: Catalogs, rng: np.random.Generator) -> CatalogRow:
 
 
 def _ordinary_deflector(catalogs: Catalogs, rng: np.random.Generator) -> CatalogRow:
-    """A deflector neither so near that it fills the stamp, nor too faint to be a target."""
+    """Random deflector, neither so near that it fills the stamp nor too faint to be a target."""
     while not FAINTEST < (deflector := _any_deflector(catalogs, rng))["flux_VIS"] < BRIGHTEST:
         pass
     return deflector
 
 
 def _as_bright_as_a_deflector(catalogs: Catalogs, rng: np.random.Generator, red: bool) -> CatalogRow:
-    """A galaxy of the field with the flux of a deflector, so that brightness gives nothing away."""
+    """Galaxy of the field with the flux of a deflector, so that brightness does not separate the classes."""
     return _with_flux(catalogs, _ordinary_deflector(catalogs, rng)["flux_VIS"], rng, red)
 
 
 def _with_flux(
     catalogs: Catalogs, flux: float, rng: np.random.Generator, red: bool | None = None, z: float | None = None
 ) -> CatalogRow:
-    """One of the 30 galaxies of the catalogue around the VIS flux `flux` [microjansky], scaled to it.
+    """Random galaxy of the catalogue's 30 closest to the VIS flux `flux` [microjansky], scaled to it.
 
     red: of this colour only; z: the one of the 30 that is nearest in redshift.
     """

@@ -1,4 +1,4 @@
-"""How many galaxies of a magnitude and a redshift the sky holds, as published; VIS stands for the i band."""
+"""Published counts of galaxies by magnitude and redshift; VIS stands for the i band."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 MAGNITUDE_BIN, REDSHIFT_BIN = 0.5, 0.2
 """cells in which drawn galaxies are compared with the published ones [mag, 1]"""
 SMALLEST_MEDIAN_REDSHIFT = 0.15
-"""of the brightest galaxies, where the straight line of Ilbert et al. would reach 0"""
+"""median redshift of the brightest galaxies, where the straight line of Ilbert et al. would reach 0"""
 
 
 def cumulative_counts(magnitude: np.ndarray) -> np.ndarray:
@@ -33,7 +33,7 @@ def share_below(redshift: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
 
 
 def chance_to_keep(magnitude: np.ndarray, redshift: np.ndarray, sky_area: float) -> np.ndarray:
-    """Chance of each drawn galaxy to stay, so that those that do are as many as a sky of sky_area [arcmin^2] holds.
+    """Probability of keeping each drawn galaxy, so that the kept ones are as many as in a sky of sky_area [arcmin^2].
 
     In a cell of magnitude and redshift that is the published number over the drawn one; 1 where too few were drawn.
     """

@@ -1,4 +1,4 @@
-"""Ring galaxies, the nearest that nature comes to an Einstein ring without a lens.
+"""Ring galaxies, which resemble Einstein rings more than any other galaxies.
 
 Hoag-type: a round old core and a detached ring of young stars; collisional: a galaxy that another fell through;
 resonant: rings at the end of a bar and around the disc; polar: a ring of accreted gas across an old galaxy.
@@ -19,7 +19,7 @@ from lensdream.population.galaxy import Galaxy
 from lensdream.population.morphology import add_bar, add_bulge, add_clump, add_part, add_smooth, arc
 
 SMALLEST_RADIUS, LARGEST_RADIUS = 0.5, 2.5
-"""of a ring [arcsec]: the range of the Einstein radii of galaxies"""
+"""radius of a ring [arcsec]: the range of the Einstein radii of galaxies"""
 
 
 def add_ring_galaxy(builder: SceneBuilder, old: Galaxy, young: np.ndarray, rng: np.random.Generator) -> None:
@@ -32,7 +32,7 @@ def add_ring_galaxy(builder: SceneBuilder, old: Galaxy, young: np.ndarray, rng: 
 
 
 def _radius(body: Galaxy, rng: np.random.Generator) -> float:
-    """Of a ring around this galaxy [arcsec]: 1.1 arcsec at VIS 20.5, that of 4 to 7 kpc at redshift 0.2 to 0.6."""
+    """Radius of a ring around this galaxy [arcsec]: 1.1 arcsec at VIS 20.5, that of 4 to 7 kpc at redshift 0.2 to 0.6."""
     typical = 1.1 * (body.flux[Band.VIS] / microjansky(20.5)) ** 0.25
     return float(np.clip(typical * rng.lognormal(0.0, 0.3), SMALLEST_RADIUS, LARGEST_RADIUS))
 

@@ -21,19 +21,19 @@ FLATTEST = 0.4
 
 @dataclass(frozen=True)
 class Pair:
-    """A second deflector, as it lies to the first."""
+    """Position, flux and mass of a second deflector relative to the first."""
 
     separation: float
     angle: float
-    """where it is, from the first [arcsec, rad]"""
+    """position relative to the first [arcsec, rad]"""
     faintness: float
-    """its flux over the first one's"""
+    """flux over the first one's"""
     middle: float
     """distance [arcsec] from the first towards it at which the stamp is centred"""
 
     @property
     def einstein_radius(self) -> float:
-        """Its Einstein radius over the first one's: theta_E goes as sigma^2, sigma^4 as light (Faber & Jackson 1976)."""
+        """Einstein radius of the second over that of the first: light^0.5, for sigma^4 goes as light (Faber & Jackson 1976)."""
         return self.faintness**0.5
 
     def point(self, distance: float) -> np.ndarray:
@@ -41,7 +41,7 @@ class Pair:
         return distance * np.array([np.cos(self.angle), np.sin(self.angle)])
 
     def towards(self, theta_E: float) -> float:
-        """How far from the first [arcsec] a source lies that it images into a ring, theta_E being the first one's.
+        """Distance [arcsec] from the first, of Einstein radius theta_E, of a source that the pair images into a ring.
 
         An isothermal sphere bends light by its Einstein radius at any distance, so the second moves the source that lies
         behind the first by that much towards itself. Where both rings have grown into one, the middle of the masses is it.
@@ -51,7 +51,7 @@ class Pair:
 
 
 def draw_pair(rng: np.random.Generator) -> Pair:
-    """A second deflector up to two magnitudes fainter, 0.4 to 2 arcsec away."""
+    """Draw a second deflector up to two magnitudes fainter, 0.4 to 2 arcsec away."""
     separation, angle = rng.uniform(0.4, 2.0), rng.uniform(0, 2 * np.pi)
     faintness = 10 ** (-0.4 * rng.uniform(0.0, 2.0))
     # a survey's list of targets has the pair's middle, or the brighter one of it
@@ -62,7 +62,7 @@ def draw_pair(rng: np.random.Generator) -> Pair:
 def add_second_deflector(
     builder: SceneBuilder, galaxy: CatalogRow, pair: Pair, x: float, y: float, theta_E: float, rng: np.random.Generator
 ) -> None:
-    """The light and the mass of the second deflector of a pair whose first, `galaxy`, is at (x, y) with this theta_E."""
+    """Add light and mass of the second deflector of a pair whose first, `galaxy`, is at (x, y) with this theta_E."""
     x, y = np.array([x, y]) + pair.point(pair.separation)
     q, phi = add_member(builder, galaxy, pair.faintness, x, y, rng, Role.TARGET)
     builder.row |= {
@@ -72,7 +72,7 @@ def add_second_deflector(
 
 
 def add_group(builder: SceneBuilder, galaxy: CatalogRow, x: float, y: float, rng: np.random.Generator) -> None:
-    """One or two early types up to 2.5 mag fainter, 1.3 to 4 arcsec from the deflector `galaxy` at (x, y).
+    """Add one or two early types up to 2.5 mag fainter, 1.3 to 4 arcsec from the deflector `galaxy` at (x, y).
 
     They have light alone: the shear that every lens has stands for their mass.
     """
@@ -86,7 +86,7 @@ def add_member(
     builder: SceneBuilder, galaxy: CatalogRow, faintness: float, x: float, y: float, rng: np.random.Generator,
     role: Role = Role.NEIGHBOUR,
 ) -> tuple[float, float]:  # fmt: skip
-    """An early type of the redshift of `galaxy`, with `faintness` times its flux; its axis ratio and position angle."""
+    """Add an early type of the redshift of `galaxy`, `faintness` times its flux; returns axis ratio and position angle."""
     q, phi = float(rng.beta(5, 2.5)), rng.uniform(0, np.pi)
     # one red sequence: a few hundredths of a magnitude wide
     flux = fluxes(galaxy) * faintness * 10 ** (0.4 * rng.normal(0, 0.06) * TILT)

@@ -1,4 +1,4 @@
-"""Magnitudes of the five kcorrect templates, from a table over redshift: SkyPy's answer in a hundredth of its time.
+"""Magnitudes of the five kcorrect templates, from a table over redshift: SkyPy's values in a hundredth of its time.
 
 SkyPy's own `mag_ab` folds each template with each filter at a thousand redshifts whenever it is called. Here that is done
 once a process, on a finer grid in redshift, and looked up a galaxy at a time.
@@ -16,9 +16,9 @@ from skypy.galaxies.spectrum import kcorrect
 from speclite.filters import load_filters
 
 LARGEST_REDSHIFT = 3.98
-"""beyond it speclite's VIS curve, which starts at 2990 Angstrom, leaves the templates, which start at 600.3"""
+"""largest z at which speclite's VIS curve, from 2990 Angstrom on, lies within the templates, from 600.3 on"""
 REDSHIFT_STEP = 0.002
-"""between steps maggies are interpolated; that costs less than 0.0002 mag"""
+"""step of the table, between which maggies are interpolated: an error below 0.0002 mag"""
 
 
 def apparent_magnitudes(

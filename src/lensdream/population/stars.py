@@ -18,7 +18,7 @@ IN_VIS = np.array([band == Band.VIS for band in Band], float)
 def add_star(
     builder: SceneBuilder, role: Role, x: float, y: float, magnitude: float, roll: float, rng: np.random.Generator
 ) -> None:
-    """A point at (x, y) [arcsec] of this VIS magnitude; roll [rad] is the telescope's, which turns the spikes.
+    """Add a point source at (x, y) [arcsec] of this VIS magnitude; roll [rad] is the telescope's, which turns the spikes.
 
     Half of the stars at high galactic latitude are of late K and M type, VIS - H (AB) up to 2; the others are near 0,
     and from J to H stars are flat where galaxies still rise.

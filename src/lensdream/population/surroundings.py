@@ -1,4 +1,4 @@
-"""What surrounds a target: neighbours by chance, sky level, point spread and artefacts of the exposure."""
+"""Surroundings of a target: chance neighbours and artefacts of the exposure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lensdream.scene import (
 
 
 def surround(builder: SceneBuilder, catalogs: Catalogs, rng: np.random.Generator, config: PopulationConfig) -> None:
-    """What any scene may have, whatever its family: neighbours, and once in a while an artefact."""
+    """Add neighbours to a scene of any family and, at the rate of the settings, an artefact."""
     add_neighbours(builder, catalogs, rng, config.magnitude_limit)
     if rng.random() < config.artefact_rate:
         add_artefact(builder, rng)
 
 
 def add_neighbours(builder: SceneBuilder, catalogs: Catalogs, rng: np.random.Generator, magnitude_limit: float) -> None:
-    """Galaxies of the field in the numbers that SkyPy drew, anywhere in the frame but on the very target."""
+    """Add field galaxies at the density of the catalogue, anywhere in the frame but on the target."""
     candidates = catalogs.brighter(microjansky(magnitude_limit))
     per_frame = len(candidates) / catalogs.sky_area * (FIELD_WIDTH / 60) ** 2
     for k in rng.choice(candidates, rng.poisson(per_frame)):
