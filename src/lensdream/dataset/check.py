@@ -1,4 +1,4 @@
-"""A store against its manifest."""
+"""Check of a store against its manifest."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ CHUNK = 64
 
 
 def problems(folder: Path) -> list[str]:
-    """Everything in a store that is not as its manifest says, each with the remedy; empty for a sound store.
+    """Problems of a store that differs from its manifest, each with what to do; empty for a sound store.
 
-    Reads every byte. Raises `MissingStoreError` where there is no finished store.
+    Every byte is read. Raises `MissingStoreError` where the folder has no finished store.
     """
     try:
         manifest = read_manifest(folder)

@@ -44,7 +44,7 @@ def _evenly(places: np.ndarray, n: int) -> np.ndarray:
 
 
 def caption_of(store: ImageStore) -> str:
-    """Say what `draw` shows."""
+    """Caption of the picture that `draw` makes."""
     return (
         f"Stamps of {store.stamp * EUCLID.pixel_scale:g} arcsec, taken evenly from the list and not by eye. VIS is "
         "blue, the mean of Y and J green, H red, all on one fixed scale. Above lenses: Einstein radius and "
@@ -53,7 +53,7 @@ def caption_of(store: ImageStore) -> str:
 
 
 def draw(store: ImageStore, per_family: int) -> bytes:
-    """Draw a row a family, titles where there are arcs; returns the PNG file."""
+    """Draw a row a family, titles over images with arcs; returns the PNG file."""
     rows = [
         Row(
             name.replace("_", " "),

@@ -1,7 +1,7 @@
-"""Hard negatives: fresh non-lenses that the network in training takes for lenses join the images that it is trained on.
+"""Hard negatives: fresh non-lenses that score like lenses in a training are added to its images.
 
 Low false-positive rates are decided by one non-lens in a thousand, of which a store has few. A round draws and renders many
-more, keeps those that score high, and lets them take the places of stored ones that score low. Every image then weighs as
+more, keeps those that score high, and puts them in place of stored ones that score low. Every image then weighs as
 if all the fresh ones had been stored, so that scores stay probabilities.
 """
 
@@ -31,7 +31,7 @@ from lensdream.runtime.processes import worker_map
 HARD = -1.0
 """logit from which a non-lens is hard: a false alarm, or nearly one"""
 EPOCH = 2**30
-"""of the first round's chunks: other fresh scenes have other numbers"""
+"""epoch of the first round's chunks: other fresh scenes have smaller numbers"""
 
 Draw = Callable[[int], Iterator[np.ndarray]]
 """(round) -> images (n, band, y, x) float16 of its fresh non-lenses, part by part"""
@@ -39,17 +39,17 @@ Draw = Callable[[int], Iterator[np.ndarray]]
 
 @dataclass(frozen=True)
 class Round:
-    """When the network looks at fresh non-lenses, and what became of it."""
+    """One round of scoring fresh non-lenses: when it happens and where its result is kept."""
 
     number: int
     epoch: int
-    """before which it looks"""
+    """epoch before which the round happens"""
     path: Path
-    """of what it kept, for a training that goes on"""
+    """file of the hard negatives found, for a resumed training"""
 
 
 class WithHardNegatives:
-    """`TrainingImages` of a store in which hard negatives take the places of easy ones, round by round.
+    """`TrainingImages` of a store in which hard negatives replace easy ones, round by round.
 
     The images change in place: memory does not grow. What a round kept is on disk until the training ends.
     """
@@ -57,7 +57,7 @@ class WithHardNegatives:
     def __init__(
         self, stored: LabelledImages, draw: Draw, n: int, rounds: list[Round], identity: str, ranks: Ranks = ALONE
     ) -> None:
-        """`n`: fresh non-lenses of a round; `identity`: of the settings and the code that draw them."""
+        """Start with the stored images; `n`: fresh non-lenses a round; `identity`: of the settings and code that draw them."""
         self.identity = json.dumps([stored.identity, n, [r.epoch for r in rounds], HARD, identity])
         self.n_negatives = int((stored.labels == 0).sum())
         self._current = dataclasses.replace(stored, weights=torch.ones(len(stored)))
@@ -69,14 +69,14 @@ class WithHardNegatives:
         return len(self._current)
 
     def epoch(self, number: int, model: nn.Module) -> LabelledImages:
-        """The images of an epoch, after the rounds that come before it."""
+        """Images of an epoch, after the rounds that come before it."""
         for due in self._rounds[self._taken :]:
             if due.epoch <= number:
                 self._take(due, model)
         return self._current
 
     def seen(self, epochs: int) -> int:
-        """Those of the store, and the hard ones of the rounds before, whichever process looked for them."""
+        """Number of distinct images in the first epochs: the stored ones and the hard ones of the rounds until then."""
         kept = (checkpoint.load(due.path, self.identity) for due in self._rounds if due.epoch < epochs)
         return len(self) + sum(len(found["rows"]) for found in kept if found is not None)
 
@@ -95,7 +95,7 @@ class WithHardNegatives:
             print(f"round {due.number}: {len(rows)} of {self._n} fresh non-lenses are hard", flush=True)
 
     def _found(self, due: Round, model: nn.Module) -> dict[str, Tensor]:
-        """Images of hard negatives, the rows that they go to, and the weight of every row."""
+        """Images of hard negatives, the rows that they replace, and the weight of every row."""
         parts = map(torch.from_numpy, self._draw(due.number))
         kept = [part[predict(model, part, device=self._ranks.device) > HARD] for part in parts]
         images = torch.cat([part for part in kept if len(part)] or [self._current.images[:0]])
@@ -110,7 +110,7 @@ class WithHardNegatives:
 
 
 def places(easy: Tensor, n: int, seed: int) -> Tensor:
-    """Rows (n,) of easy images, at random, that hard ones go to; at most half of the easy ones go.
+    """Rows (n,) of easy images, at random, that hard ones replace; at most half of the easy ones are replaced.
 
     easy (N,) bool of the images.
     """
@@ -120,7 +120,7 @@ def places(easy: Tensor, n: int, seed: int) -> Tensor:
 
 
 def weights(labels: Tensor, hard: Tensor, share: float) -> Tensor:
-    """Weights (N,) of images by which a hard non-lens weighs `share`, and all non-lenses as much as without any.
+    """Weights (N,) of images: `share` for a hard non-lens, and for all non-lenses the same sum as without hard ones.
 
     labels (N,) of 0 and 1, hard (N,) bool.
     """
@@ -132,13 +132,13 @@ def weights(labels: Tensor, hard: Tensor, share: float) -> Tensor:
 
 
 def rounds(n: int, epochs: int, folder: Path) -> list[Round]:
-    """The n rounds of a training, evenly spread over its epochs, with what they keep in a folder."""
+    """The n rounds of a training, evenly spread over its epochs, with their files in a folder."""
     between = epochs / (n + 1)
     return [Round(k, round((k + 1) * between), folder / f"round-{k}.pt") for k in range(n)]
 
 
 def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: int) -> Draw:
-    """`n` fresh non-lenses a round, in the shares of the training split, on `simulate.workers` processes."""
+    """Function that draws `n` fresh non-lenses a round in the training split's shares, on `simulate.workers` processes."""
     only = dataclasses.replace(population, lens_fraction=0.0)
 
     def draw(number: int) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""What a network is trained on: images with labels, the same in every epoch or others."""
+"""Training images with labels, the same in every epoch or others."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from lensdream.dataset.store import ImageStore
 
 
 class TrainingImages(Protocol):
-    """Images for every epoch, as many in each."""
+    """Protocol of the images of a training, as many in every epoch."""
 
     @property
     def identity(self) -> str:
-        """What tells these images from others, for a training that goes on."""
+        """Digest of the images, compared when a training is resumed."""
 
     def __len__(self) -> int:
         """Count the images of an epoch."""
 
     def epoch(self, number: int, model: nn.Module) -> LabelledImages:
-        """The images of an epoch, counted from 0; the model, as it stands, may tell which."""
+        """Images of an epoch, counted from 0; they may depend on the present model."""
 
     def seen(self, epochs: int) -> int:
-        """How many different images the first so many epochs have."""
+        """Number of distinct images in the first epochs."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class LabelledImages:
     images: Tensor
     labels: Tensor
     weights: Tensor | None = None
-    """of each image in the loss (N,), where they differ"""
+    """weight of each image in the loss (N,), where they differ"""
     source: str | None = None
-    """digest of where they come from, which is cheaper than one of all pixels"""
+    """digest of the store and the rows, which is cheaper than one of all pixels"""
 
     @classmethod
     def from_store(cls, store: ImageStore, split: str, limit: int | None = None) -> LabelledImages:
-        """The lenses and non-lenses of a split, at most `limit` of them, evenly taken.
+        """Images of the lenses and non-lenses of a split, at most `limit` of them, evenly taken.
 
         Raises `ValueError` for a split without both labels.
         """
@@ -69,7 +69,7 @@ class LabelledImages:
 
     @property
     def identity(self) -> str:
-        """Digest of where they come from or, where that is not known, of all they hold."""
+        """Digest of the images' source or, without a source, of all values."""
         if self.source is not None:
             return self.source
         digest = hashlib.sha256()
@@ -79,11 +79,11 @@ class LabelledImages:
         return digest.hexdigest()
 
     def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
-        """The same images in every epoch, whatever the model."""
+        """All images, in every epoch and for any model."""
         return self
 
     def seen(self, epochs: int) -> int:
-        """All of them, however many epochs."""
+        """Number of images, for any number of epochs."""
         return len(self)
 
 

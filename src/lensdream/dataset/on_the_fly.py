@@ -1,4 +1,4 @@
-"""Training without a store: every epoch has scenes of its own, drawn while the one before it trains."""
+"""Training without a store: every epoch has scenes of its own, drawn while the previous epoch trains."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class FreshScenes:
     n: int
     """scenes of an epoch"""
     epochs: int
-    """how many there will be: after the last nothing is drawn ahead"""
+    """epochs of the training: after the last nothing is drawn ahead"""
     ordered: OrderedMap
     """map over processes with an `ImageDrawer` each"""
     _ahead: dict[int, Iterator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse numbers that would leave a label out."""
+        """Refuse a number of scenes that gives no lens or no non-lens."""
         n_lens = sum(chunk.n for chunk in self.chunks(0) if chunk.family == LENS)
         if not 0 < n_lens < self.n:
             raise ValueError(
@@ -62,15 +62,15 @@ class FreshScenes:
 
     @property
     def identity(self) -> str:
-        """The settings and the code that determine the images."""
+        """Settings and code that determine the images, as JSON."""
         return json.dumps([self.n, drawn_by(self.population, self.simulate)])
 
     def chunks(self, epoch: int) -> list[Chunk]:
-        """What an epoch consists of; the store's scenes are those of epoch 0 of the chunks."""
+        """Chunks of an epoch; the store's scenes are those of epoch 0 of the chunks."""
         return drawing.labelled_chunks(self.population, SPLIT, self.n, epoch + 1)
 
     def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
-        """The images of an epoch, whatever the model; those of the next are begun."""
+        """Images of an epoch, for any model; drawing those of the next epoch begins."""
         side = self.simulate.stamp
         images = torch.empty(self.n, len(Band), side, side, dtype=torch.float16)
         labels = torch.empty(self.n)
@@ -86,7 +86,7 @@ class FreshScenes:
         return LabelledImages(images, labels)
 
     def seen(self, epochs: int) -> int:
-        """Other images in every epoch."""
+        """Number of distinct images in the first epochs: all are new."""
         return self.n * epochs
 
     def _begin(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -95,7 +95,7 @@ class FreshScenes:
 
 @contextmanager
 def fresh_scenes(population: PopulationConfig, simulate: SimulateConfig, n: int, epochs: int) -> Iterator[FreshScenes]:
-    """`n` fresh scenes for each of `epochs` epochs, drawn by `simulate.workers` processes that end with the context."""
+    """Context of `n` fresh scenes in each of `epochs` epochs, drawn by `simulate.workers` processes that end with it."""
     catalogs = drawing.draw_all_catalogs(population)
     with worker_map(simulate.workers, ImageDrawer.start, (population, simulate, catalogs)) as ordered:
         yield FreshScenes(population, simulate, n, epochs, ordered)
@@ -111,14 +111,14 @@ def require_size(simulate: SimulateConfig, store: ImageStore) -> None:
 
 
 def drawn_by(population: PopulationConfig, simulate: SimulateConfig) -> str:
-    """The settings and the code that determine fresh images."""
+    """Settings and code that determine fresh images, as JSON."""
     settings = dataclasses.asdict(population), dataclasses.asdict(simulate) | {"workers": None}
     return json.dumps([settings, code_digest(("population", *RENDERING))])
 
 
 @dataclass(frozen=True)
 class ImageDrawer:
-    """Images of chunks, drawn and rendered one chunk at a time."""
+    """Drawer of images: draws and renders the scenes of one chunk at a time."""
 
     scene_drawer: SceneDrawer
     renderer: Renderer
@@ -127,7 +127,7 @@ class ImageDrawer:
 
     @classmethod
     def start(cls, population: PopulationConfig, simulate: SimulateConfig, catalogs: Catalogs) -> ImageDrawer:
-        """Make one for this process, and set its torch to one thread."""
+        """Make the drawer of this process, and limit torch to one thread."""
         return cls(SceneDrawer.start(population, catalogs), renderer_of(simulate), simulate.chunk)
 
     def draw(self, chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
@@ -143,5 +143,5 @@ class ImageDrawer:
         return np.concatenate([stored(part) for part in self.rendered(scenes)])
 
     def rendered(self, scenes: Scenes) -> Iterator[Rendered]:
-        """The scenes, rendered chunk by chunk."""
+        """Renderings of scenes, some at a time."""
         return in_chunks(self.renderer, scenes, self.chunk)

@@ -1,4 +1,4 @@
-"""Shards of images and masks beside a truth table, described by a manifest.
+"""Store of images: shards of images and masks and a truth table, described by a manifest.
 
 manifest.json                 schema version, recipe, band order, units, pixel scale, stamp, sha256 of every file
 truth.parquet                 one row an image, in the order of the shards: the scene's row plus what rendering measured
@@ -23,16 +23,16 @@ SCHEMA_VERSION = 3
 
 MANIFEST = "manifest.json"
 MANIFEST_KEYS = {"schema_version": int, "bands": list, "n": int, "stamp": int, "shard_size": int, "sha256": dict}
-"""what every manifest must say, and its types"""
+"""keys that every manifest has, and their types"""
 AGAIN = "remove {folder} and run the simulate stage again"
 
 
 class StoreError(ValueError):
-    """A store that is of another version, or does not match its manifest."""
+    """Error of a store of another version, or one that does not match its manifest."""
 
 
 class MissingStoreError(StoreError):
-    """A store that is not there, or not finished."""
+    """Error of a store that is missing or not finished."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ImageStore:
     Attributes
     ----------
     folder : Path
-        Where its files lie.
+        The store's folder.
     manifest : dict
         Its `manifest.json`: bands, number and size of the images, digests of the files.
     truth : DataFrame
@@ -75,7 +75,7 @@ class ImageStore:
         Parameters
         ----------
         folder : Path
-            Where `manifest.json` lies.
+            Folder of `manifest.json`.
 
         Returns
         -------
@@ -85,9 +85,9 @@ class ImageStore:
         Raises
         ------
         MissingStoreError
-            Where there is no finished store.
+            For a folder without a finished store.
         StoreError
-            For a store of another version, or one that does not match its manifest; the message has the remedy.
+            For a store of another version, or one that does not match its manifest; the message says what to do.
         """
         manifest = read_manifest(folder)
         missing = [name for name in manifest["sha256"] if not (folder / name).is_file()]
@@ -145,7 +145,7 @@ class ImageStore:
         return math.ceil(len(self) / int(self.manifest["shard_size"]))
 
     def shard(self, kind: str, number: int) -> np.ndarray:
-        """A whole shard of `images` or `masks`, read-only; raises `StoreError` for one unlike the manifest."""
+        """Read a whole shard of `images` or `masks`; raises `StoreError` for one unlike the manifest."""
         size, path = int(self.manifest["shard_size"]), self.folder / shard_name(kind, number)
         of_image, dtype = self._shape_of(kind)
         shape = (min(size, len(self) - number * size), *of_image)
@@ -182,9 +182,9 @@ def shard_name(kind: str, number: int) -> str:
 
 
 def read_manifest(folder: Path) -> dict:
-    """What a store says of itself.
+    """Manifest of a store, checked.
 
-    Raises `MissingStoreError` where there is none, `StoreError` for one that is not whole or of another version.
+    Raises `MissingStoreError` without a manifest, `StoreError` for one that is incomplete or of another version.
     """
     path, again = folder / MANIFEST, AGAIN.format(folder=folder)
     if not path.is_file():
@@ -209,7 +209,7 @@ def read_manifest(folder: Path) -> dict:
 
 
 def read_truth(folder: Path, n: int) -> pd.DataFrame:
-    """The truth table of `n` rows; raises `StoreError` for another or none."""
+    """Truth table of `n` rows; raises `StoreError` for another length or an unreadable file."""
     path, again = folder / "truth.parquet", AGAIN.format(folder=folder)
     try:
         truth = pd.read_parquet(path)

@@ -1,4 +1,4 @@
-"""A survey's targets that are no lenses: in which chunks they are drawn, and how few of their early types have a source."""
+"""Target mix of a survey: chunks of its non-lenses, and the share of its early types with a near miss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lensdream.scene import SOURCES, Scenes
 
 
 def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """`n` in whole numbers by these shares, none of them off by 1: the largest remainders are rounded up."""
+    """Whole numbers that sum to `n`, in these shares: the largest remainders are rounded up."""
     exact = {name: n * share for name, share in shares.items()}
     whole = {name: int(np.floor(value + 1e-9)) for name, value in exact.items()}
     by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
@@ -26,21 +26,21 @@ def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def by_kind(by_family: Mapping[str, float], near_miss: float) -> dict[str, float]:
-    """Numbers or shares by family as those by class, where this share of the early types has a near miss."""
+    """Numbers or shares by non-lens class from those by family; `near_miss`: share of the early types with a near miss."""
     early = by_family[families.PAIRED]
     apart = {NEAR_MISS: early * near_miss, families.PAIRED: early * (1 - near_miss)}
     return {kind: (by_family | apart)[kind] for kind in NON_LENS_CLASSES}
 
 
 def survey_shares(survey: SurveyConfig) -> dict[str, float]:
-    """The shares of `NON_LENS_CLASSES` among a survey's non-lenses."""
+    """Shares of `NON_LENS_CLASSES` among a survey's non-lenses."""
     return by_kind(survey.non_lens_shares, survey.near_miss)
 
 
 def chunks(numbers: Mapping[str, int], split: str, epoch: int) -> list[Chunk]:
-    """Lots of these numbers of scenes of each family; early types are controls whose lenses are drawn and left out.
+    """Chunks of these numbers of scenes by family; early types are controls, whose lenses are drawn and left out.
 
-    split: whose galaxies are drawn; epoch: of the chunks, other epochs have other scenes.
+    split: its galaxies are drawn; epoch: number of the chunks' epoch, every epoch has other scenes.
     """
     return [
         _chunk(family, split, number, min(drawing.CHUNK_SIZE, n - start), epoch)
@@ -56,13 +56,13 @@ def _chunk(family: str, split: str, number: int, n: int, epoch: int) -> Chunk:
 
 
 def draw(drawer: SceneDrawer, chunk: Chunk, near_miss: float) -> Scenes:
-    """The scenes of such a chunk; of its controls only a share, evenly taken, keep the light of their sources."""
+    """Draw a chunk of the target mix; of its controls a share, evenly taken, keeps the light of the source."""
     scenes = drawer.draw(chunk)
     return with_sources(scenes, near_miss) if chunk.family == LENS else scenes
 
 
 def with_sources(scenes: Scenes, share: float) -> Scenes:
-    """The same scenes, of which only a share, evenly taken, keep the light of their sources."""
+    """Remove the sources' light from scenes but for a share of them, evenly taken."""
     steps = np.floor(np.arange(len(scenes) + 1) * share + 1e-9)
     bare = scenes.scenes["index"].to_numpy()[np.diff(steps) == 0]
     parts = scenes.components
@@ -70,5 +70,5 @@ def with_sources(scenes: Scenes, share: float) -> Scenes:
 
 
 def draw_images(drawer: ImageDrawer, chunk: Chunk, near_miss: float) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, band, y, x) float16 and labels (n,) float32 of such a chunk."""
+    """Draw images (n, band, y, x) float16 and labels (n,) float32 of a chunk of the target mix."""
     return drawer.images_and_labels(draw(drawer.scene_drawer, chunk, near_miss))

@@ -1,4 +1,4 @@
-"""Rendering shard by shard, on several processes, resumable: a killed run goes on at its first missing shard."""
+"""Rendering of a store, shard by shard on several processes; a killed run resumes at its first missing shard."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SHAPE = ("stamp", "padding", "supersampling", "fine_width", "shard_size", "rende
 
 @dataclass(frozen=True)
 class Shard:
-    """One file's worth of scenes: rows [start, stop) of the table."""
+    """Scenes of one file: rows [start, stop) of the table."""
 
     number: int
     start: int
@@ -52,20 +52,20 @@ class Shard:
 
     @property
     def measured(self) -> str:
-        """Name of the file that is written last."""
+        """Name of the shard's table of measurements, which is written last."""
         return f"measured-{self.number:05d}.parquet"
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of all its files."""
+        """Names of the shard's files."""
         return shard_name("images", self.number), shard_name("masks", self.number), self.measured
 
 
 def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path) -> int:
     """Render all scenes into `folder`; returns the bytes written.
 
-    Shards there already, of the same recipe, are kept. Each file appears whole or not at all, the manifest last. Raises
-    `ValueError` for scenes that cannot be drawn and `OSError` with the remedy when the disk is full.
+    Finished shards of the same recipe are kept. Each file appears whole or not at all, the manifest last. Raises
+    `ValueError` for scenes that cannot be drawn and `OSError` when the disk is full.
     """
     frame_of(settings)  # refuses an impossible frame before anything is written
     refuse_impossible(scenes)
@@ -99,7 +99,7 @@ def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path) -> int:
 
 
 def recipe_of(scenes: Scenes, settings: SimulateConfig) -> str:
-    """Digest of all that determines the images: scenes, settings but for the workers, and the code that renders."""
+    """Digest of what determines the images: scenes, settings without the workers, and the rendering code."""
     digest = hashlib.sha256()
     for table in (scenes.scenes, scenes.components):
         digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
@@ -133,7 +133,7 @@ def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, 
 
 @dataclass(frozen=True)
 class ShardWriter:
-    """Shards of a store, rendered and written one at a time."""
+    """Writer of shards: renders and writes one at a time."""
 
     folder: Path
     renderer: Renderer
@@ -142,12 +142,12 @@ class ShardWriter:
 
     @classmethod
     def start(cls, settings: SimulateConfig, folder: Path) -> ShardWriter:
-        """Make one for this process, and set its torch to one thread."""
+        """Make the writer of this process, and limit torch to one thread."""
         torch.set_num_threads(1)
         return cls(folder, renderer_of(settings), settings.chunk)
 
     def write(self, task: tuple[Shard, Scenes]) -> int:
-        """Render one shard and write its three files, the table last: its presence says that the shard is whole."""
+        """Render one shard and write its three files, the table last: a shard with a table is complete."""
         shard, scenes = task
         images, masks, measured = [], [], []
         for rendered in in_chunks(self.renderer, scenes, self.chunk):
