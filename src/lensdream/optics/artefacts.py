@@ -1,7 +1,7 @@
 """Flaws of the detectors and of the mosaics, drawn into a finished image.
 
 Everything is drawn on the detector's own pixels: one mosaic pixel in VIS, three in the near infrared, where resampling
-smears a flaw as bilinear interpolation does. A value that is not there is zero, as in an observation that lacks it.
+smears a flaw as bilinear interpolation does. A missing value is zero, as in an observation that lacks it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch.nn.functional import interpolate
 from lensdream.instrument import EUCLID, N_BANDS, Band
 
 LONGEST_TRACK = 25.0
-"""of a cosmic ray [pixel of the detector]"""
+"""length of a cosmic ray's track [pixel of the detector]"""
 FAINTEST_HIT, BRIGHTEST_HIT = 10.0, 500.0
-"""of a cosmic ray or a hot pixel [sky scatters]"""
+"""brightness of a cosmic ray or a hot pixel [sky scatters]"""
 SHARE_IN_VIS = 0.8
-"""of what hits the detectors: the near infrared is read up the ramp, and few hits survive that"""
+"""share of the hits that are in VIS: the near infrared is read up the ramp, and few hits survive that"""
 
 
 @dataclass(frozen=True)
 class ArtefactCounts:
-    """How many flaws of each kind an image has; the columns of `lensdream.scene` with these names."""
+    """Numbers of an image's flaws: the columns of `lensdream.scene` with these names."""
 
     cosmic_rays: int = 0
     hot_pixels: int = 0
@@ -39,7 +39,7 @@ class ArtefactCounts:
 
 
 def apply_artefacts(image: Tensor, row: ArtefactCounts, sky_sigma: Tensor, generator: torch.Generator) -> Tensor:
-    """The image (band, y, x) [microjansky a pixel] with its flaws; the same object where there are none.
+    """Image (band, y, x) [microjansky a pixel] with its flaws; the same object if it has none.
 
     sky_sigma (band,) [microjansky a pixel]; the generator is the CPU's, and the flaws follow from its state alone.
     """
@@ -63,7 +63,7 @@ def apply_artefacts(image: Tensor, row: ArtefactCounts, sky_sigma: Tensor, gener
 def _hit(
     image: Tensor, sky_sigma: Tensor, generator: torch.Generator, draw: Callable[[int, int, torch.Generator], Tensor]
 ) -> None:
-    """Add charge to a band, in place: `draw` gives it on the detector's pixels, 1 at its brightest."""
+    """Add charge to a band, in place: `draw` returns it on the detector's pixels, 1 at its brightest."""
     band = _band(SHARE_IN_VIS, generator)
     scale = EUCLID.bands[band].detector_pixels
     height, width = image.shape[1:]
@@ -77,7 +77,7 @@ def _hit(
 
 
 def _cosmic_ray(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A straight track one pixel wide on a detector (y, x), most of them short, uneven along its length."""
+    """Straight track one pixel wide on a detector (y, x), uneven along its length; most tracks are short."""
     start_y, start_x, turn, fraction = torch.rand(4, generator=generator).tolist()
     # log-uniform from 1 pixel; no longer than a third of the stamp, which binds where pixels are coarse
     along = torch.arange(0.0, min(LONGEST_TRACK**fraction, width / 3), 0.5)
@@ -90,7 +90,7 @@ def _cosmic_ray(height: int, width: int, generator: torch.Generator) -> Tensor:
 
 
 def _hot_pixel(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """One pixel of a detector (y, x)."""
+    """One bright pixel of a detector (y, x)."""
     charge = torch.zeros(height, width)
     charge.view(-1)[torch.randint(height * width, (), generator=generator)] = 1.0
     return charge
@@ -122,7 +122,7 @@ def _edge(image: Tensor, edge: float, side: int, generator: torch.Generator) -> 
 
 
 def _band(share_in_vis: float, generator: torch.Generator) -> Band:
-    """VIS with this chance, else one of the near infrared."""
+    """Random band: VIS with this probability, else one of the near infrared."""
     chance = float(torch.rand((), generator=generator))
     other = int(torch.randint(1, N_BANDS, (), generator=generator))
     return Band.VIS if chance < share_in_vis else Band(other)

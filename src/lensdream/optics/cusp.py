@@ -1,4 +1,4 @@
-"""The light around a cusp, which samples on a grid miss: by quadrature, put onto the grid so that its moments stay.
+"""Light around a cusp, which samples on a grid miss: by quadrature, spread over the grid with its moments preserved.
 
 A window, smooth and round, parts a profile in two. Outside it, what samples see is smooth. The light inside it is summed at
 the nodes of a quadrature around the cusp, and every node's light goes to its 6 x 6 nearest samples with the weights of
@@ -19,18 +19,18 @@ RADII, ANGLES = 14, 30
 CONCENTRATION = 2
 """power that crowds the radii at the cusp"""
 WINDOW_EDGE = 2.0
-"""radius, in those of the window, beyond which it is below 2e-7"""
+"""distance from the cusp, in radii of the window, beyond which the window is below 2e-7"""
 
 
 def window(squared: Tensor, radius: float) -> Tensor:
-    """Share of the light inside: exp(-(r / radius)^4), of the squared distance to the cusp."""
+    """Share of the light within the window: exp(-(r / radius)^4), from the squared distance to the cusp."""
     ratio = squared / radius**2
     return torch.exp(-ratio * ratio)
 
 
 @cache
 def nodes(radius: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Places (N,) x, y [arcsec] around a cusp and their areas [arcsec^2], the window in them; float64.
+    """Positions (N,) x, y [arcsec] around a cusp and their areas [arcsec^2] times the window; float64.
 
     Gauss-Legendre along the radius, its nodes crowded at the cusp; even steps around it.
     """
@@ -47,7 +47,7 @@ def nodes(radius: float) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def spread(position: Tensor, cells: int) -> Tensor:
-    """Weights (..., N, cells) of interpolation at positions (..., N) among cells 0, 1, ..., 2 to cells - 4.
+    """Interpolation weights (..., N, cells) of positions (..., N), from 2 to cells - 4, among cells 0, 1, ...
 
     Lagrange's through the 6 nearest cells.
     """
@@ -65,7 +65,7 @@ def spread(position: Tensor, cells: int) -> Tensor:
 
 
 def patch(brightness: Tensor, x: Tensor, y: Tensor, area: Tensor, cells: int) -> Tensor:
-    """Mean brightness (M, cells, cells) of samples of width 1 that holds the light of nodes.
+    """Mean brightness (M, cells, cells) of samples of width 1, with the light of all nodes.
 
     brightness (M, N) at the nodes, their places x, y (M, N) in samples from the centre of the first one, and area (N,) in
     samples.

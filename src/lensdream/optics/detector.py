@@ -1,4 +1,4 @@
-"""From the sky to the mosaic where the detector's pixels are larger: sampling by dithered exposures and resampling."""
+"""Detector pixels larger than the mosaic's: sampling of the sky by dithered exposures, and resampling."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pixel_response(width: int, samples: int, pixels: int, integrate: bool) -> Te
 
 
 def wider_by(pixels: int) -> int:
-    """How much farther [mosaic pixel] than the point spread a detector pixel and its interpolation carry light."""
+    """Distance [mosaic pixel] over which a detector pixel and its interpolation carry light beyond the point spread."""
     return pixels // 2 + pixels - 1
 
 
@@ -53,7 +53,7 @@ def interpolation(width: int, pixels: int) -> Tensor:
 
 
 def resample(sky: Tensor, share: Tensor, pixels: int, kept: slice = ALL) -> Tensor:
-    """What dithered exposures make of a sky (..., n, n) already averaged over the detector's pixel.
+    """Mosaic of dithered exposures of a sky (..., n, n) already averaged over the detector's pixel.
 
     Each exposure is interpolated linearly onto all n pixels as the mosaics are (SWarp, BILINEAR), and the exposures are
     averaged; share: what `sampled` gives, broadcast against the sky; kept: the rows and columns that are returned. Nothing

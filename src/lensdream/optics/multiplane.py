@@ -11,10 +11,10 @@ from lensdream.optics.sie import deflection_sie
 
 @dataclass(frozen=True)
 class Deflectors:
-    """The mass of a batch of scenes; every field is (B, 1).
+    """Masses of a batch of scenes; every field is (B, 1).
 
     theta_E_1 and theta_E_2 are the deflector's Einstein radii for sources at planes 1 and 2, theta_E_12 is that of source
-    1's own mass for source 2: the distances are in them, so tracing needs no cosmology. The shear is that for source 1, and
+    1's own mass for source 2: they include the distances, so tracing needs no cosmology. The shear is that for source 1, and
     so is theta_E_b, of a second deflector (b) in the first one's plane; 0 where there is none.
     """
 
@@ -38,7 +38,7 @@ class Deflectors:
     y_b: Tensor
 
     def of(self, scenes: Tensor) -> Deflectors:
-        """Those of these scenes (K,), each as often as it is asked for."""
+        """Masses of the scenes at these positions (K,), which may repeat."""
         return Deflectors(**{field.name: getattr(self, field.name)[scenes] for field in fields(self)})
 
 

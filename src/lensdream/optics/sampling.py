@@ -1,4 +1,4 @@
-"""Where light is sampled: a fine square in the middle, one sample a pixel around it."""
+"""Sampling of the light: a fine square in the middle, one sample a pixel around it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lensdream.instrument import EUCLID
 
 @dataclass(frozen=True)
 class Frame:
-    """A stamp with its margin: where a scene's light is sampled.
+    """Stamp with its margin, and the points at which a scene's light is sampled.
 
     The margin takes the light that the point spread carries across the edge; it is cut away.
 
@@ -63,7 +63,7 @@ class Frame:
 
     @property
     def width(self) -> int:
-        """Side with the margin [pixel]."""
+        """Side of the frame, with the margin [pixel]."""
         return self.stamp + 2 * self.padding
 
     @cached_property
@@ -78,7 +78,7 @@ class Frame:
 
     @property
     def fine_step(self) -> float:
-        """Distance of fine samples [arcsec]."""
+        """Spacing of fine samples [arcsec]."""
         return self.pixel_scale / self.supersampling
 
     def _axis(self, width: int, samples: int) -> Tensor:
@@ -93,7 +93,7 @@ class Frame:
 
     @cached_property
     def outer_places(self) -> Tensor:
-        """Where the outer pixels are among all (width^2)."""
+        """Indices of the outer pixels among all (width^2)."""
         return self._outer.flatten().nonzero()[:, 0]
 
     @property
@@ -108,14 +108,14 @@ class Frame:
         return pixels
 
     def _parted(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """The outer pixels in their places (..., width, width), zero inside, and the inner square's samples (..., rest)."""
+        """Map (..., width, width) of the outer pixels, zero inside, and the inner square's samples (..., rest)."""
         *lead, _ = samples.shape
         places = self.outer_places.to(samples.device)
         pixels = samples.new_zeros(*lead, self.width**2).index_copy_(-1, places, samples[..., : len(places)])
         return pixels.view(*lead, self.width, self.width), samples[..., len(places) :]
 
     def _bin(self, fine: Tensor, width: int) -> Tensor:
-        """Mean over each pixel of (..., (s width)^2) samples, however shaped: (..., width, width)."""
+        """Mean over each pixel of (..., (s width)^2) samples of any shape: (..., width, width)."""
         *lead, _ = fine.shape
         s = self.supersampling
         # rows first, in memory order: several times as fast as avg_pool2d on a CPU
@@ -123,7 +123,7 @@ class Frame:
         return rows.reshape(*lead, width, width, s).sum(-1) / s**2
 
     def to_fine(self, samples: Tensor) -> Tensor:
-        """The whole frame at the fine sampling, outer pixels repeated: (..., P) -> (..., s width, s width)."""
+        """Whole frame at the fine sampling, outer pixels repeated: (..., P) -> (..., s width, s width)."""
         *lead, _ = samples.shape
         s, w = self.supersampling, self.fine_width
         pixels, inner = self._parted(samples)

@@ -12,7 +12,7 @@ RADIUS_FLOOR = 1e-5
 
 
 def b_n(sersic_index: Tensor) -> Tensor:
-    """The constant that makes r_e enclose half the light: 1.9992 n - 0.3271 (Capaccioli 1989), as in lenstronomy."""
+    """Constant b_n, with which r_e encloses half the light: 1.9992 n - 0.3271 (Capaccioli 1989), as in lenstronomy."""
     return 1.9992 * sersic_index - 0.3271
 
 

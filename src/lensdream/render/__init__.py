@@ -1,1 +1,1 @@
-"""From the table of scenes to images, truth masks and shards."""
+"""Rendering of the table of scenes: images, truth masks and measurements."""

@@ -1,4 +1,4 @@
-"""Scenes to stored images, truth masks and measurements, in chunks that fit a cache."""
+"""Batches of scenes to stored images, truth masks and measurements, in chunks that fit a cache."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ MEASURED = ("arc_snr_1", "arc_snr_2", "flux_target_VIS", "flux_source_1_VIS", "f
 
 
 def frame_of(settings: SimulateConfig) -> Frame:
-    """The frame that these settings render into."""
+    """Frame of these settings."""
     return Frame(settings.stamp, settings.padding, settings.supersampling, settings.fine_width, EUCLID.pixel_scale)
 
 
 def renderer_of(settings: SimulateConfig) -> Renderer:
-    """The renderer that these settings ask for."""
+    """Renderer of these settings."""
     return RENDERERS[settings.renderer](frame_of(settings))
 
 
 def in_chunks(renderer: Renderer, scenes: Scenes, chunk: int) -> Iterator[Rendered]:
-    """The scenes rendered `chunk` at a time."""
+    """Renderings of scenes, `chunk` at a time."""
     for start in range(0, len(scenes), chunk):
         yield renderer.render(scenes.take(slice(start, start + chunk)))
 
 
 def stored(rendered: Rendered) -> np.ndarray:
-    """Images as stores and training have them: (B, band, y, x) float16 [microjansky a pixel]."""
+    """Images in the format of stores and training: (B, band, y, x) float16 [microjansky a pixel]."""
     return rendered.images.to(torch.float16).cpu().numpy()
 
 
@@ -58,7 +58,7 @@ def truth_masks(rendered: Rendered) -> torch.Tensor:
 
 
 def measurements(rendered: Rendered) -> pd.DataFrame:
-    """One row a scene of the columns `MEASURED`."""
+    """Table of the columns `MEASURED`, one row a scene."""
     sky = rendered.sky_sigma[:, Band.VIS]
     target, source_1, source_2 = rendered.truth.unbind(1)
     columns = (

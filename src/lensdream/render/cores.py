@@ -1,4 +1,4 @@
-"""Light that the frame's samples would miss: around the cusps of unlensed components (`optics.cusp`), and of compact arcs."""
+"""Light that the frame's samples miss: around the cusps of unlensed components (`optics.cusp`), and of compact arcs."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ CUSP_SAMPLES = 4
 SMALL = 3 * COMPACT
 """r_e [arcsec] below which one sample a pixel, outside the fine square, misses light of any profile"""
 BRIGHT, GLARING = 30.0, 100.0
-"""VIS flux [microjansky] above which the window outside the fine square is twice and four times as wide: errors there go
-with brightness"""
+"""VIS flux [microjansky] above which the window outside the fine square is twice and four times as wide: errors grow with
+brightness"""
 
 
 class Core(NamedTuple):
     """Light around a cusp, on the frame's fine samples."""
 
     weights: Tensor
-    """(band + role,) of its brightness in each"""
+    """(band + role,) of the brightness in each"""
     row: int
     column: int
     brightness: Tensor
-    """(S, S), which begins at that sample and may reach over the frame's edge"""
+    """(S, S), which begins at that row and column and may reach over the frame's edge"""
 
     def add_to(self, fine: Tensor, weights: Tensor) -> None:
-        """Add it to maps (K, m, m) with these weights (K,), in place."""
+        """Add the light to maps (K, m, m) with these weights (K,), in place."""
         size, m = len(self.brightness), fine.shape[-1]
         top, left = max(self.row, 0), max(self.column, 0)
         bottom, right = min(self.row + size, m), min(self.column + size, m)
@@ -46,7 +46,7 @@ class Core(NamedTuple):
         fine[:, top:bottom, left:right] += weights[:, None, None] * part
 
     def add_to_pixels(self, pixels: Tensor, weights: Tensor, samples: int) -> None:
-        """The same to maps (K, n, n) of pixels `samples` wide."""
+        """Add the light to maps (K, n, n) of pixels `samples` wide, in place."""
         (used,) = weights.nonzero(as_tuple=True)
         if len(used) == 0:
             return
@@ -67,21 +67,21 @@ class Cells(NamedTuple):
     """Light of pixels outside the fine square, on fine samples of their own."""
 
     weights: Tensor
-    """(band + role,) of its brightness in each"""
+    """(band + role,) of the brightness in each"""
     places: Tensor
-    """(N,) which of the frame's (width^2) pixels"""
+    """(N,) indices among the frame's (width^2) pixels"""
     brightness: Tensor
     """(N, s, s)"""
 
     def add_to(self, fine: Tensor, weights: Tensor) -> None:
-        """Add it to maps (K, m, m) with these weights (K,), in place."""
+        """Add the light to maps (K, m, m) with these weights (K,), in place."""
         s, m = self.brightness.shape[-1], fine.shape[-1]
         row, column = self.places // (m // s), self.places % (m // s)
         pixels = fine.view(-1, m // s, s, m // s, s).movedim((1, 3), (0, 1))
         pixels[row, column] += weights[:, None, None] * self.brightness[:, None]
 
     def add_to_pixels(self, pixels: Tensor, weights: Tensor, samples: int) -> None:
-        """The same to maps (K, n, n) of pixels `samples` wide."""
+        """Add the light to maps (K, n, n) of pixels `samples` wide, in place."""
         mean = self.brightness.mean((1, 2))
         pixels.flatten(1).index_add_(1, self.places, weights[:, None] * mean)
 
@@ -89,7 +89,7 @@ class Cells(NamedTuple):
 def part_cores(
     maps: Tensor, parts: Parts, weights: Tensor, frame: Frame, points: tuple[Tensor, Tensor]
 ) -> Iterator[tuple[int, Core]]:
-    """Take the light around the cusps of unlensed components out of their maps (M, P), in place, and give it apart.
+    """Move the light around the cusps of unlensed components from their maps (M, P), in place, to cores.
 
     Yields the component's number and its core; weights (M, band + role), points (x, y) (P,) of the frame. In the fine
     square a small window is enough; outside it a wide one, whose light is then sampled finely, but for the small one's.
@@ -122,7 +122,7 @@ def part_cores(
 
 
 def near(points: tuple[Tensor, Tensor], x: Tensor, y: Tensor, radius: float | Tensor) -> Tensor:
-    """Which points (P,), (P,) lie within a radius of centres x, y (M, 1), one radius or (M, 1): bool (M, P).
+    """Mask (M, P) of the points (P,), (P,) within a radius, one or (M, 1), of centres x, y (M, 1).
 
     The squared distance as a product of matrices, one pass over memory instead of six; its rounding may take or leave a
     point within 1e-5 arcsec^2 of the edge.
@@ -133,7 +133,7 @@ def near(points: tuple[Tensor, Tensor], x: Tensor, y: Tensor, radius: float | Te
 
 
 def _core(value: Columns, small: float, radius: float, frame: Frame) -> tuple[list[Tensor], Tensor]:
-    """The window's light of profiles, and the frame's fine sample (column, row) that each square of it begins at."""
+    """Light (M, S, S) of profiles in their windows, and the frame's fine sample (column, row) at which each square begins."""
     step, middle = frame.fine_step, (frame.width * frame.supersampling - 1) / 2
     cells = 2 * math.ceil(WINDOW_EDGE * radius / step) + 6
     dx, dy, area = (part.to(value["x"]) for part in nodes(small))

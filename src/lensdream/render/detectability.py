@@ -1,4 +1,4 @@
-"""What rendering tells about arcs: masks, signal-to-noise, azimuthal coverage, and the detection rule."""
+"""Detectability of arcs: masks, signal-to-noise, azimuthal coverage and image separation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def above_sky(flux: Tensor, sky_sigma: Tensor) -> Tensor:
 
 
 def arc_snr(arc: Tensor, light: Tensor, sky_sigma: Tensor) -> Tensor:
-    """Signal-to-noise (B,) of arcs against sky and shot noise, in those of their pixels above 1 sigma where it is largest.
+    """Signal-to-noise (B,) of arcs against sky and shot noise: the largest over sets of their pixels above 1 sigma.
 
     Pixels are taken in the order of their own signal-to-noise, as LensPop does (Collett 2015): the arc's pixels on a bright
     core that would only add noise are left out. arc, light: VIS flux of the arc and of all else, (B, y, x) [microjansky a
-    pixel]. Where there is no such pixel it is 0.
+    pixel]. The value is 0 for an arc without such a pixel.
     """
     mask = above_sky(arc, sky_sigma)
     found = arc.new_zeros(len(arc))
@@ -38,7 +38,7 @@ def arc_snr(arc: Tensor, light: Tensor, sky_sigma: Tensor) -> Tensor:
 
 
 def _best_snr(arc: Tensor, light: Tensor, mask: Tensor, sky_sigma: Tensor) -> Tensor:
-    """What `arc_snr` says of arcs with the pixels of a mask, each of one at least."""
+    """Values of `arc_snr` for arcs whose masks have at least one pixel."""
     electrons = torch.tensor(EUCLID.bands[Band.VIS].electrons_per_microjansky)
     sky_variance = (CORRELATED_SKY * sky_sigma[:, None, None]) ** 2
     variance = ((sky_variance + shot_noise_variance(arc + light, electrons)) * mask).flatten(1)
@@ -61,5 +61,5 @@ def azimuth_covered(arc: Tensor, sky_sigma: Tensor, center_x: Tensor, center_y: 
 
 
 def resolved(theta_E: Tensor, r_e: Tensor, seeing: float) -> Tensor:
-    """Collett's (2015) geometry: the images are apart if theta_E^2 > r_s^2 + (seeing / 2)^2 [arcsec]."""
+    """Collett's (2015) criterion for separate images: theta_E^2 > r_s^2 + (seeing / 2)^2 [arcsec]."""
     return theta_E**2 > r_e**2 + (seeing / 2) ** 2

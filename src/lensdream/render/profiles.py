@@ -1,4 +1,4 @@
-"""Unit profiles of the components of a table: what the optics' formulas make of its columns."""
+"""Unit profiles of the components of a table, by the formulas of `optics.sersic`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from lensdream.optics.sersic import dust_lane, elliptical_coordinates, ring, ser
 
 SERSIC_COLUMNS = ("x", "y", "r_e", "sersic_index", "q", "phi")
 SHAPE_COLUMNS = {"ring_width": (), "arm_contrast": ("arm_number", "arm_pitch", "arm_phase"), "dust_width": ()}
-"""what makes a component more than a Sersic profile where it is above 0, and what comes with it"""
+"""column that adds a shape to a Sersic profile where it is above 0: further columns of that shape"""
 
 Parts = dict[str, np.ndarray]
 """columns (M,) of the table of components: taking rows and columns of a `DataFrame` would cost a tenth of rendering"""
 Columns = dict[str, Tensor]
-"""such columns, each along the first axis of what it is used with"""
+"""such columns on the device, along the first axis of the points they are used with"""
 
 
 def rows_of(parts: Parts, rows: np.ndarray) -> Parts:
-    """Some of the components."""
+    """Components at these rows."""
     return {name: column[rows] for name, column in parts.items()}
 
 
 def columns_of(parts: Parts, like: Tensor) -> Columns:
-    """The columns (M, 1) that the profiles of these components need, on the device and of the type of `like`.
+    """Columns (M, 1) that the profiles of these components need, on the device and of the type of `like`.
 
     Shapes that none has are left out.
     """
@@ -37,7 +37,7 @@ def columns_of(parts: Parts, like: Tensor) -> Columns:
 
 
 def taken(value: Columns, rows: Tensor) -> Columns:
-    """The columns of these components, each as often as it is asked for."""
+    """Columns of the components at these positions, which may repeat."""
     table = torch.stack(list(value.values()))
     table = table.index_select(1, rows.to(table.device))
     return dict(zip(value, table.unbind(), strict=True))
@@ -49,7 +49,7 @@ def profile(x: Tensor, y: Tensor, value: Columns) -> Tensor:
     maps = sersic(u, v, value["r_e"], value["sersic_index"])
 
     def having(column: str) -> Tensor:
-        """The components, along the first axis, in which a column is above 0."""
+        """Positions, along the first axis, of the components with a column above 0."""
         if column not in value:
             return torch.empty(0, dtype=torch.long, device=maps.device)
         return (value[column].reshape(len(maps), -1)[:, 0] > 0).nonzero()[:, 0]

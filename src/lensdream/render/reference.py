@@ -1,7 +1,7 @@
-"""The slow reference: the same scenes drawn by lenstronomy, to check ours against. The only importer of lenstronomy.
+"""Slow reference renderer: scenes drawn by lenstronomy, for comparison. The only importer of lenstronomy.
 
 lenstronomy traces the rays, samples the light and convolves it. Rings, spiral arms and dust lanes, which it lacks, are
-written out here once more, in numpy and apart from the renderer's.
+written in numpy below, independently of the renderer's.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def lenstronomy_image(
 def draw(
     scene: Scenes, frame: Frame, cosmology: FlatLambdaCDM, band: Band, psf: PSF, numerics: dict[str, object]
 ) -> np.ndarray:
-    """The whole frame (width, width) float64 [microjansky a pixel] of one scene as lenstronomy's `ImageModel` has it."""
+    """Whole frame (width, width) float64 [microjansky a pixel] of one scene, by lenstronomy's `ImageModel`."""
     row, parts = scene.scenes.iloc[0], scene.components
     lens, lens_kwargs = _lens_model(row, cosmology)
     lensed, unlensed = parts[parts["plane"] > 0], parts[parts["plane"] == 0]
@@ -86,7 +86,7 @@ def draw(
 
 
 def point_spread(row: pd.Series, frame: Frame, band: Band, survey: Survey = EUCLID) -> PSF:
-    """The point spread of a scene's field on the fine grid, no wider than the frame's margin."""
+    """Point spread of a scene's field on the fine grid, no wider than the frame's margin."""
     samples = frame.supersampling
     response, field = survey.bands[band], survey.point_spreads[row["psf"]]
     radius = frame.padding - wider_by(response.detector_pixels)
@@ -101,19 +101,19 @@ def point_spread(row: pd.Series, frame: Frame, band: Band, survey: Survey = EUCL
 
 
 class _Light(LightModel):
-    """lenstronomy's Sersic profiles, with the rings, arms and dust lanes of our components."""
+    """Light model of lenstronomy: its Sersic profiles with the rings, arms and dust lanes of our components."""
 
     def __init__(self, parts: pd.DataFrame, band: Band, redshifts: list[float] | None = None) -> None:
         super().__init__(["SERSIC_ELLIPSE"] * len(parts), source_redshift_list=redshifts)
         self._parts = parts.to_dict("records")
         self._flux = FLUX_COLUMNS[band]
         self.kwargs = [self._sersic_kwargs(part) for part in self._parts]
-        """what lenstronomy's functions want beside the model"""
+        """arguments of lenstronomy's functions, one dictionary a component"""
 
     def surface_brightness(
         self, x: np.ndarray, y: np.ndarray, kwargs_list: list[dict], k: int | None = None
     ) -> np.ndarray:
-        """Sum over the components, or component k alone, at (x, y) [arcsec]: as the method that it stands in for."""
+        """Sum over the components, or component k alone, at (x, y) [arcsec]: signature of the method it overrides."""
         total = np.zeros_like(np.asarray(x, dtype=float))
         for number in range(len(self._parts)) if k is None else [k]:
             total += self._component(x, y, kwargs_list, number)
@@ -182,7 +182,7 @@ def _lens_model(row: pd.Series, cosmology: FlatLambdaCDM) -> tuple[LensModel, li
     shear = {**shear, "gamma1": row["shear_1"] * ratio, "gamma2": row["shear_2"] * ratio}
     beside = {**beside, "theta_E": row["theta_E_b"] * ratio}
     with warnings.catch_warnings():
-        # it says that it takes the cosmology which it was given
+        # the warning says that the given cosmology is taken
         warnings.filterwarnings("ignore", "Cosmology is provided", UserWarning)
         model = LensModel(
             ["SIE", "SHEAR", "SIE", "SIE"], multi_plane=True, z_source=row["z_source_2"], cosmo=cosmology,
@@ -192,10 +192,10 @@ def _lens_model(row: pd.Series, cosmology: FlatLambdaCDM) -> tuple[LensModel, li
 
 
 class ReferenceRenderer(Renderer):
-    """The slow reference: light by lenstronomy, while noise, artefacts and truth are ours and the same."""
+    """Renderer whose light is lenstronomy's; noise, artefacts and truth are those of `Renderer`."""
 
     def light(self, scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
-        """As `Renderer.light`."""
+        """Images, truth and flux as from `Renderer.light`."""
         # lenstronomy takes seconds to import
         from lensdream.optics.cosmology import COSMOLOGY
         from lensdream.render.reference import reference_noiseless

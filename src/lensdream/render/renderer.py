@@ -1,4 +1,4 @@
-"""The batched renderer: scenes to four-band images, all bands from one ray-trace, on any device."""
+"""Batched renderer: scenes to four-band images, all bands from one ray-trace, on any device."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MASS_COLUMNS = {
 }  # fmt: skip
 TRUTH_ROLES = (Role.TARGET, Role.SOURCE_1, Role.SOURCE_2)
 DARKNESS = 21.0
-"""a profile is left out where it is below exp(-21) = 8e-10 of its brightness at r_e"""
+"""depth of the profiles: below exp(-21) = 8e-10 of the brightness at r_e they are left out"""
 TOGETHER = 16
 """wide components evaluated together: more leave a CPU's cache"""
 WIDE = 4.0
@@ -44,12 +44,12 @@ STEEP = 1.7
 REFINED, SUBSAMPLES, CUSP_SUBSAMPLES = 3.0, 5, 25
 """radius [r_e] in which compact sources are sampled more finely, by how many samples an axis, and by how many at a cusp"""
 BETWEEN = 0.8
-"""how much farther [pixel or sample]: half a diagonal, which isothermal masses leave, and some shear"""
+"""margin added to that radius [pixel or sample]: half a diagonal, which isothermal masses leave, and some shear"""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a batch of scenes looks like, with and without noise."""
+    """Images of a batch of scenes, with and without noise, and their truth."""
 
     images: Tensor
     """(B, band, y, x) [microjansky a pixel], noise and sky residual in"""
@@ -64,22 +64,22 @@ class Rendered:
 
 
 class _Sampled(NamedTuple):
-    """What the frame's points see of a batch."""
+    """Light of a batch at the frame's points."""
 
     samples: Tensor
     """(B, band + role, P) [microjansky a arcsec^2], without the cores"""
     roles: Tensor
-    """(B, role) bool: which of them a scene has"""
+    """(B, role) bool: the roles that a scene has"""
     cores: list[list[Core | Cells]]
-    """of each scene"""
+    """cores and cells of each scene"""
 
 
 EUCLID_FRAME = Frame()
-"""8 arcsec a side, as the networks are trained on"""
+"""8 arcsec a side, the networks' training images"""
 
 
 class Renderer:
-    """Renders scenes into images of one frame, as one survey would see them.
+    """Renderer of scenes into images of one frame, as observed by one survey.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ class Renderer:
     survey : Survey
         Bands, point spreads and noise.
     dtype : torch.dtype
-        Of the ray-tracing and of the noiseless light; `torch.float64` for comparisons.
+        Type of the ray-tracing and of the noiseless light; `torch.float64` for comparisons.
     device : str
-        Where to compute, such as `cuda`.
+        Device of the computation, such as `cuda`.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class Renderer:
     >>> rendered.images.shape  # (scene, band, y, x) [microjansky a pixel]
     torch.Size([1, 4, 64, 64])
 
-    What is light of the arcs alone, in VIS and without noise, is in `truth`:
+    The light of the arcs alone, in VIS and without noise, is in `truth`:
 
     >>> bool((rendered.truth[0, 1] > rendered.sky_sigma[0, 0]).any())  # some of it above the sky's scatter
     True
@@ -134,7 +134,7 @@ class Renderer:
         Parameters
         ----------
         scenes : Scenes
-            One scene or more, as of `draw_scenes` or `Lens.scene`.
+            One scene or more, from `draw_scenes` or `Lens.scene`.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class Renderer:
         return self.frame.crop(truth) * area, pixels.flatten(2).sum(-1) * area
 
     def _expose(self, sky: Tensor, table: pd.DataFrame) -> Tensor:
-        """The near infrared's stamps as its dithered exposures make them of (B, band, width, width)."""
+        """Stamps (B, band, y, x) in the near infrared, sampled by dithered exposures from the sky (B, band, width, width)."""
         dither = torch.as_tensor(table["dither"].to_numpy(np.int64), device=self.device)
         bands = (band.detector_pixels for band in self.survey.bands[Band.Y :])
         exposed = [
@@ -198,7 +198,7 @@ class Renderer:
         return torch.stack(exposed, 1)
 
     def _spoil(self, images: Tensor, table: pd.DataFrame, sky_sigma: Tensor) -> None:
-        """Put artefacts into the images of the scenes that have some, in place."""
+        """Draw the artefacts into the images of scenes that have some, in place."""
         columns = [field.name for field in fields(ArtefactCounts)]
         values = table[columns]
         for k in np.flatnonzero((values != 0).any(axis=1)):
@@ -207,7 +207,7 @@ class Renderer:
             images[k] = apply_artefacts(images[k].cpu(), counts, sky_sigma[k].cpu(), generator).to(images)
 
     def _sample(self, scenes: Scenes, bands: int) -> _Sampled:
-        """What the frame's points see of a batch, in the first `bands` bands and, in VIS, by role."""
+        """Light of a batch at the frame's points, in the first `bands` bands and, in VIS, by role."""
         table, parts = scenes.scenes, {name: scenes.components[name].to_numpy() for name in COMPONENT_COLUMNS}
         samples = self._x.new_zeros(len(table), bands + len(TRUTH_ROLES), len(self._x))
         roles = torch.zeros(len(table), len(TRUTH_ROLES), dtype=torch.bool)
@@ -294,7 +294,7 @@ class Renderer:
         return [(k, Cells(weights[k], *part)) for k, *part in parted]
 
     def _weights(self, parts: Parts, bands: int) -> Tensor:
-        """What a component's unit profile contributes to each band and role: (components, bands + role)."""
+        """Factors (component, bands + role) of a component's unit profile in each band and role."""
         r_e, width, role = (parts[name] for name in ("r_e", "ring_width", "role"))
         per_flux = np.where(
             width > 0,
@@ -306,7 +306,7 @@ class Renderer:
         return torch.as_tensor(np.column_stack([flux[:, :bands], *by_role])).to(self.device, self.dtype)
 
     def _maps(self, x: Tensor, y: Tensor, rank: Tensor, parts: Parts) -> Tensor:
-        """Unit profiles (M, P) of components seen along the rays (x, y) (R, P), component m along rays rank[m], in order."""
+        """Unit profiles (M, P) of components along the rays (x, y) (R, P), component m along rays rank[m], in order."""
         value = columns_of(parts, self._x)
         far = reach(parts["r_e"], parts["sersic_index"], parts["ring_width"], DARKNESS) / np.sqrt(parts["q"])
         maps = self._x.new_zeros(len(rank), len(self._x))
@@ -348,7 +348,7 @@ class Renderer:
         return noise
 
     def _transfer_functions(self, kind: int) -> tuple[Tensor, Tensor]:
-        """Spectra of one of the survey's point spreads.
+        """Transfer functions of one of the survey's point spreads, on the fine grid and on the pixels.
 
         At the fine sampling (band, m, m // 2 + 1), with the average over each band's detector pixel; in VIS, at the pixel,
         without it (n, n // 2 + 1).

@@ -1,4 +1,4 @@
-"""Tables of scenes that nothing could be drawn from, refused before anything is."""
+"""Validation of tables of scenes, before anything is drawn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REMEDY = "mend the table, or draw it again with `lensdream population`"
 
 @dataclass(frozen=True)
 class Bound:
-    """Values that a column may have: low to high, the ends included, or only above low; or whole numbers of these alone."""
+    """Range of a column: low to high, both included, or above low; all numbers or whole ones."""
 
     low: float
     high: float = math.inf
@@ -25,7 +25,7 @@ class Bound:
     whole: bool = False
 
     def holds(self, values: np.ndarray) -> np.ndarray:
-        """Tell which values lie in it; NaN and infinity do not."""
+        """Mask of the values within the bound; NaN and infinity are outside."""
         inside = (values > self.low if self.above else values >= self.low) & (values <= self.high) & np.isfinite(values)
         return inside & (np.floor(values) == values) if self.whole else inside
 
@@ -65,15 +65,15 @@ MASSES = {
     "theta_E_12": {"mass_2_q": AXIS_RATIO},
     "theta_E_b": {"mass_b_q": AXIS_RATIO},
 }
-"""columns that matter where there is a mass"""
+"""columns that are checked where a mass is above 0"""
 ARMS = {"arm_contrast": {"arm_number": COUNT, "arm_pitch": Bound(-math.pi / 2, math.pi / 2)}}
-"""columns that matter where there are arms"""
+"""columns that are checked where the arms' contrast is above 0"""
 BEHIND = (("z_source_1", "z_lens"), ("z_source_2", "z_source_1"))
-"""redshifts, the first of which must be the larger where there are both"""
+"""redshifts, the first of which must be the larger if both are given"""
 
 
 def refuse_impossible(scenes: Scenes, survey: Survey = EUCLID) -> None:
-    """Raise `ValueError` that lists every kind of problem with a value, the bound, the scenes and the remedy."""
+    """Raise `ValueError` with all problems, each with a value, the bound and the scenes, and what to do."""
     table, parts = scenes.scenes, scenes.components
     spreads = Bound(0, len(survey.point_spreads) - 1, whole=True)
     problems = _out_of_bounds(table, {**SCENES, "psf": spreads}, table["index"])
@@ -119,7 +119,7 @@ def _out_of_bounds(table: pd.DataFrame, bounds: dict[str, Bound], scene: pd.Seri
 
 
 def _out_of_bounds_where(table: pd.DataFrame, bounds: dict[str, dict[str, Bound]], scene: pd.Series) -> list[str]:
-    """The same of the columns that matter where another one is above 0."""
+    """Problems of the columns that are checked where another one is above 0."""
     found = []
     for condition, columns in bounds.items():
         there = table[condition] > 0
