@@ -1,4 +1,4 @@
-"""One lens by hand: its parameters, its row in the table of scenes, its image."""
+"""Lenses by hand: parameters, row in the table of scenes, image."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from lensdream.render.validate import ANY, AXIS_RATIO, NOT_NEGATIVE, POSITIVE, B
 from lensdream.scene import Role, Scenes
 
 REDSHIFT = Bound(0, 6, above=True)
-"""as far as the table of distances goes"""
+"""range of the table of distances"""
 MAGNITUDE = Bound(10, 40)
-"""brighter, the detectors saturate; a number beyond either end is most likely no magnitude"""
+"""brighter objects saturate the detectors; a number beyond either end is most likely no magnitude"""
 SERSIC_INDEX = Bound(0.3, 10)
-"""where the profile's approximation holds"""
+"""range in which the profile's approximation holds"""
 LARGEST_SHEAR = 0.3
 """surroundings of galaxies shear by some 0.03; from 0.3 on there would be a second deflector"""
 SMALLEST_STAMP, LARGEST_STAMP = 32, 1024
 CHUNK = 32
-"""lenses rendered together: more do not fit a CPU's cache"""
+"""lenses rendered together: more would not fit a CPU's cache"""
 FLATTEST_SOURCE_MASS = 0.4
 """axis ratio of source 1's mass, which is rounder than its light, as in the population"""
 
 
 def _beyond(name: str, value: float | Sequence[float] | None, bound: Bound, remedy: str) -> list[str]:
-    """The problem of a value, or of one of several, out of its bound; none if all lie in it."""
+    """Problem of a value, or of one of several, out of its bound; an empty list if all lie within."""
     if bound.holds(np.asarray(value, float)).all():
         return []
     return [f"{name} = {value} is not in {bound}: {remedy}"]
@@ -58,7 +58,7 @@ def _refuse(what: str, problems: list[str]) -> None:
 
 
 def _behind(before: str, z_before: float, behind: str, z_behind: float, remedy: str) -> list[str]:
-    """The problems of two redshifts of which the second must be the larger."""
+    """Problems of two redshifts of which the second must be the larger."""
     problems = _beyond(before, z_before, REDSHIFT, "give a redshift") + _beyond(
         behind, z_behind, REDSHIFT, "give a redshift"
     )
@@ -84,13 +84,12 @@ class Sersic:
     phi : float
         Position angle of the major axis, counted from x to y [radian].
     x, y : float
-        Centre [arcsec], from the middle of the image; x to the right, y up. Of a source: where it would be seen without the
-        lens.
+        Centre [arcsec], from the middle of the image; x to the right, y up. Of a source: its unlensed position.
 
     Raises
     ------
     ValueError
-        For values that no galaxy can have: all of them in one message, each with its bound and the remedy.
+        For values that no galaxy can have: one message with all of them, their bounds and what to give.
 
     Examples
     --------
@@ -114,7 +113,7 @@ class Sersic:
     y: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Raise ValueError that lists all problems."""
         problems = []
         if np.shape(self.magnitude) not in ((), (N_BANDS,)):
             problems.append(
@@ -160,7 +159,7 @@ class Lens:
     z_lens, z_source : float
         Redshifts of the deflector and of source 1, in (0, 6]; the source lies behind the deflector.
     light, source : Sersic
-        Light of the deflector, and of source 1 as it would be seen without the lens.
+        Light of the deflector, and of source 1 before lensing.
     second_source : Sersic, optional
         Light of a second source, behind the first one: this makes a compound lens.
     z_source_2 : float, optional
@@ -169,14 +168,14 @@ class Lens:
         Einstein radius of the deflector for source 2 [arcsec]. By default that of the same velocity dispersion:
         `theta_E` times the ratio of the distances.
     theta_E_12 : float
-        Einstein radius of source 1's own mass for source 2 [arcsec]; 0 leaves that mass out. Source 1's mass has its place
-        and position angle, and its axis ratio or 0.4, whichever is rounder.
+        Einstein radius of source 1's own mass for source 2 [arcsec]; 0 leaves that mass out. Source 1's mass has the centre
+        and position angle of its light, and its axis ratio or 0.4, whichever is rounder.
 
     Raises
     ------
     ValueError
-        For lenses that cannot be, such as a source in front of the deflector: all problems in one message, each with its
-        value, its bound and the remedy.
+        For lenses that cannot be, such as a source in front of the deflector: one message with all problems,
+        each with its value, its bound and what to give.
 
     See Also
     --------
@@ -214,7 +213,7 @@ class Lens:
     theta_E_12: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Raise ValueError that lists all problems."""
         problems = _beyond("theta_E", self.theta_E, POSITIVE, "give the Einstein radius in arcsec")
         problems += _beyond("q", self.q, AXIS_RATIO, "give the minor axis over the major axis")
         problems += _beyond("phi", self.phi, ANY, "give a finite number")
@@ -252,13 +251,13 @@ class Lens:
         return _sigma(self.theta_E, self.z_lens, self.z_source)
 
     def scene(self, seed: int = 0) -> Scenes:
-        """The lens as a table of one scene, which `Renderer` draws: with truth masks, and in a batch with others.
+        """Table of one scene for this lens, input of `Renderer`.
 
         Parameters
         ----------
         seed : int
-            Of all that a lens does not determine: the noise and its level, the sky's residual, the field's point spread
-            and dithers. Zero or more.
+            Seed of all that a lens does not determine: the noise and its level, the sky's residual, the field's point
+            spread and dithers. Zero or more.
 
         Returns
         -------
@@ -281,7 +280,7 @@ class Lens:
 
 
 def simulate(lens: Lens | Sequence[Lens], *, seed: int = 0, stamp: int = 80, noise: bool = True) -> np.ndarray:
-    """Draw a lens as Euclid would see it.
+    """Simulate Euclid's image of a lens.
 
     The image is that of the scene `lens.scene(seed)`, drawn as the pipeline draws scenes.
 
@@ -290,7 +289,7 @@ def simulate(lens: Lens | Sequence[Lens], *, seed: int = 0, stamp: int = 80, noi
     lens : Lens or sequence of Lens
         One lens, or several.
     seed : int
-        Of the noise and the field's observing conditions, zero or more. Of several lenses the k-th has the seed
+        Seed of the noise and the field's observing conditions, zero or more; the k-th of several lenses has the seed
         `seed + k`. One field in ten is shallower than the others, by up to twice the scatter of the sky.
     stamp : int
         Side of the image [pixel of 0.1 arcsec], 32 to 1024. The trained networks take 80.
@@ -300,16 +299,17 @@ def simulate(lens: Lens | Sequence[Lens], *, seed: int = 0, stamp: int = 80, noi
     Returns
     -------
     ndarray
-        Of one lens (4, stamp, stamp), of n lenses (n, 4, stamp, stamp), float32 [microjansky a pixel]; bands VIS, Y, J, H.
+        Image (4, stamp, stamp) of one lens or (n, 4, stamp, stamp) of n lenses, float32 [microjansky a
+        pixel]; bands VIS, Y, J, H.
 
     Raises
     ------
     ValueError
-        For a negative seed, a stamp out of bounds, or no lens at all.
+        For a negative seed, a stamp out of bounds, or an empty list.
 
     See Also
     --------
-    Lens.scene : The scene, from which `Renderer` makes truth masks, too.
+    Lens.scene : The scene, from which `Renderer` also makes truth masks.
 
     Examples
     --------
@@ -343,7 +343,7 @@ def _renderer(stamp: int) -> Renderer:
 
 
 def _draft(lens: Lens, seed: int) -> SceneBuilder:
-    """The scene of a lens, observed in the conditions of a seed."""
+    """Scene of a lens, observed in the conditions of a seed."""
     if seed < 0:
         raise ValueError(f"seed = {seed} is negative: give a whole number from 0 on")
     builder = empty_scene(LENS, 1, TEST, np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""Families and splits: the one file that has their names in quotes, and all that is known of a family but how it is drawn.
+"""Families and splits: the one file with their names in quotes, and the properties of families other than their drawing.
 
 Names of families and splits, and the order of `FAMILIES_NON_LENS`, are part of the random seeds: renaming or reordering them
 draws other scenes. A new family of non-lenses goes to the end of its table (`CONTRIBUTING.md`).
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 LENS = "lens"
 UNDETECTABLE = "undetectable"
-"""lenses below the detection rule: reported, never trained on"""
+"""lenses below the detection rule: reported, never in training"""
 
 ELLIPTICAL = "elliptical"
 SPIRAL = "spiral"
@@ -35,7 +35,7 @@ FAINT_SECOND = "faint_second"
 
 @dataclass(frozen=True)
 class Family:
-    """What is known of a family."""
+    """Name and properties of a family of scenes."""
 
     name: str
     note: str
@@ -64,7 +64,7 @@ COMPOUNDS_AND_CONTROLS = (
     Family(MATCHED_SINGLE, "the compound arcs,\none source"),
     Family(FAINT_SECOND, "two sources, one\ntoo faint to detect"),
 )
-"""of the compound split"""
+"""families of the compound split"""
 BY_NAME = {
     family.name: family
     for family in (
@@ -82,12 +82,12 @@ COMPOUND = (COMPOUND_ARC, DOUBLE_RING)
 """label 1 of the compound classifier; every other lens is a single one"""
 WITH_ARCS = (LENS, UNDETECTABLE, *FAMILIES_COMPOUND)
 PAIRED = ELLIPTICAL
-"""the non-lenses that are paired with lenses: same deflector, neighbours and noise, the source moved out"""
+"""family of the non-lenses that are paired with lenses: same deflector, neighbours and noise, the source moved out"""
 
 NEAR_MISS = "beside_caustic"
 """class of the early types that have the source of a lens outside the caustic"""
 NON_LENS_CLASSES = (NEAR_MISS, *FAMILIES_NON_LENS)
-"""classes of the class prior: the families, but for early types with a near miss, which are a class of their own"""
+"""classes of the class prior: the families, where early types with a near miss are a class of their own"""
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 """splits; the training split has more rare lenses than nature has"""

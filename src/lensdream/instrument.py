@@ -1,4 +1,4 @@
-"""What the telescope does to light: bands, zero points, pixels, point spread and noise, each number with its source.
+"""Instrument of a survey: bands, zero points, pixels, point spread and noise, each number with its source.
 
 One order of bands, VIS Y J H, holds everywhere; a flux is in microjansky and an image in microjansky a pixel.
 """
@@ -15,7 +15,7 @@ AB_ZERO_POINT_MICROJANSKY = 23.9
 
 
 class Band(IntEnum):
-    """The four bands of Euclid, valued by their place on the band axis.
+    """Bands of Euclid, valued by their index on the band axis.
 
     Examples
     --------
@@ -37,7 +37,7 @@ N_BANDS = len(Band)
 
 @dataclass(frozen=True)
 class BandResponse:
-    """What one band records.
+    """Response of one band.
 
     The noise numbers describe a pixel of the *delivered* mosaic (0.1 arcsec), not of the detector.
     """
@@ -69,7 +69,7 @@ def microjansky(magnitude_ab: float) -> float:
 
 @dataclass(frozen=True)
 class PointSpread:
-    """How one field's point spread differs from the survey's typical one; every field is (band,)."""
+    """Point spread of one field relative to the survey's typical one; every attribute is (band,)."""
 
     fwhm: tuple[float, ...]
     """factor on the full width at half maximum"""
@@ -78,14 +78,14 @@ class PointSpread:
     e_1: tuple[float, ...]
     """ellipticity along x, (a^2 - b^2) / (a^2 + b^2)"""
     e_2: tuple[float, ...]
-    """the same along the diagonal"""
+    """ellipticity along the diagonal"""
 
 
 TYPICAL_POINT_SPREAD = PointSpread((1.0,) * N_BANDS, (1.0,) * N_BANDS, (0.0,) * N_BANDS, (0.0,) * N_BANDS)
 
 
 def _point_spreads(number: int) -> tuple[PointSpread, ...]:
-    """The typical one, then others with the scatter that Moffat fits to 8 Euclid Q1 cutouts have.
+    """Typical point spread, then others with the scatter of Moffat fits to 8 Euclid Q1 cutouts.
 
     VIS: 6 % in width, 15 % in exponent, 0.04 in each ellipticity. The near infrared scatters more, by 12 %, 25 % and 0.08;
     part of that is made by the dithers, and the rest is taken to be as in VIS. Half the scatter is common to all bands.
@@ -106,9 +106,9 @@ EXPOSURES = 4
 
 
 def _dithers(number: int) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """Patterns of `EXPOSURES` places (y, x) of the detector's pixels, in mosaic pixels.
+    """Dither patterns: `EXPOSURES` offsets (y, x) of the detector's pixels, in mosaic pixels.
 
-    The dithers are many detector pixels long, so that what they leave of a pixel is by chance.
+    The dithers are many detector pixels long, so the remainder within a pixel is random.
     """
     rng = np.random.default_rng(9)
     return tuple(tuple((int(y), int(x)) for y, x in rng.integers(0, 3, (EXPOSURES, 2))) for _ in range(number))
@@ -119,7 +119,7 @@ DITHERS = _dithers(24)
 
 @dataclass(frozen=True)
 class Survey:
-    """A survey's pixels, its bands in the order of `Band`, and the point spreads of its fields; `EUCLID` is one.
+    """Survey: pixels, bands in the order of `Band`, and the point spreads of its fields; `EUCLID` is one.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Survey:
     bands : tuple of BandResponse
         Zero point, point spread and noise of VIS, Y, J, H.
     point_spreads : tuple of PointSpread
-        How the point spread differs from field to field.
+        Point spreads of the fields.
 
     Raises
     ------
@@ -155,7 +155,7 @@ class Survey:
     point_spreads: tuple[PointSpread, ...] = (TYPICAL_POINT_SPREAD,)
 
     def __post_init__(self) -> None:
-        """Refuse a survey whose bands do not match `Band`."""
+        """Raise ValueError for a survey whose bands do not match `Band`."""
         if len(self.bands) != N_BANDS:
             raise ValueError(
                 f"a survey needs {N_BANDS} bands in the order {[b.name for b in Band]}, got {len(self.bands)}"

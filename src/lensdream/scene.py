@@ -10,12 +10,12 @@ but the noise, and that comes from the scene's own seed. So image k alone equals
     theta_E_1, theta_E_2 (deflector for source 1 and source 2), theta_E_12 (source 1's mass for source 2) [arcsec],
     mass_q, mass_phi, mass_x, mass_y (deflector), mass_2_q, mass_2_phi, mass_2_x, mass_2_y (source 1's mass),
     shear_1, shear_2 (external shear for source 1),
-    theta_E_b (a second deflector beside the first, for source 1; 0 without), mass_b_q, mass_b_phi, mass_b_x, mass_b_y,
-    psf (which of the survey's point spreads), dither (which of its dither patterns),
+    theta_E_b (a second deflector in the first one's plane, for source 1; 0 without), mass_b_q, mass_b_phi, mass_b_x, mass_b_y,
+    psf (index of the survey's point spread), dither (index of its dither pattern),
     sky_scale_<BAND> (scatter of the sky against the survey's), background_<BAND> [sky scatters],
     cosmic_rays, hot_pixels, dead_columns (how many the image has), edge (share of the stamp beyond the detector's edge),
     edge_side (0 left, 1 bottom, 2 right, 3 top), missing_bands (sum of 2^band),
-    magnification_1, magnification_2, arc_snr (of the arcs that the detection rule saw).
+    magnification_1, magnification_2, arc_snr (of the arcs on the detection rule's rendering).
 `components`, one row a light component, sorted by scene:
     scene (index), role (`Role`), plane (0 unlensed, 1 at source 1, 2 at source 2),
     x, y, r_e [arcsec], sersic_index, q, phi, flux_<BAND> [microjansky, before lensing],
@@ -39,7 +39,7 @@ from lensdream.instrument import Band
 
 
 class Role(IntEnum):
-    """What a light component is, for the truth masks and for leaving it out."""
+    """Role of a light component, by which truth masks are made and components left out."""
 
     TARGET = 1
     SOURCE_1 = 2
@@ -48,11 +48,11 @@ class Role(IntEnum):
 
 
 SOURCES = frozenset((Role.SOURCE_1, Role.SOURCE_2))
-"""what arcs are the light of"""
+"""roles of the light in arcs"""
 
 
 class Shape(NamedTuple):
-    """What makes a component more than a Sersic profile; the columns of these names."""
+    """Shape of a component beyond its Sersic profile: the columns of these names."""
 
     ring_width: float = 0.0
     arm_contrast: float = 0.0
@@ -86,7 +86,7 @@ COMPONENT_COLUMNS = (
 
 @dataclass(frozen=True)
 class Scenes:
-    """The table of scenes: two tables, rows of `components` sorted by scene.
+    """Table of scenes: two tables, rows of `components` sorted by scene.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Scenes:
         return len(self.scenes)
 
     def __post_init__(self) -> None:
-        """Refuse tables that no renderer could draw."""
+        """Raise ValueError for a table without a column."""
         for name, table, columns in (
             ("scenes", self.scenes, SCENE_COLUMNS),
             ("components", self.components, COMPONENT_COLUMNS),
@@ -132,7 +132,7 @@ class Scenes:
                 )
 
     def take(self, positions: np.ndarray | slice) -> Scenes:
-        """The scenes at these positions (not indices), in this order.
+        """Scenes at these positions (not indices), in this order.
 
         Parameters
         ----------
@@ -152,12 +152,12 @@ class Scenes:
         return Scenes(scenes, self.components.iloc[rows.astype(int)])
 
     def without(self, roles: Set[Role]) -> Scenes:
-        """The same scenes, sky and noise with the components of these roles left out.
+        """Copy of the scenes, with the same sky and noise, without the components of these roles.
 
         Parameters
         ----------
         roles : set of Role
-            What is left out; `SOURCES` removes the arcs.
+            Roles to leave out; `SOURCES` removes the arcs.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class Scenes:
 
     @classmethod
     def load(cls, folder: Path) -> Scenes:
-        """Read what `save` wrote."""
+        """Read the tables of a folder that `save` wrote."""
         for name in ("scenes", "components"):
             if not (folder / f"{name}.parquet").is_file():
                 raise FileNotFoundError(f"no {name}.parquet in {folder}: run the population stage first")
