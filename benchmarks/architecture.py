@@ -1,4 +1,4 @@
-"""The import graph of folders and the size of the code, of one tree or of two revisions to compare.
+"""Import graph of folders and size of the code, of one tree or of two revisions to compare.
 
 A room is a module or a folder right under the package, with all that lies in it (`--subfolders`: every folder by itself). An
 arrow A -> B means that a file of A imports B; arrows that rest on imports inside functions alone are listed once more as lazy,
@@ -25,7 +25,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Import(NamedTuple):
-    """One import; modules are named by their files, as in `population/draw.py`."""
+    """Import of one module by another; modules are named by their files, as in `population/drawing.py`."""
 
     source: str
     target: str
@@ -45,7 +45,7 @@ def trees(root: Path, also: Iterable[Path] = ()) -> dict[str, ast.Module]:
 
 
 def imports(parsed: Mapping[str, ast.Module], package: str) -> list[Import]:
-    """All imports of files of the package; `from lensdream.optics import sie` leads to optics/sie.py."""
+    """Imports of files of the package; `from lensdream.optics import sie` leads to optics/sie.py."""
     found = [
         Import(source, target, node.lineno, lazy)
         for source, tree in parsed.items()
@@ -67,7 +67,7 @@ def _import_nodes(body: Iterable[ast.AST], lazy: bool) -> Iterator[tuple[ast.Imp
 
 
 def _imported_names(node: ast.Import | ast.ImportFrom, source: str, package: str) -> list[str]:
-    """Dotted names in full."""
+    """Full dotted names of an import statement."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     above = [package, *source.split("/")]
@@ -76,7 +76,7 @@ def _imported_names(node: ast.Import | ast.ImportFrom, source: str, package: str
 
 
 def _file_of(name: str, package: str, files: Iterable[str]) -> str | None:
-    """The file of a dotted name, or of the longest part of it that has one; none for other packages."""
+    """File of a dotted name, or of the longest part of it that has one; none for other packages."""
     first, *rest = name.split(".")
     if first != package or not rest or rest[-1].startswith("__"):
         return None
@@ -90,7 +90,7 @@ def _file_of(name: str, package: str, files: Iterable[str]) -> str | None:
 
 
 def room_of(file: str, subfolders: bool = False) -> str:
-    """`population` of population/draw.py; of explain/study/scores.py `explain`, or `explain/study` with subfolders."""
+    """Folder of a file: `population` of population/drawing.py; with subfolders `evaluate/explanations` of its files."""
     folder, _, _ = file.rpartition("/")
     if not folder:
         return file.removesuffix(".py")
@@ -98,7 +98,7 @@ def room_of(file: str, subfolders: bool = False) -> str:
 
 
 def graph(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
-    """What each node leads to, itself aside."""
+    """Nodes that each node leads to, without itself."""
     found: dict[str, set[str]] = {node: set() for node in nodes}
     for source, target in arrows:
         if source != target:
@@ -108,7 +108,7 @@ def graph(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> dict[str, 
 
 
 def room_graph(files: Iterable[str], found: Iterable[Import], subfolders: bool = False) -> dict[str, set[str]]:
-    """Which room imports which."""
+    """Imports between rooms."""
     arrows = [(room_of(each.source, subfolders), room_of(each.target, subfolders)) for each in found]
     return graph({room_of(file, subfolders) for file in files} - {FACE}, arrows)
 
@@ -226,7 +226,7 @@ def _rows(name: str, value: object) -> list[str]:
 
 
 def main() -> None:
-    """Print."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, default=Path("src/lensdream"), help="folder of a package")
     parser.add_argument("--also", nargs="*", type=Path, default=[], help="further folders of scripts, each one room")

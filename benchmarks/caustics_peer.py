@@ -1,4 +1,4 @@
-"""Our scenes drawn by caustics, a second simulator to stand beside lenstronomy; wants the extra "peers".
+"""Scenes drawn by caustics, a second simulator to compare with; needs the extra "peers".
 
 caustics lenses, samples and convolves with its own objects, as its users would have it: a simulator for a scene, `vmap` over
 the bands, so that rays are traced once for all of them. It has one source plane in a pass, so compound lenses take two.
@@ -30,7 +30,7 @@ CORE = 1e-10
 
 
 def drawable(scenes: Scenes) -> bool:
-    """Whether all that shines in these scenes is a Sersic profile."""
+    """Test whether all light in these scenes is Sersic profiles."""
     return not scenes.components[["ring_width", "arm_contrast", "dust_width"]].to_numpy().any()
 
 
@@ -57,7 +57,7 @@ def prepared(
     dtype: torch.dtype = torch.float32,
     quadrature: int | None = None,
 ) -> Callable[[], Tensor]:
-    """What draws the whole frame (band, width, width) [microjansky a pixel] of a scene with light, its simulators built.
+    """Function that draws the whole frame (band, width, width) [microjansky a pixel] of a scene, with its simulators built.
 
     spreads: (band, k, k) on the fine grid. Light from beyond the frame's edges is in: caustics adds a margin of its own, as
     wide as they are. quadrature: points an axis of Gauss's formula in each sample; none for its centre.
@@ -81,7 +81,7 @@ def prepared(
 
 
 class _Sum(caustics.Source):
-    """Several profiles, added.
+    """Sum of several profiles.
 
     `LightStack` of caustics adds in place, which `vmap` refuses where only brightness differs from band to band; a loop over
     bands with it takes more than twice as long.
@@ -119,17 +119,17 @@ def _brightness(parts: pd.DataFrame, bands: Sequence[Band]) -> Tensor:
 
 
 def cosmology() -> caustics.FlatLambdaCDM:
-    """The population's, for the lenses of one scene: caustics links what is built on it."""
+    """Cosmology of the population, for the lenses of one scene: caustics links the objects built on it."""
     return caustics.FlatLambdaCDM(h0=COSMOLOGY.h, Om0=COSMOLOGY.Om0)
 
 
 def one_plane(row: pd.Series, cosmology: caustics.FlatLambdaCDM) -> caustics.SinglePlane:
-    """What deflects light from source 1; row: of the table of scenes."""
+    """Deflectors of the light of source 1; row: of the table of scenes."""
     return _deflector(row, cosmology, 1.0, z_l=_number(row["z_lens"]), z_s=_number(row["z_source_1"]))
 
 
 def two_planes(row: pd.Series, cosmology: caustics.FlatLambdaCDM) -> caustics.Multiplane:
-    """What deflects light from source 2, source 1's mass included."""
+    """Deflectors of the light of source 2, with source 1's mass."""
     first = _deflector(row, cosmology, row["theta_E_2"] / row["theta_E_1"], z_l=_number(row["z_lens"]))
     second = _sie(row, cosmology, "mass_2", row["theta_E_12"], z_l=_number(row["z_source_1"]))
     return caustics.Multiplane(cosmology, (first, second), z_s=_number(row["z_source_2"]))
@@ -138,7 +138,7 @@ def two_planes(row: pd.Series, cosmology: caustics.FlatLambdaCDM) -> caustics.Mu
 def _deflector(
     row: pd.Series, cosmology: caustics.FlatLambdaCDM, scale: float, **redshifts: Tensor
 ) -> caustics.SinglePlane:
-    """The lens plane; scale: its deflection for this source against that for source 1."""
+    """Lens plane; scale: its deflection for this source over that for source 1."""
     shear = caustics.ExternalShear(
         cosmology, x0=_number(0.0), y0=_number(0.0),
         gamma_1=_number(row["shear_1"] * scale), gamma_2=_number(row["shear_2"] * scale),
@@ -152,7 +152,7 @@ def _deflector(
 def _sie(
     row: pd.Series, cosmology: caustics.FlatLambdaCDM, mass: str, theta_E: float, **redshifts: Tensor
 ) -> caustics.SIE:
-    """The ellipsoid of caustics, whose Einstein radius is defined as ours is."""
+    """Ellipsoid of caustics, whose Einstein radius is defined as ours."""
     ellipse = _ellipse(*(row[f"{mass}_{name}"] for name in ("x", "y", "q", "phi")))
     return caustics.SIE(cosmology, Rein=_number(theta_E), s=CORE, name=mass, **ellipse, **redshifts)
 
@@ -162,5 +162,5 @@ def _ellipse(x: float, y: float, q: float, phi: float) -> dict[str, Tensor]:
 
 
 def _number(value: float) -> Tensor:
-    """Kept to its last digit until the simulator's type is set."""
+    """Number in float64, until the simulator's type is set."""
     return torch.tensor(float(value), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""How common the controls of lenses are among a survey's targets: what `survey.near_miss` stands on; prints both counts.
+"""Counts of lenses' controls and of a survey's targets, from which `survey.near_miss` follows; prints both.
 
 A control has the source of a lens 1.4 to 3 Einstein radii from the axis. The scenes of a scale tell the area in which a source
 makes a lens; its survey test, how many of the highest-scoring early types have a source at all.
@@ -21,7 +21,7 @@ RING = 1.4, 3.0
 
 
 def main() -> None:
-    """Count and print."""
+    """Count both and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="poster")
     paths = Paths(parser.parse_args().scale)

@@ -34,16 +34,16 @@ from lensdream.runtime.allocator import keep_freed_memory
 from lensdream.train.loop import fit
 
 TIMED_STEPS = 12
-"""of training, after as many again to warm up, that tell how fast a design is"""
+"""timed training steps of a design, after as many to warm up"""
 WHOLE = 1024
-"""pixels of a middle that has all of a stamp"""
+"""pixels of a crop that holds a whole stamp"""
 NEAR_INFRARED = [band for band in Band if band is not Band.VIS]
 
 Build = Callable[[LensNetConfig], nn.Module]
 
 
 class Galaxy(nn.Module):
-    """What LensNet sees and its input transform, a stack of layers, mean and maximum of their maps, one logit."""
+    """Network with LensNet's crop and input transform, a stack of layers, mean and maximum of their maps, one logit."""
 
     def __init__(self, layers: nn.Module, channels: int, settings: LensNetConfig) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Galaxy(nn.Module):
 
 
 class TwoBranches(nn.Module):
-    """VIS and the near infrared have a stem and a block of their own, which meet at a quarter of the side."""
+    """Two branches, VIS and near infrared, each a stem and a block, joined at a quarter of the side."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class TwoBranches(nn.Module):
 
 
 class Fovea(nn.Module):
-    """The whole stamp at half resolution beside its middle at full resolution, met at the maps of the second block."""
+    """Two inputs, the whole stamp at half resolution and its center crop at full resolution, joined after the second block."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -95,13 +95,13 @@ class Fovea(nn.Module):
 
 
 def conv(channels_in: int, channels: int, size: int, stride: int, groups: int = 1) -> list[nn.Module]:
-    """A convolution, its normalisation and its ReLU."""
+    """Convolution with normalisation and ReLU."""
     layer = nn.Conv2d(channels_in, channels, size, stride, size // 2, groups=groups, bias=False)
     return [layer, nn.BatchNorm2d(channels), nn.ReLU()]
 
 
 def plain(settings: LensNetConfig) -> nn.Module:
-    """A block at half resolution and LensNet's convolutions, without shortcuts."""
+    """Block at half resolution and LensNet's convolutions, without shortcuts."""
     w = settings.width
     widths = ((w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 4 * w, 2))
     layers = conv(2 * N_BANDS, w, 5, 2)
@@ -111,7 +111,7 @@ def plain(settings: LensNetConfig) -> nn.Module:
 
 
 def residual(settings: LensNetConfig, times: float = 1.0, fine: float = 1.0) -> nn.Module:
-    """LensNet with one more block, at half resolution and `fine` of its width; all of it so many times as wide."""
+    """LensNet with one more block, at half resolution and `fine` of its width; all blocks `times` as wide."""
     w = round(times * settings.width)
     stem = round(fine * w)
     layers, channels = conv(2 * N_BANDS, stem, 5, 2), stem
@@ -130,7 +130,7 @@ def deeper(settings: LensNetConfig) -> nn.Module:
 
 
 def depthwise(settings: LensNetConfig) -> nn.Module:
-    """Every 3x3 convolution taken apart into one a channel and one across channels; twice the width."""
+    """Separable 3x3 convolutions, one a channel and one across channels; twice the width."""
     w = 2 * settings.width
     widths = ((w, w, 1), (w, 2 * w, 2), (2 * w, 2 * w, 1), (2 * w, 4 * w, 2), (4 * w, 4 * w, 1), (4 * w, 4 * w, 2))
     layers = conv(2 * N_BANDS, w, 5, 2)
@@ -140,7 +140,7 @@ def depthwise(settings: LensNetConfig) -> nn.Module:
 
 
 def torchvision_resnet(settings: LensNetConfig) -> nn.Module:
-    """Torchvision's ResNet-18 with random weights, its first layer for our channels."""
+    """ResNet-18 of torchvision with random weights and a first layer for our channels."""
     network = resnet18()
     network.conv1 = nn.Conv2d(2 * N_BANDS, 64, 7, 2, 3, bias=False)
     return Galaxy(nn.Sequential(*list(network.children())[:-2]), 512, settings)
@@ -164,7 +164,7 @@ DESIGNS: dict[str, Build] = {
 
 
 def main() -> None:
-    """Train and measure each design in turn; what is finished is in `--out` should the rest be cut off."""
+    """Train and measure each design in turn; finished ones are in `--out` if the rest is cut off."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", default="quick", help="whose images and recipe (default quick)")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training a design (default 5)")
@@ -196,7 +196,7 @@ def main() -> None:
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
-    """The designs, best first, in Markdown."""
+    """Table of the designs in Markdown, best first."""
     heads = ("design", "weights", "images", "training images/s", "scored images/s", "AUROC", "completeness at FPR 1e-2")
     lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
     for name, row in sorted(found.items(), key=lambda item: -item[1]["auroc"]):
@@ -211,7 +211,7 @@ def measure(
     build: Callable[[], nn.Module], settings: Fit, seconds: float, store: ImageStore, validation: LabelledImages,
     test: LabelledImages,
 ) -> dict[str, float]:  # fmt: skip
-    """Train a design for so long, and what it then does on the test images."""
+    """Train a design for a time and measure it on the test images."""
     speed = images_per_second(build, settings, validation)
     train = LabelledImages.from_store(store, "train", round(seconds * speed / settings.epochs))
     recipe = dataclasses.replace(settings, warmup_epochs=min(settings.warmup_epochs, settings.epochs / 4))
@@ -237,7 +237,7 @@ def measure(
 
 
 def images_per_second(build: Callable[[], nn.Module], settings: Fit, train: LabelledImages) -> float:
-    """Images a second of training, over a few steps; by processor time, so that what else runs does not count."""
+    """Images a second of training, over a few steps; by processor time, so that other processes do not count."""
     chosen = torch.linspace(0, len(train) - 1, settings.batch_size * TIMED_STEPS).long()  # of both labels
     few, recipe = LabelledImages(train.images[chosen], train.labels[chosen]), dataclasses.replace(settings, epochs=2)
     fit(build, recipe, few, few)  # layers choose their kernels

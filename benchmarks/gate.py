@@ -1,4 +1,4 @@
-"""What the gate of the second looks costs: lenses that it keeps from them, and what a lower one would bring and take.
+"""Cost of the cascade's gate: lenses it stops, and gain and cost of lower thresholds.
 
 Of images of each kind prints the share that stays below the gate, and for lower gates the share more that would then lie above
 the survey's threshold of 1e-3, and the share of images that would be looked at again.
@@ -24,7 +24,7 @@ GATES = -4.0, -5.0, -7.0
 
 
 def main() -> None:
-    """Score and print."""
+    """Score the images and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="poster")
     parser.add_argument("--images", type=int, default=5000, help="of each kind, at most")

@@ -1,4 +1,4 @@
-"""What one GPU does: rendering, training and scoring a second, and whole trainings within a time.
+"""Rates of one GPU: rendering, training and scoring a second, and whole trainings within a time.
 
 `speed` prints one JSON object: images a second, and how far the GPU's images are from the CPU's. `train` trains a network of
 `lensdream.train.recipes` on a store, for as many epochs as fit into `--seconds`, and writes what `lensdream train` would, but
@@ -36,22 +36,22 @@ from lensdream.train.recipes import RECIPES, Recipe
 GPU = "cuda"
 SCALE = "poster"
 CALIBRATION = 16_384
-"""images of the short training that tells how long an epoch takes"""
+"""images of the short training by which the time of an epoch is estimated"""
 MARGIN = 0.92
-"""share of the time that is planned with"""
+"""share of the time that is planned for"""
 
 
 class Untracked:
-    """A run that nobody records."""
+    """Run without a record."""
 
     def metrics(self, *_: object, **__: object) -> None:
-        """Forget them."""
+        """Discard the metrics."""
 
     tags = figure = checkpoint = metrics
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the command line's benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
     render = commands.add_parser("render")
@@ -158,7 +158,7 @@ def _on(data: LabelledImages, arguments: argparse.Namespace) -> LabelledImages:
 
 
 def epochs_within(end: float, recipe: Recipe, train: LabelledImages, validation: LabelledImages) -> int:
-    """How many epochs, at least one, fit until `end` of `time.perf_counter`."""
+    """Number of epochs, at least one, that fit until `end` of `time.perf_counter`."""
     epoch = _epoch_seconds(recipe, train, validation)
     left = end - time.perf_counter()
     n = max(1, int(MARGIN * left / epoch))
@@ -167,7 +167,7 @@ def epochs_within(end: float, recipe: Recipe, train: LabelledImages, validation:
 
 
 def _epoch_seconds(recipe: Recipe, train: LabelledImages, validation: LabelledImages) -> float:
-    """How long an epoch takes, by a short training that is thrown away."""
+    """Seconds of an epoch, by a short training that is thrown away."""
     some = LabelledImages(train.images[:CALIBRATION], train.labels[:CALIBRATION])
     settings = recipe.read_settings(SCALE, Path("params.yaml"))
     build = partial(recipe.build, settings.network)

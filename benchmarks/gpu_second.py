@@ -38,7 +38,7 @@ _worker: dict[str, object] = {}
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the step that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
     draw = commands.add_parser("draw")

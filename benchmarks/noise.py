@@ -27,11 +27,11 @@ LAGS = range(7)
 """[pixel]"""
 REPORTED = (1, 3)
 SMOOTHED = 5
-"""side of the square in which sources are looked for [pixel]"""
+"""side of the square over which the sky is smoothed to find sources [pixel]"""
 FAINTEST = 2.5
 """scatters of the smoothed sky above which a pixel belongs to a source"""
 GROWN = 6
-"""by this much around [pixel]"""
+"""margin around a source's pixels [pixel]"""
 LEAST_SKY = 2000
 """pixels of sky that a cutout needs to count"""
 BOUND, LEAST_DIFFERENCE = 0.1, 0.02
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A cutout's bands (band, y, x) [microjansky a pixel] and which pixels are good; none at all where a band is missing."""
+    """Bands of a cutout (band, y, x) [microjansky a pixel] and the mask of good pixels; empty without a band."""
     images, good = [], []
     with fits.open(path) as units:
         for band in EUCLID.bands:
@@ -81,7 +81,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _empty_sky(pieces: int) -> list[np.ndarray]:
-    """Images (band, y, x) [microjansky a pixel] of scenes without anything in them."""
+    """Images (band, y, x) [microjansky a pixel] of empty scenes."""
     row = dict.fromkeys(SCENE_COLUMNS, 0) | dict.fromkeys(SKY_COLUMNS, 1.0) | dict.fromkeys(BACKGROUND_COLUMNS, 0.0)
     table = pd.DataFrame([row | {"index": k, "seed": k, "split": "test", "family": "empty"} for k in range(pieces)])
     scenes = Scenes(table, pd.DataFrame(columns=list(COMPONENT_COLUMNS), dtype=float))
@@ -90,7 +90,7 @@ def _empty_sky(pieces: int) -> list[np.ndarray]:
 
 
 def _measure(image: np.ndarray, good: np.ndarray) -> np.ndarray | None:
-    """Of each band scatter, then correlation at `LAGS` along x and along y: (band, 1 + 2 lags); None without enough sky."""
+    """Scatter, then correlation at `LAGS` along x and along y, of each band (band, 1 + 2 lags); None without enough sky."""
     if image.size == 0:
         return None
     sky = _empty(image, good)
@@ -105,7 +105,7 @@ def _measure(image: np.ndarray, good: np.ndarray) -> np.ndarray | None:
 
 
 def _empty(image: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Pixels (y, x) without sources: whatever stands out of the smoothed sky of any band is left out, until no more does."""
+    """Pixels (y, x) without sources: those above the smoothed sky of any band are left out, until none is."""
     sky = good.all(0)
     bad = ~sky
     smoothed = [uniform_filter(np.where(bad, np.median(band[sky]), band), SMOOTHED) for band in image]
@@ -138,7 +138,7 @@ def _correlation(band: np.ndarray, sky: np.ndarray, lag: int, axis: int) -> floa
 
 
 def _table(simulated: np.ndarray, real: np.ndarray) -> pd.DataFrame:
-    """Rows of band and quantity with both sides and their ratio, from medians (band, 1 + 2 lags)."""
+    """Table of band and quantity, real and simulated, and their ratio, from medians (band, 1 + 2 lags)."""
     places = {"sigma": 0}
     for start, axis in ((1, "x"), (1 + len(LAGS), "y")):
         places |= {f"lag_{lag}_{axis}": start + lag for lag in REPORTED}

@@ -1,4 +1,4 @@
-"""Time occlusion maps beside captum's, in one run and of the same maps; prints a table and one JSON object last.
+"""Time occlusion maps and captum's, in one run and of the same maps; prints a table and one JSON object last.
 
 A square of 4 pixels moves over the stamp in steps of 2. `ours_plain` scores every covered image whole, as captum does;
 `ours` computes again only what the square reaches. captum's own maps are the mean of the squares that cover a pixel, so
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def _best(work: Callable[[], object], passes: int, n: int) -> tuple[object, float, float]:
-    """What it gives, and the least time an image took by the clock and of the processor."""
+    """Result of a function, and the least time an image took by the clock and of the processor."""
     walls, cpus = [], []
     for _ in range(passes):
         wall, cpu = time.perf_counter(), time.process_time()

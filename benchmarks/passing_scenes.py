@@ -1,4 +1,4 @@
-"""Write the tables of scenes that `gpu_second.py` renders: those of `train-deep` that LensNet's first look lets through.
+"""Write the tables of scenes that `gpu_second.py` renders: those of `train-deep` that pass LensNet's gate.
 
 Needs the store and the first network of the scale, and SkyPy; no GPU. Few non-lenses get through, so looking at them here
 spares the GPU's machine nine in ten, and the tables, some 200 bytes a scene, travel where images would not. Lenses are not
@@ -46,7 +46,7 @@ Draw = Callable[[SceneDrawer, Chunk], Scenes]
 
 
 def main() -> None:
-    """Draw, look and write."""
+    """Draw, score and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="poster")
     parser.add_argument("--out", type=Path, default=Path("gpu/scenes"))
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def through(scenes: OnTheFlyMix, model: Path) -> list[Scenes]:
-    """The fresh lenses, and the fresh non-lenses that the network of a folder lets through."""
+    """Fresh lenses, and the fresh non-lenses that pass the gate of a folder's network."""
     tasks: list[tuple[Chunk, Draw]] = [(chunk, SceneDrawer.draw) for chunk in scenes.chunks]
     of_targets = partial(target_mix.draw, near_miss=scenes.survey.near_miss)
     tasks += [(chunk, of_targets) for chunk in scenes.target_chunks]
@@ -81,7 +81,7 @@ def through(scenes: OnTheFlyMix, model: Path) -> list[Scenes]:
 
 @dataclass(frozen=True)
 class FirstLook:
-    """Lots drawn one at a time, and what of them the first network lets through."""
+    """First stage of the cascade: chunks drawn one at a time, and their scenes that pass the gate."""
 
     drawer: ImageDrawer
     first: torch.nn.Module
@@ -90,12 +90,12 @@ class FirstLook:
     def start(
         cls, population: PopulationConfig, simulate: SimulateConfig, catalogs: Catalogs, model: Path
     ) -> FirstLook:
-        """Make one for this process, and set its torch to one thread."""
+        """Make the first stage of this process, and limit torch to one thread."""
         first = load_model(model).to(memory_format=torch.channels_last)
         return cls(ImageDrawer.start(population, simulate, catalogs), first)
 
     def through(self, task: tuple[Chunk, Draw]) -> Scenes:
-        """The lenses of a chunk, and its non-lenses that get through."""
+        """Lenses of a chunk, and its non-lenses that pass the gate."""
         chunk, draw = task
         scenes = draw(self.drawer.scene_drawer, chunk)
         label = scenes.scenes["label"].to_numpy()
@@ -107,7 +107,7 @@ class FirstLook:
 
 
 def taken(scenes: Scenes, rows: np.ndarray) -> Scenes:
-    """The scenes of these rows, ascending, counted from 0, as `joined` wants them."""
+    """Scenes of these rows, ascending, counted from 0, as input of `joined`."""
     part = scenes.take(rows)
     index = part.scenes["index"].to_numpy()
     components = part.components.assign(scene=np.searchsorted(index, part.components["scene"]))
@@ -115,13 +115,13 @@ def taken(scenes: Scenes, rows: np.ndarray) -> Scenes:
 
 
 def parts(scenes: Scenes, n: int) -> list[Scenes]:
-    """The scenes in `n` random parts of about one size."""
+    """Random parts of the scenes, `n` of about one size."""
     order = np.random.default_rng(0).permutation(len(scenes))
     return [scenes.take(np.sort(part)) for part in np.array_split(order, n)]
 
 
 def write(scenes: Scenes, folder: Path) -> None:
-    """Write what `Scenes.load` reads, as small as Parquet can."""
+    """Write tables that `Scenes.load` reads, as small as Parquet can."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = scenes.scenes.assign(**dict.fromkeys(set(SCENE_COLUMNS) - RENDERED, 0))
     for name, table in (("scenes", kept), ("components", scenes.components)):
@@ -135,7 +135,7 @@ def write(scenes: Scenes, folder: Path) -> None:
 
 
 def shortened(values: np.ndarray) -> np.ndarray:
-    """The values as float32, rounded to 16 significant bits: images have 11, and what is zero takes no room in a file."""
+    """Values as float32, rounded to 16 significant bits: images have 11, and zero bits take no room in a file."""
     bits = values.astype(np.float32).view(np.uint32)
     return (((bits + np.uint32(1 << 7)) >> np.uint32(8)) << np.uint32(8)).view(np.float32)
 

@@ -31,9 +31,9 @@ from lensdream.scene import (
 RADII = (0.15, 0.35, 0.7)
 """[arcsec]"""
 STAR = 0.003
-"""half-light radius of what stands for a point [arcsec]"""
+"""half-light radius of a component as small as a point [arcsec]"""
 SIDES = {Band.VIS: 19, Band.Y: 31, Band.J: 31, Band.H: 31}
-"""of the square whose light is all: the extensions hold two pixels more, their peaks are off by one [pixel]"""
+"""side of the square whose light counts as all: the extensions hold two pixels more, their peaks are off by one [pixel]"""
 SUBPIXELS = 10
 SIMULATED = Frame(stamp=47, padding=16, supersampling=9, fine_width=47, pixel_scale=EUCLID.pixel_scale)
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def simulated_stars() -> np.ndarray:
-    """A star in each field of the survey, at a place of its own: (field, band, y, x), without noise."""
+    """Stars, one in each field of the survey, at random positions: (field, band, y, x), without noise."""
     rng = np.random.default_rng(3)
     numbers = range(len(EUCLID.point_spreads))
     row = dict.fromkeys(SCENE_COLUMNS, 0) | dict.fromkeys(SKY_COLUMNS, 1.0) | dict.fromkeys(BACKGROUND_COLUMNS, 0.0)
@@ -81,7 +81,7 @@ def simulated_stars() -> np.ndarray:
 
 
 def middle(image: np.ndarray, side: int) -> np.ndarray:
-    """The square of this side around the brightest pixel; raises `ValueError` where the image does not hold it."""
+    """Square of this side around the brightest pixel; raises `ValueError` if the image does not hold it."""
     y, x = np.unravel_index(image.argmax(), image.shape)
     top, left = y - side // 2, x - side // 2
     square = image[max(top, 0) : top + side, max(left, 0) : left + side]

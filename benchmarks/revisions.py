@@ -1,4 +1,4 @@
-"""Logits of two revisions of this code on one set of rendered images: equal, or by how much they differ.
+"""Comparison of the logits of two revisions of this code on one set of rendered images.
 
     python benchmarks/revisions.py --revision eef0897 --store artifacts/quick/images     the stored test and compound splits
     python benchmarks/revisions.py --revision eef0897 --draw poster --images 3000        fresh images at a scale's settings
@@ -44,7 +44,7 @@ training_mix, target_mix = predict(BothLogits(finder), images).numpy().T
 compound = predict(load_model(model / "compound"), images).numpy()
 np.savez(out, training_mix=training_mix, target_mix=target_mix, compound=compound)
 """
-"""reads images with the code of a revision of the first edition"""
+"""script that scores images with the code of a revision of the first edition"""
 
 
 def main() -> int:
@@ -106,7 +106,7 @@ def drawn(scale: str, n: int, folder: Path) -> np.ndarray:
 
 
 def logits(images: torch.Tensor, model: Path) -> dict[str, np.ndarray]:
-    """Logits (n,) by this code: the finder's for both mixes, the compound classifier's network's."""
+    """Logits (n,) by this code: of the finder for both mixes, and of the compound classifier's network."""
     finder = Finder.unmeasured(model, survey_shares(load("survey", SurveyConfig, "poster")))
     scores = finder.scores(images)
     compound = predict(finder.compound.first, images).numpy()
@@ -114,7 +114,7 @@ def logits(images: torch.Tensor, model: Path) -> dict[str, np.ndarray]:
 
 
 def logits_at(revision: str, folder: Path, model: Path) -> dict[str, np.ndarray]:
-    """The same by the code of a revision, in a checkout of its own."""
+    """Logits (n,) by the code of a revision, in a checkout of its own."""
     checkout = folder / "checkout"
     subprocess.run(["git", "worktree", "add", "--detach", "--quiet", str(checkout), revision], check=True)
     try:

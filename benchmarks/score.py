@@ -37,7 +37,7 @@ from lensdream.networks.predict import predict
 from lensdream.population.drawing import draw_all_catalogs
 
 SCALE = "quick"
-"""of the settings that the cutouts are drawn by"""
+"""scale of the settings that the cutouts are drawn with"""
 
 
 def main() -> None:
@@ -107,7 +107,7 @@ def _make(folder: Path, n: int, side: int) -> Iterator[Path]:
 
 
 def _read_with_astropy(path: Path, stamp: int) -> np.ndarray:
-    """Read what `read_cutout` reads, in the fewest astropy calls: (band, stamp, stamp) [microjansky a pixel]."""
+    """Read the same file as `read_cutout` in the fewest astropy calls: (band, stamp, stamp) [microjansky a pixel]."""
     image = np.zeros((N_BANDS, stamp, stamp), np.float32)
     with fits.open(path) as units:
         for plane, band in zip(image, EUCLID.bands, strict=True):
@@ -132,7 +132,7 @@ def _cores(cores: Sequence[int]) -> Iterator[None]:
 
 
 def _rates(n: int, work: Callable[[], object], forgotten: Sequence[Path] = ()) -> tuple[float, float]:
-    """Cutouts a second, by the clock and by the processor's time: the best of three passes."""
+    """Rates [cutouts a second] by the clock and by processor time, the best of three passes."""
     wall, cpu = zip(*(_seconds(work, forgotten) for _ in range(3)), strict=True)
     return n / min(wall), n / min(cpu)
 

@@ -1,4 +1,4 @@
-"""How much each of the finder's two networks should say in the second looks, and what they cost.
+"""Weights of the finder's two networks in the cascade's second stage, and the cost of the stage.
 
 Prints a table by the second one's weight, from the logits that the evaluate stage stored: weight 0 is LensNet alone, 1 the
 second network alone, the finder as it is. Then the finder's loss on what the first look lets through, by family, on that of

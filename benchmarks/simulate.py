@@ -1,4 +1,4 @@
-"""Time and check the simulator beside lenstronomy and caustics; prints a table and one JSON object last.
+"""Time and check the simulator against lenstronomy and caustics; prints a table and one JSON object last.
 
 Speed: milliseconds of one core's time for an image of four bands, by family; lenstronomy draws the same lenses on the same
 stamp as its users do, an `ImageModel` for each band. caustics, where it is installed, has its simulators built outside the
@@ -47,17 +47,17 @@ from lensdream.runtime.allocator import keep_freed_memory
 from lensdream.scene import FLUX_COLUMNS, Role, Scenes
 
 TIMED, PEER_TIMED, AGREED, ACCURATE = 16, 6, 2, 40
-"""scenes timed of a family, of them drawn by lenstronomy, scenes compared with it, lenses whose error is measured"""
+"""scenes timed of a family, those of them drawn by lenstronomy, scenes compared with it, lenses whose error is measured"""
 PARTS = ("throughput", "speed", "agreement", "accuracy")
 REPEATS = 5
 DEFLECTOR_MAGNITUDE = 19.5
 FEW, POSTER = 1_000, 80_000
-"""images written: so few that starting shows, and what the goal is set for"""
+"""numbers of images written: so few that starting shows, and as many as the goal is set for"""
 WATCHED_EVERY = 1.0
-"""[s]: a look at a process's memory stops it for some milliseconds"""
+"""interval [s]: reading a process's memory stops it for some milliseconds"""
 CHECKED = (Band.VIS, Band.J)
 CORE = 32
-"""side of the stamp in which lenstronomy's error is looked for [pixel]"""
+"""side of the stamp in which lenstronomy's error is measured [pixel]"""
 SUPERSAMPLINGS = (3, 5, 9)
 """of lenstronomy, with the point spread convolved on the fine grid"""
 CAUSTICS = {"fine_1": (1, None), "fine_3": (3, None), "fine_3_quadrature": (3, 3)}
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def _goal(name: str, value: float | str | None) -> str:
-    """A figure, with what was set out for where there is a goal."""
+    """Figure, with its goal if it has one."""
     goals = {
         "times_as_fast_at_equal_accuracy": "at least 20",
         "agreement_float64_worst_of_peak": "at most 1e-8",
@@ -127,7 +127,7 @@ def _rounded(value: float | str | None) -> float | str | None:
 
 
 def _mix(population: PopulationConfig, n: int, compound: int = 0) -> PopulationConfig:
-    """The training mix of n scenes, with as many of each compound family as asked for."""
+    """Training mix of n scenes, with a number of each compound family."""
     others = "validation", "test", "undetectable", "faint_second", "compound_arc_train", "double_ring_train"
     none = dict.fromkeys(others, 0)
     return dataclasses.replace(population, train=n, compound_arc=compound, double_ring=compound, **none)
@@ -187,12 +187,12 @@ def _speed(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
 
 
 def _bare(frame: Frame, supersampling: int) -> Frame:
-    """The stamp without a margin: what lenstronomy's users draw."""
+    """Frame without a margin, as lenstronomy's users draw it."""
     return dataclasses.replace(frame, padding=0, supersampling=supersampling)
 
 
 def _native_spread(scene: Scenes, frame: Frame, band: Band) -> object:
-    """The point spread at the mosaic's pixels."""
+    """Point spread at the mosaic's pixels."""
     return point_spread(scene.scenes.iloc[0], dataclasses.replace(frame, supersampling=1), band)
 
 
@@ -221,7 +221,7 @@ def _agreement(scenes: Scenes, frame: Frame) -> Figures:
 
 
 def _accuracy(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
-    """Errors of ours and of lenstronomy against the truth, and how many times ours is as fast."""
+    """Errors of ours and of lenstronomy against the truth, and the ratio of their times."""
     lenses = _lenses(scenes)
     each = _each(lenses)
     sky = np.array(EUCLID.sky_sigma)
@@ -267,7 +267,7 @@ def _accuracy(scenes: Scenes, frame: Frame, chunk: int) -> Figures:
 
 
 def _as_accurate(theirs: dict[Band, np.ndarray], ours: dict[Band, np.ndarray]) -> bool:
-    """Whether neither their median error nor their worst is larger than ours in any band that is checked."""
+    """Test whether neither their median error nor their worst is larger than ours in any band that is checked."""
     return all(
         np.median(theirs[band]) <= np.median(ours[band]) and theirs[band].max() <= ours[band].max() for band in CHECKED
     )
@@ -300,7 +300,7 @@ def _worst_pixels(ours: np.ndarray, truth: dict[Band, np.ndarray]) -> dict[Band,
 
 
 def _brightened(scenes: Scenes) -> Scenes:
-    """The same lenses with all the deflector's light scaled until it has `DEFLECTOR_MAGNITUDE` in VIS."""
+    """Lenses with the deflector's light scaled to `DEFLECTOR_MAGNITUDE` in VIS."""
     parts = scenes.components.copy()
     target = parts["role"] == Role.TARGET
     total = parts[target].groupby("scene")["flux_VIS"].sum()
@@ -312,7 +312,7 @@ def _brightened(scenes: Scenes) -> Scenes:
 def _lenstronomy(
     scene: Scenes, frame: Frame, band: Band, supersampling: int, fine: bool, margin: bool = True
 ) -> np.ndarray:
-    """The stamp of a scene as lenstronomy draws it, convolved on the fine grid or at the pixel."""
+    """Stamp of a scene drawn by lenstronomy, convolved on the fine grid or at the pixel."""
     denser = dataclasses.replace(frame, supersampling=supersampling)
     if fine and margin:
         uniform = dataclasses.replace(denser, fine_width=denser.width, integrate=False)
@@ -326,7 +326,7 @@ def _lenstronomy(
 
 
 def _exposed(image: np.ndarray, scene: Scenes, frame: Frame, band: Band) -> np.ndarray:
-    """The stamp (stamp, stamp) as the detector's pixels and exposures make it of the whole frame (width, width)."""
+    """Stamp (stamp, stamp), sampled by the detector's pixels and exposures from the whole frame (width, width)."""
     pixels = EUCLID.bands[band].detector_pixels
     if pixels > 1:
         share = sampled(len(image), DITHERS[scene.scenes["dither"].iloc[0]], pixels)
@@ -344,12 +344,12 @@ def _error_figures(label: str, errors: dict[Band, np.ndarray]) -> Figures:
 
 
 def _peer() -> ModuleType | None:
-    """What draws with caustics, where that is installed; not imported before, for the memory of `_throughput` is watched."""
+    """Module that draws with caustics, if installed; imported late, for the memory of `_throughput` is measured."""
     return importlib.import_module("caustics_peer") if find_spec("caustics") else None
 
 
 def _caustics_speed(families: dict[str, Scenes], frame: Frame, ours: Figures) -> Figures:
-    """Milliseconds an image of caustics, without noise, of lenses; ours: the milliseconds that we took."""
+    """Milliseconds an image of caustics, without noise, of lenses; ours: milliseconds of our renderer."""
     baseline = _peer()
     if baseline is None:
         return {"caustics": 'not installed, see the extra "peers"'}
@@ -409,7 +409,7 @@ def _caustics_errors(each: list[Scenes], core: Frame, truth: dict[Band, np.ndarr
 
 
 def _caustics_images(scene: Scenes, frame: Frame, quadrature: int | None = None) -> dict[Band, np.ndarray]:
-    """The stamp of a scene in each of the bands that are checked, as caustics draws it."""
+    """Stamp of a scene in each of the bands that are checked, drawn by caustics."""
     baseline = _peer()
     draw_all = baseline.prepared(
         scene, frame, baseline.point_spreads(scene, frame, CHECKED), CHECKED, quadrature=quadrature
@@ -419,7 +419,7 @@ def _caustics_images(scene: Scenes, frame: Frame, quadrature: int | None = None)
 
 
 def _throughput(population: PopulationConfig, settings: SimulateConfig, n: int) -> Figures:
-    """Seconds and memory to draw, render and write nothing, then few images, then n: what starting costs counts apart."""
+    """Seconds and memory to draw, render and write nothing, then few images, then n: so the start is measured on its own."""
     found: Figures = {"throughput_images": n, "workers": settings.workers}
     clock, processor = {}, {}
     for images in (0, FEW, n):
@@ -448,7 +448,7 @@ def _throughput(population: PopulationConfig, settings: SimulateConfig, n: int) 
 
 @dataclasses.dataclass
 class _Use:
-    """What this process and all that it started have used."""
+    """Resources used by this process and its descendants."""
 
     peak_memory: int = 0
     """[byte]; a page that several processes share counts once in all"""
@@ -457,7 +457,7 @@ class _Use:
 
 @contextmanager
 def _watched() -> Iterator[_Use]:
-    """Watch this process and its descendants; whole when the context is left."""
+    """Measure this process and its descendants; complete when the context is left."""
     use, spent, done = _Use(), {}, threading.Event()
     me = psutil.Process()
     before = sum(me.cpu_times()[:2])
