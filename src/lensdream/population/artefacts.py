@@ -7,22 +7,12 @@ and trails are light, and so they are components.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lensdream.instrument import EUCLID, N_BANDS, Band
+from lensdream.population.builder import SceneBuilder
 from lensdream.scene import Role, Shape
-
-if TYPE_CHECKING:
-    from lensdream.population.builder import SceneBuilder
-
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lensdream.population.builder import SceneBuilder
-
 
 NEAR_INFRARED = tuple(band for band in Band if band != Band.VIS)
 PIXEL_AREA = EUCLID.pixel_scale**2

@@ -9,9 +9,7 @@ from lensdream.instrument import microjansky
 from lensdream.population.artefacts import add_artefact
 from lensdream.population.builder import SceneBuilder, add_galaxy
 from lensdream.population.catalogs import Catalogs
-from lensdream.scene import (
-    Role,
-)
+from lensdream.scene import Role
 
 
 def surround(builder: SceneBuilder, catalogs: Catalogs, rng: np.random.Generator, config: PopulationConfig) -> None:
