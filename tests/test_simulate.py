@@ -21,8 +21,7 @@ from lensdream.dataset.check import problems
 from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.dataset.write import ShardWriter
 from lensdream.instrument import DITHERS, EUCLID
-from lensdream.render.batch import ARC_1, LENS_LIGHT
-from lensdream.render.reference import RENDERERS
+from lensdream.render.batch import ARC_1, LENS_LIGHT, RENDERERS
 from lensdream.render.validate import refuse_impossible
 from lensdream.runtime.files import sha256_of
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from lensdream.config import SimulateConfig
 from lensdream.instrument import EUCLID, Band
+from lensdream.optics.cosmology import COSMOLOGY
 from lensdream.optics.sampling import Frame
 from lensdream.render.detectability import above_sky, arc_snr
-from lensdream.render.reference import RENDERERS
 from lensdream.render.renderer import TRUTH_ROLES, Rendered, Renderer
 from lensdream.scene import Role, Scenes
 
@@ -25,6 +26,20 @@ LENS_LIGHT = 4
 
 MEASURED = ("arc_snr_1", "arc_snr_2", "flux_target_VIS", "flux_source_1_VIS", "flux_source_2_VIS")
 """columns that rendering adds to a scene's row; fluxes are lensed, in microjansky"""
+
+
+class ReferenceRenderer(Renderer):
+    """Renderer whose light is lenstronomy's; noise, artefacts and truth are those of `Renderer`."""
+
+    def light(self, scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, truth and flux as from `Renderer.light`."""
+        from lensdream.render.reference import reference_noiseless  # lenstronomy takes seconds to import
+
+        noiseless = torch.as_tensor(reference_noiseless(scenes, self.frame, COSMOLOGY)).to(self.device, self.dtype)
+        return noiseless, *self.arcs(scenes)
+
+
+RENDERERS: dict[str, Callable[[Frame], Renderer]] = {"lensdream": Renderer, "lenstronomy": ReferenceRenderer}
 
 
 def frame_of(settings: SimulateConfig) -> Frame:
@@ -48,7 +63,7 @@ def stored(rendered: Rendered) -> np.ndarray:
     return rendered.images.to(torch.float16).cpu().numpy()
 
 
-def truth_masks(rendered: Rendered) -> torch.Tensor:
+def truth_masks(rendered: Rendered) -> Tensor:
     """Bits (B, y, x) uint8: VIS light of source 1, source 2 and target above 1 sigma of the sky."""
     sky = rendered.sky_sigma[:, Band.VIS]
     mask = torch.zeros_like(rendered.truth[:, 0], dtype=torch.uint8)

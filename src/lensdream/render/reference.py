@@ -7,7 +7,6 @@ written in numpy below, independently of the renderer's.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -22,14 +21,12 @@ from lenstronomy.Util.param_util import phi_q2_ellipticity
 from scipy.integrate import quad
 from scipy.ndimage import uniform_filter
 from scipy.special import i0
-from torch import Tensor
 
 from lensdream.instrument import DITHERS, EUCLID, Band, Survey
 from lensdream.optics.detector import resample, sampled, wider_by
 from lensdream.optics.psf import moffat_kernel
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sersic import surface_brightness_at_r_e
-from lensdream.render.renderer import Renderer
 from lensdream.scene import FLUX_COLUMNS, Scenes
 
 SMALLEST_RADIUS = 1e-5
@@ -189,19 +186,3 @@ def _lens_model(row: pd.Series, cosmology: FlatLambdaCDM) -> tuple[LensModel, li
             lens_redshift_list=[row["z_lens"]] * 3 + [row["z_source_1"]],
         )  # fmt: skip
     return model, [main, shear, beside, second]
-
-
-class ReferenceRenderer(Renderer):
-    """Renderer whose light is lenstronomy's; noise, artefacts and truth are those of `Renderer`."""
-
-    def light(self, scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
-        """Images, truth and flux as from `Renderer.light`."""
-        # lenstronomy takes seconds to import
-        from lensdream.optics.cosmology import COSMOLOGY
-        from lensdream.render.reference import reference_noiseless
-
-        noiseless = torch.as_tensor(reference_noiseless(scenes, self.frame, COSMOLOGY)).to(self.device, self.dtype)
-        return noiseless, *self.arcs(scenes)
-
-
-RENDERERS: dict[str, Callable[[Frame], Renderer]] = {"lensdream": Renderer, "lenstronomy": ReferenceRenderer}
