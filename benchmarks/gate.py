@@ -1,6 +1,6 @@
 """Cost of the cascade's gate: lenses it stops, and gain and cost of lower thresholds.
 
-Of images of each kind prints the share that stays below the gate, and for lower gates the share more that would then lie above
+For each sample of images prints the share that stays below the gate, and for lower gates the share more that would then lie above
 the survey's threshold of 1e-3, and the share of images that would be looked at again.
 """
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Score the images and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="poster")
-    parser.add_argument("--images", type=int, default=5000, help="of each kind, at most")
+    parser.add_argument("--images", type=int, default=5000, help="of each sample, at most")
     arguments = parser.parse_args()
     paths = Paths(arguments.scale)
     points = operating_points.read(paths.model, SURVEY_POINTS)
@@ -36,8 +36,8 @@ def main() -> None:
     store = ImageStore.open(paths.images)
     rng = np.random.default_rng(0)
     rows = {}
-    for name, of_kind in kinds(store.truth).items():
-        chosen = np.sort(rng.permutation(np.flatnonzero(of_kind))[: arguments.images])
+    for name, inside in samples(store.truth).items():
+        chosen = np.sort(rng.permutation(np.flatnonzero(inside))[: arguments.images])
         first = scores(cascade.first, store, chosen)
         low = (first <= GATE_THRESHOLD) & (first > min(GATES))
         found = np.zeros(len(chosen), bool)
@@ -52,8 +52,8 @@ def main() -> None:
     print(pd.DataFrame.from_dict(rows, orient="index").to_string(float_format="{:.4f}".format))
 
 
-def kinds(truth: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Rows (N,) of each kind."""
+def samples(truth: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Masks (N,) of the samples of images."""
     test = truth["split"] == "test"
     partner = truth["partner"].map(truth.set_index("index")["family"])
     found = {name: truth["family"] == name for name in ("double_ring", "compound_arc")}

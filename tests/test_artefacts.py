@@ -45,10 +45,10 @@ def has_flaw(builder):
 
 
 def test_the_shares_of_the_kinds_add_up_to_one():
-    assert sum(artefacts.KINDS.values()) == pytest.approx(1.0)
+    assert sum(artefacts.ARTEFACTS.values()) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("kind", artefacts.KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", artefacts.ARTEFACTS, ids=lambda kind: kind.__name__)
 def test_every_kind_leaves_one_trace_of_sensible_size(kind):
     for seed in range(20):
         builder = spoilt_draft(kind, seed)

@@ -18,7 +18,7 @@ from lensdream.dataset.store import (
 )
 from lensdream.runtime.files import sha256_of
 
-KINDS = ("images", "masks")
+CONTENTS = ("images", "masks")
 BESIDE = {MANIFEST, "recipe.txt"}
 """files of a store that its manifest does not list"""
 CHUNK = 64
@@ -51,22 +51,22 @@ def problems(folder: Path) -> list[str]:
         return [*found, str(error)]
     store = ImageStore(folder, manifest, truth)
     for number in range(store.n_shards):
-        for kind in KINDS:
-            name = shard_name(kind, number)
+        for content in CONTENTS:
+            name = shard_name(content, number)
             if name not in listed:
                 found.append(f"{folder / name} is not in the manifest, which speaks of {len(store)} images: {again}")
             elif name in there:
-                found += _shard_problems(store, kind, number)
+                found += _shard_problems(store, content, number)
     return found
 
 
-def _shard_problems(store: ImageStore, kind: str, number: int) -> list[str]:
+def _shard_problems(store: ImageStore, content: str, number: int) -> list[str]:
     try:
-        array = store.shard(kind, number)
+        array = store.shard(content, number)
     except StoreError as error:
         return [str(error)]
     broken = sum(int((~np.isfinite(array[k : k + CHUNK])).sum()) for k in range(0, len(array), CHUNK))
     if not broken:
         return []
-    path, again = store.folder / shard_name(kind, number), AGAIN.format(folder=store.folder)
+    path, again = store.folder / shard_name(content, number), AGAIN.format(folder=store.folder)
     return [f"{path} has {broken} values that are NaN or infinite: {again}"]

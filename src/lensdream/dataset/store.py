@@ -144,10 +144,10 @@ class ImageStore:
         """Count the shards."""
         return math.ceil(len(self) / int(self.manifest["shard_size"]))
 
-    def shard(self, kind: str, number: int) -> np.ndarray:
+    def shard(self, content: str, number: int) -> np.ndarray:
         """Read a whole shard of `images` or `masks`; raises `StoreError` for one unlike the manifest."""
-        size, path = int(self.manifest["shard_size"]), self.folder / shard_name(kind, number)
-        of_image, dtype = self._shape_of(kind)
+        size, path = int(self.manifest["shard_size"]), self.folder / shard_name(content, number)
+        of_image, dtype = self._shape_of(content)
         shape = (min(size, len(self) - number * size), *of_image)
         again = AGAIN.format(folder=self.folder)
         try:
@@ -161,24 +161,24 @@ class ImageStore:
             )
         return array
 
-    def _shape_of(self, kind: str) -> tuple[tuple[int, ...], type]:
+    def _shape_of(self, content: str) -> tuple[tuple[int, ...], type]:
         plane = (self.stamp, self.stamp)
-        return {"images": ((len(Band), *plane), np.float16), "masks": (plane, np.uint8)}[kind]
+        return {"images": ((len(Band), *plane), np.float16), "masks": (plane, np.uint8)}[content]
 
-    def _gather(self, kind: str, positions: np.ndarray) -> np.ndarray:
+    def _gather(self, content: str, positions: np.ndarray) -> np.ndarray:
         size = int(self.manifest["shard_size"])
-        of_image, dtype = self._shape_of(kind)
+        of_image, dtype = self._shape_of(content)
         out = np.empty((len(positions), *of_image), dtype)
         shards = positions // size
         for number in np.unique(shards):
             chosen = np.flatnonzero(shards == number)
-            out[chosen] = self.shard(kind, number)[positions[chosen] - number * size]
+            out[chosen] = self.shard(content, number)[positions[chosen] - number * size]
         return out
 
 
-def shard_name(kind: str, number: int) -> str:
+def shard_name(content: str, number: int) -> str:
     """File of a shard of `images` or `masks`."""
-    return f"{kind}-{number:05d}.npy"
+    return f"{content}-{number:05d}.npy"
 
 
 def read_manifest(folder: Path) -> dict:
@@ -198,7 +198,7 @@ def read_manifest(folder: Path) -> dict:
     version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
         raise StoreError(f"{folder} is of schema {version}, this version reads {SCHEMA_VERSION}: {again}")
-    wrong = [key for key, kind in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), kind)]
+    wrong = [key for key, type_ in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), type_)]
     wrong += [key for key in ("stamp", "shard_size") if key not in wrong and manifest[key] < 1]
     if wrong:
         values = ", ".join(f"{key} = {manifest[key]!r}" if key in manifest else f"no {key}" for key in wrong)

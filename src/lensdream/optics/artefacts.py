@@ -102,11 +102,11 @@ def _dead_column(image: Tensor, sky_sigma: Tensor, generator: torch.Generator) -
     lines = image[band] if torch.rand((), generator=generator) < 0.3 else image[band].T
     place = int(torch.randint(len(lines), (), generator=generator))
     line = lines[place : place + EUCLID.bands[band].detector_pixels]
-    kind, strength = torch.rand(2, generator=generator).tolist()
-    if kind < 0.5:
+    chance, strength = torch.rand(2, generator=generator).tolist()
+    if chance < 0.5:
         line.zero_()
     else:
-        line += (1 if kind < 0.75 else -1) * 3 * 10**strength * sky_sigma[band].to(image)
+        line += (1 if chance < 0.75 else -1) * 3 * 10**strength * sky_sigma[band].to(image)
 
 
 def _edge(image: Tensor, edge: float, side: int, generator: torch.Generator) -> None:

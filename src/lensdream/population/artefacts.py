@@ -21,8 +21,8 @@ PIXEL_AREA = EUCLID.pixel_scale**2
 
 def add_artefact(builder: SceneBuilder, rng: np.random.Generator) -> None:
     """Add one artefact to a scene, drawn by the shares of `ARTEFACTS`."""
-    kinds, weights = zip(*KINDS.items(), strict=True)
-    kinds[rng.choice(len(kinds), p=weights)](builder, rng)
+    artefacts, weights = zip(*ARTEFACTS.items(), strict=True)
+    artefacts[rng.choice(len(artefacts), p=weights)](builder, rng)
 
 
 def cosmic_rays(builder: SceneBuilder, rng: np.random.Generator) -> None:
@@ -81,7 +81,7 @@ def _one_band(rng: np.random.Generator, leak: float) -> np.ndarray:
     return level * np.array(EUCLID.sky_sigma)
 
 
-KINDS: dict[Callable[[SceneBuilder, np.random.Generator], None], float] = {
+ARTEFACTS: dict[Callable[[SceneBuilder, np.random.Generator], None], float] = {
     cosmic_rays: 0.28, hot_pixels: 0.1, dead_columns: 0.12, detector_edge: 0.12, missing_bands: 0.14, ghost: 0.16,
     trail: 0.08,
 }  # fmt: skip

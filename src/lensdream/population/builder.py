@@ -128,23 +128,20 @@ def to_table(builders: list[SceneBuilder], first_index: int = 0) -> Scenes:
         (first_index + k, *component.values) for k, builder in enumerate(builders) for component in builder.components
     ]
     values = np.array(parts, dtype=np.float64).reshape(-1, len(COMPONENT_COLUMNS))
-    kinds = {"scene": np.int64, "role": np.int8, "plane": np.int8}
+    dtypes = {"scene": np.int64, "role": np.int8, "plane": np.int8}
     components = {
-        name: column.astype(kinds.get(name, np.float64))
+        name: column.astype(dtypes.get(name, np.float64))
         for name, column in zip(COMPONENT_COLUMNS, values.T, strict=True)
     }
-    kinds = {
-        "index": np.int64,
+    dtypes = dict.fromkeys(("index", "seed", "partner"), np.int64) | {
         "label": np.int8,
-        "seed": np.int64,
-        "partner": np.int64,
         "split": object,
         "family": object,
     }
-    kinds |= dict.fromkeys(("psf", "dither", "edge_side", "missing_bands"), np.int16)
-    kinds |= dict.fromkeys(("cosmic_rays", "hot_pixels", "dead_columns"), np.int16)
+    small = ("psf", "dither", "edge_side", "missing_bands", "cosmic_rays", "hot_pixels", "dead_columns")
+    dtypes |= dict.fromkeys(small, np.int16)
     rows = [builder.row | {"index": first_index + k} for k, builder in enumerate(builders)]
     # column by column: from rows pandas takes ten times as long
-    scenes = {name: np.array([row[name] for row in rows], kinds.get(name, np.float64)) for name in SCENE_COLUMNS}
+    scenes = {name: np.array([row[name] for row in rows], dtypes.get(name, np.float64)) for name in SCENE_COLUMNS}
     scenes["partner"][scenes["partner"] >= 0] += first_index
     return Scenes(pd.DataFrame(scenes), pd.DataFrame(components))

@@ -27,8 +27,8 @@ def add_ring_galaxy(builder: SceneBuilder, old: Galaxy, young: np.ndarray, rng: 
 
     young (band,): the light that `old` would have, were all its stars young; of the same VIS flux.
     """
-    kinds = (_add_hoag, _add_collisional, _add_resonant, _add_polar)
-    kinds[rng.choice(4, p=[0.12, 0.22, 0.56, 0.1])](builder, old, replace(old, flux=young), rng)
+    types = (_add_hoag, _add_collisional, _add_resonant, _add_polar)
+    types[rng.choice(4, p=[0.12, 0.22, 0.56, 0.1])](builder, old, replace(old, flux=young), rng)
 
 
 def _radius(body: Galaxy, rng: np.random.Generator) -> float:

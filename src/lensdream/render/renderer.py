@@ -182,8 +182,8 @@ class Renderer:
         # most scenes lack a source or two: nothing to convolve there
         scene, role = sampled.roles.nonzero(as_tuple=True)
         if len(scene):
-            kinds, which = np.unique(psf, return_inverse=True)
-            transfer = torch.stack([self._transfer(int(kind))[1] for kind in kinds])[torch.as_tensor(which)]
+            different, which = np.unique(psf, return_inverse=True)
+            transfer = torch.stack([self._transfer(int(index))[1] for index in different])[torch.as_tensor(which)]
             truth[scene, role] = convolve(pixels[scene, role], transfer.to(self.device)[scene])
         return self.frame.crop(truth) * area, pixels.flatten(2).sum(-1) * area
 
@@ -347,13 +347,13 @@ class Renderer:
             noise[k].normal_(generator=generator)
         return noise
 
-    def _transfer_functions(self, kind: int) -> tuple[Tensor, Tensor]:
+    def _transfer_functions(self, psf: int) -> tuple[Tensor, Tensor]:
         """Transfer functions of one of the survey's point spreads, on the fine grid and on the pixels.
 
         At the fine sampling (band, m, m // 2 + 1), with the average over each band's detector pixel; in VIS, at the pixel,
         without it (n, n // 2 + 1).
         """
-        frame, scale, spread = self.frame, self.frame.pixel_scale, self.survey.point_spreads[kind]
+        frame, scale, spread = self.frame, self.frame.pixel_scale, self.survey.point_spreads[psf]
         s = frame.supersampling
 
         def spectrum(band: Band, samples: int) -> Tensor:
