@@ -139,13 +139,13 @@ def _correlation(band: np.ndarray, sky: np.ndarray, lag: int, axis: int) -> floa
 
 def _table(simulated: np.ndarray, real: np.ndarray) -> pd.DataFrame:
     """Table of band and quantity, real and simulated, and their ratio, from medians (band, 1 + 2 lags)."""
-    places = {"sigma": 0}
+    columns = {"sigma": 0}
     for start, axis in ((1, "x"), (1 + len(LAGS), "y")):
-        places |= {f"lag_{lag}_{axis}": start + lag for lag in REPORTED}
+        columns |= {f"lag_{lag}_{axis}": start + lag for lag in REPORTED}
     rows = [
-        (band.name, name, simulated[band, place], real[band, place], simulated[band, place] / real[band, place])
+        (band.name, name, simulated[band, column], real[band, column], simulated[band, column] / real[band, column])
         for band in Band
-        for name, place in places.items()
+        for name, column in columns.items()
     ]
     table = pd.DataFrame(rows, columns=["band", "quantity", "simulated", "real", "ratio"])
     close = (table["simulated"] - table["real"]).abs().le(LEAST_DIFFERENCE) & table["quantity"].ne("sigma")

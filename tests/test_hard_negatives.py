@@ -10,7 +10,7 @@ import torch
 from conftest import catalogs  # noqa: F401
 from lensdream.config import ConfigError, Training
 from lensdream.dataset import hard_negatives
-from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, places, rounds
+from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, rounds, rows_to_replace
 from lensdream.population import drawing
 from lensdream.population.drawing import SceneDrawer
 from lensdream.train.loop import fit
@@ -97,7 +97,7 @@ def test_a_round_that_finds_nothing_changes_no_image(tmp_path):
 
 
 def test_no_more_than_half_of_the_easy_ones_go():
-    rows = places(torch.tensor([True] * 9 + [False]), 100, 0)
+    rows = rows_to_replace(torch.tensor([True] * 9 + [False]), 100, 0)
     assert len(rows) == len(set(rows.tolist())) == 4
     assert 9 not in rows
 

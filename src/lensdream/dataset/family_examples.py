@@ -19,28 +19,28 @@ def choose(truth: pd.DataFrame, per_family: int) -> dict[str, np.ndarray]:
     scene are left out. Raises `ValueError` if there is none at all.
     """
     family = truth["family"].to_numpy()
-    shown = truth["split"].isin(["test", "compound"]).to_numpy()
+    eligible = truth["split"].isin(["test", "compound"]).to_numpy()
     position_of = pd.Series(np.arange(len(truth)), truth["index"])
     partner = position_of.reindex(truth["partner"]).fillna(-1).to_numpy(int)
     chosen: dict[str, np.ndarray] = {}
     for name in FAMILIES:
         if name in chosen:
             continue
-        places = np.flatnonzero(shown & (family == name))
+        positions = np.flatnonzero(eligible & (family == name))
         twin = BY_NAME[name].twin
-        paired = places[(partner[places] >= 0) & (family[partner[places]] == twin)]
+        paired = positions[(partner[positions] >= 0) & (family[partner[positions]] == twin)]
         if len(paired) >= per_family:
             chosen[name] = _evenly(paired, per_family)
             chosen[twin] = partner[chosen[name]]
-        elif len(places):
-            chosen[name] = _evenly(places, per_family)
+        elif len(positions):
+            chosen[name] = _evenly(positions, per_family)
     if not chosen:
         raise ValueError("the store has no scene of the splits 'test' and 'compound' to draw: raise population.test")
     return {name: chosen[name] for name in FAMILIES if name in chosen}
 
 
-def _evenly(places: np.ndarray, n: int) -> np.ndarray:
-    return places[np.linspace(0, len(places) - 1, min(n, len(places))).round().astype(int)]
+def _evenly(positions: np.ndarray, n: int) -> np.ndarray:
+    return positions[np.linspace(0, len(positions) - 1, min(n, len(positions))).round().astype(int)]
 
 
 def caption_of(store: ImageStore) -> str:
@@ -58,9 +58,9 @@ def draw(store: ImageStore, per_family: int) -> bytes:
         Row(
             name.replace("_", " "),
             BY_NAME[name].note,
-            store.images(places),
-            contact_sheet.titles_of(name, store.truth.iloc[places]),
+            store.images(positions),
+            contact_sheet.titles_of(name, store.truth.iloc[positions]),
         )
-        for name, places in choose(store.truth, per_family).items()
+        for name, positions in choose(store.truth, per_family).items()
     ]
     return contact_sheet.draw(rows)

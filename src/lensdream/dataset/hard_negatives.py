@@ -102,14 +102,14 @@ class WithHardNegatives:
         stored = self._current
         logits = predict(model, stored.images, device=self._ranks.device)
         easy = (stored.labels == 0) & (logits <= HARD)
-        rows = places(easy, len(images), due.number)
+        rows = rows_to_replace(easy, len(images), due.number)
         hard = (stored.labels == 0) & ~easy
         hard[rows] = True
         share = self.n_negatives / (self.n_negatives + self._n * (due.number + 1))
         return {"rows": rows, "images": images[: len(rows)], "weights": weights(stored.labels, hard, share)}
 
 
-def places(easy: Tensor, n: int, seed: int) -> Tensor:
+def rows_to_replace(easy: Tensor, n: int, seed: int) -> Tensor:
     """Rows (n,) of easy images, at random, that hard ones replace; at most half of the easy ones are replaced.
 
     easy (N,) bool of the images.

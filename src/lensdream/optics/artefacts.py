@@ -100,8 +100,8 @@ def _dead_column(image: Tensor, sky_sigma: Tensor, generator: torch.Generator) -
     """Blank a column or row of one band, or shift it up or down by 3 to 30 sky scatters, in place."""
     band = _band(SHARE_IN_VIS, generator)
     lines = image[band] if torch.rand((), generator=generator) < 0.3 else image[band].T
-    place = int(torch.randint(len(lines), (), generator=generator))
-    line = lines[place : place + EUCLID.bands[band].detector_pixels]
+    first = int(torch.randint(len(lines), (), generator=generator))
+    line = lines[first : first + EUCLID.bands[band].detector_pixels]
     chance, strength = torch.rand(2, generator=generator).tolist()
     if chance < 0.5:
         line.zero_()

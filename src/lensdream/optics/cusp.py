@@ -53,7 +53,7 @@ def spread(position: Tensor, cells: int) -> Tensor:
     """
     first = position.floor()
     nearest = torch.arange(-2, 4, device=position.device)
-    distance = [position - first - place for place in range(-2, 4)]
+    distance = [position - first - cell for cell in range(-2, 4)]
     weights = []
     for k in range(6):
         others = [other for other in range(6) if other != k]

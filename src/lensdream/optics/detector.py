@@ -34,14 +34,14 @@ def wider_by(pixels: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def sampled(width: int, places: tuple[tuple[int, int], ...], pixels: int) -> Tensor:
+def sampled(width: int, offsets: tuple[tuple[int, int], ...], pixels: int) -> Tensor:
     """Share of the exposures (width, width) float64 that record each mosaic pixel.
 
-    Each has a sample at its place (y, x) and every `pixels` pixels from there.
+    Each has a sample at its offset (y, x) and every `pixels` pixels from there.
     """
     share = torch.zeros(width, width, dtype=torch.float64)
-    for y, x in places:
-        share[y::pixels, x::pixels] += 1 / len(places)
+    for y, x in offsets:
+        share[y::pixels, x::pixels] += 1 / len(offsets)
     return share
 
 

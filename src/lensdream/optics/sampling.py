@@ -92,7 +92,7 @@ class Frame:
         return outer
 
     @cached_property
-    def outer_places(self) -> Tensor:
+    def outer_indices(self) -> Tensor:
         """Indices of the outer pixels among all (width^2)."""
         return self._outer.flatten().nonzero()[:, 0]
 
@@ -110,9 +110,9 @@ class Frame:
     def _parted(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """Map (..., width, width) of the outer pixels, zero inside, and the inner square's samples (..., rest)."""
         *lead, _ = samples.shape
-        places = self.outer_places.to(samples.device)
-        pixels = samples.new_zeros(*lead, self.width**2).index_copy_(-1, places, samples[..., : len(places)])
-        return pixels.view(*lead, self.width, self.width), samples[..., len(places) :]
+        indices = self.outer_indices.to(samples.device)
+        pixels = samples.new_zeros(*lead, self.width**2).index_copy_(-1, indices, samples[..., : len(indices)])
+        return pixels.view(*lead, self.width, self.width), samples[..., len(indices) :]
 
     def _bin(self, fine: Tensor, width: int) -> Tensor:
         """Mean over each pixel of (..., (s width)^2) samples of any shape: (..., width, width)."""

@@ -178,15 +178,15 @@ def draw_compound(
 def detect(scenes: Scenes) -> tuple[Detection, Detection]:
     """Measure the arcs of sources 1 and 2 of every scene on a coarse, noiseless rendering; zeros where there is none."""
     narrow = _reach(scenes) < NARROW_FRAME.stamp * NARROW_FRAME.pixel_scale / 2
-    places: list[np.ndarray] = []
+    rows: list[np.ndarray] = []
     found: list[tuple[list[np.ndarray], list[np.ndarray]]] = []
-    for frame, here in ((NARROW_FRAME, np.flatnonzero(narrow)), (DETECTION_FRAME, np.flatnonzero(~narrow))):
-        for start in range(0, len(here), DETECTION_CHUNK):
-            places.append(here[start : start + DETECTION_CHUNK])
-            part = scenes.take(places[-1])
+    for frame, chosen in ((NARROW_FRAME, np.flatnonzero(narrow)), (DETECTION_FRAME, np.flatnonzero(~narrow))):
+        for start in range(0, len(chosen), DETECTION_CHUNK):
+            rows.append(chosen[start : start + DETECTION_CHUNK])
+            part = scenes.take(rows[-1])
             truth, lensed = _detection_renderer(frame).arcs(part)
             found.append((_measure(part, truth, lensed, 1), _measure(part, truth, lensed, 2)))
-    order = np.argsort(np.concatenate(places))
+    order = np.argsort(np.concatenate(rows))
     first, second = (
         Detection(*(np.concatenate(values)[order] for values in zip(*parts, strict=True)))
         for parts in zip(*found, strict=True)

@@ -68,7 +68,7 @@ class Cells(NamedTuple):
 
     weights: Tensor
     """(band + role,) of the brightness in each"""
-    places: Tensor
+    indices: Tensor
     """(N,) indices among the frame's (width^2) pixels"""
     brightness: Tensor
     """(N, s, s)"""
@@ -76,14 +76,14 @@ class Cells(NamedTuple):
     def add_to(self, fine: Tensor, weights: Tensor) -> None:
         """Add the light to maps (K, m, m) with these weights (K,), in place."""
         s, m = self.brightness.shape[-1], fine.shape[-1]
-        row, column = self.places // (m // s), self.places % (m // s)
+        row, column = self.indices // (m // s), self.indices % (m // s)
         pixels = fine.view(-1, m // s, s, m // s, s).movedim((1, 3), (0, 1))
         pixels[row, column] += weights[:, None, None] * self.brightness[:, None]
 
     def add_to_pixels(self, pixels: Tensor, weights: Tensor, samples: int) -> None:
         """Add the light to maps (K, n, n) of pixels `samples` wide, in place."""
         mean = self.brightness.mean((1, 2))
-        pixels.flatten(1).index_add_(1, self.places, weights[:, None] * mean)
+        pixels.flatten(1).index_add_(1, self.indices, weights[:, None] * mean)
 
 
 def part_cores(

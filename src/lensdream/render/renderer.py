@@ -123,7 +123,7 @@ class Renderer:
             [band.electrons_per_microjansky for band in survey.bands], dtype=torch.float32, device=self.device
         ).view(1, N_BANDS, 1, 1)
         self._shares = {
-            pixels: torch.stack([sampled(frame.width, places, pixels) for places in DITHERS]).to(self.device, dtype)
+            pixels: torch.stack([sampled(frame.width, offsets, pixels) for offsets in DITHERS]).to(self.device, dtype)
             for pixels in {band.detector_pixels for band in survey.bands[Band.Y :]}
         }
         self._transfer = lru_cache(maxsize=64)(self._transfer_functions)
@@ -217,29 +217,29 @@ class Renderer:
         for k, role in enumerate(TRUTH_ROLES):
             roles[owner[parts["role"] == role], k] = True
         for number, trace in ((0, None), (1, trace_to_source_1), (2, trace_to_source_2)):
-            here = np.flatnonzero(parts["plane"] == number)
+            rows = np.flatnonzero(parts["plane"] == number)
             if bands == 0:  # then only what has a role is wanted
-                here = here[np.isin(parts["role"][here], TRUTH_ROLES)]
-            if len(here) == 0:
+                rows = rows[np.isin(parts["role"][rows], TRUTH_ROLES)]
+            if len(rows) == 0:
                 continue
-            some = rows_of(parts, here)
-            x, y, rank = self._x[None], self._y[None], np.zeros(len(here), int)
+            some = rows_of(parts, rows)
+            x, y, rank = self._x[None], self._y[None], np.zeros(len(rows), int)
             if trace is not None:
-                lensing, rank = np.unique(owner[here], return_inverse=True)
+                lensing, rank = np.unique(owner[rows], return_inverse=True)
                 mass = self._deflectors(table.iloc[lensing])
                 x, y = trace(x, y, mass)
             maps = self._maps(x, y, torch.as_tensor(rank), some)
             if trace is not None and self.frame.integrate:
-                refined = self._refine(maps, weights[here], (x, y), torch.as_tensor(rank), some, trace, mass)
+                refined = self._refine(maps, weights[rows], (x, y), torch.as_tensor(rank), some, trace, mass)
                 for m, cells in refined:
-                    cores[owner[here[m]]].append(cells)
+                    cores[owner[rows[m]]].append(cells)
             if trace is None and self.frame.integrate:
-                for m, core in part_cores(maps, some, weights[here], self.frame, (self._x, self._y)):
-                    cores[owner[here[m]]].append(core)
+                for m, core in part_cores(maps, some, weights[rows], self.frame, (self._x, self._y)):
+                    cores[owner[rows[m]]].append(core)
             # components are sorted by scene
-            first = np.flatnonzero(np.diff(owner[here], prepend=-1)).tolist()
-            for start, stop in pairwise([*first, len(here)]):
-                samples[owner[here[start]]].addmm_(weights[here[start:stop]].T, maps[start:stop])
+            first = np.flatnonzero(np.diff(owner[rows], prepend=-1)).tolist()
+            for start, stop in pairwise([*first, len(rows)]):
+                samples[owner[rows[start]]].addmm_(weights[rows[start:stop]].T, maps[start:stop])
         return _Sampled(samples, roles.to(self.device), cores)
 
     def _refine(
@@ -260,13 +260,13 @@ class Renderer:
         first = len(self._x) - (frame.fine_width * frame.supersampling) ** 2
         plain = {name: value[name] for name in SERSIC_COLUMNS}  # a ring is not refined, arms are finer than any sample
 
-        def near_centre(chosen: np.ndarray, places: slice, radius: Tensor) -> tuple[Tensor, Tensor]:
-            """Components, and samples among these places whose rays pass their centres within a radius (M, 1)."""
+        def near_centre(chosen: np.ndarray, span: slice, radius: Tensor) -> tuple[Tensor, Tensor]:
+            """Components, and samples of this span whose rays pass their centres within a radius (M, 1)."""
             rows = torch.as_tensor(np.flatnonzero(chosen))
-            x, y = (axis[rank[rows], places] for axis in rays)
+            x, y = (axis[rank[rows], span] for axis in rays)
             squared = (x - value["x"][rows]) ** 2 + (y - value["y"][rows]) ** 2
             m, p = (squared < radius[rows] ** 2).nonzero(as_tuple=True)
-            return rows.to(m.device)[m], p + places.start
+            return rows.to(m.device)[m], p + span.start
 
         def finer(own: Tensor, p: Tensor, width: float, samples: int) -> Tensor:
             """Unit profiles (K, samples, samples) of components on grids of a width around points."""
@@ -289,9 +289,9 @@ class Renderer:
         brightness = finer(own, p, frame.pixel_scale, s * SUBSAMPLES)
         brightness = brightness.view(-1, s, SUBSAMPLES, s, SUBSAMPLES).mean((2, 4))
         components, counts = own.unique_consecutive(return_counts=True)
-        places = frame.outer_places.to(p.device)[p]
-        parted = zip(components.tolist(), *(part.split(counts.tolist()) for part in (places, brightness)), strict=True)
-        return [(k, Cells(weights[k], *part)) for k, *part in parted]
+        indices = frame.outer_indices.to(p.device)[p]
+        cells = zip(components.tolist(), *(part.split(counts.tolist()) for part in (indices, brightness)), strict=True)
+        return [(k, Cells(weights[k], *cell)) for k, *cell in cells]
 
     def _weights(self, parts: Parts, bands: int) -> Tensor:
         """Factors (component, bands + role) of a component's unit profile in each band and role."""
