@@ -36,12 +36,12 @@ class Import(NamedTuple):
 def trees(root: Path, also: Iterable[Path] = ()) -> dict[str, ast.Module]:
     """Syntax trees by file name relative to the package's folder; a further folder's begin with that folder's name."""
     inside = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.py"))}
-    beside = {
+    further = {
         f"{folder.name}/{path.relative_to(folder).as_posix()}": path
         for folder in also
         for path in sorted(folder.rglob("*.py"))
     }
-    return {name: ast.parse(path.read_text(), str(path)) for name, path in (inside | beside).items()}
+    return {name: ast.parse(path.read_text(), str(path)) for name, path in (inside | further).items()}
 
 
 def imports(parsed: Mapping[str, ast.Module], package: str) -> list[Import]:

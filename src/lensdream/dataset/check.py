@@ -19,7 +19,7 @@ from lensdream.dataset.store import (
 from lensdream.runtime.files import sha256_of
 
 CONTENTS = ("images", "masks")
-BESIDE = {MANIFEST, "recipe.txt"}
+NOT_LISTED = {MANIFEST, "recipe.txt"}
 """files of a store that its manifest does not list"""
 CHUNK = 64
 
@@ -36,15 +36,17 @@ def problems(folder: Path) -> list[str]:
     except StoreError as error:
         return [str(error)]
     again = AGAIN.format(folder=folder)
-    there = {path.name for path in folder.iterdir()}
+    present = {path.name for path in folder.iterdir()}
     listed: dict[str, str] = manifest["sha256"]
-    found = [f"{folder / name} is missing: {again}" for name in listed if name not in there]
+    found = [f"{folder / name} is missing: {again}" for name in listed if name not in present]
     found += [
         f"{folder / name} differs from its digest in the manifest: {again}"
         for name, digest in listed.items()
-        if name in there and sha256_of(folder / name) != digest
+        if name in present and sha256_of(folder / name) != digest
     ]
-    found += [f"{folder / name} is no part of this store: remove it" for name in sorted(there - listed.keys() - BESIDE)]
+    found += [
+        f"{folder / name} is no part of this store: remove it" for name in sorted(present - listed.keys() - NOT_LISTED)
+    ]
     try:
         truth = read_truth(folder, manifest["n"])
     except StoreError as error:
@@ -55,7 +57,7 @@ def problems(folder: Path) -> list[str]:
             name = shard_name(content, number)
             if name not in listed:
                 found.append(f"{folder / name} is not in the manifest, which speaks of {len(store)} images: {again}")
-            elif name in there:
+            elif name in present:
                 found += _shard_problems(store, content, number)
     return found
 

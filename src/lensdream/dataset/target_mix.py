@@ -28,8 +28,8 @@ def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
 def by_kind(by_family: Mapping[str, float], near_miss: float) -> dict[str, float]:
     """Numbers or shares by non-lens class from those by family; `near_miss`: share of the early types with a near miss."""
     early = by_family[families.PAIRED]
-    apart = {NEAR_MISS: early * near_miss, families.PAIRED: early * (1 - near_miss)}
-    return {name: (by_family | apart)[name] for name in NON_LENS_CLASSES}
+    by_name = by_family | {NEAR_MISS: early * near_miss, families.PAIRED: early * (1 - near_miss)}
+    return {name: by_name[name] for name in NON_LENS_CLASSES}
 
 
 def survey_shares(survey: SurveyConfig) -> dict[str, float]:

@@ -93,10 +93,10 @@ def compare(scenes: Scenes) -> pd.DataFrame:
     table = drawn(scenes)
     rows = {}
     for quantity in FORECAST:
-        forecast, here = np.array(quantity.forecast), np.percentile(table[quantity.name], PERCENTILES)
-        off = here - forecast if quantity.magnitude else here / forecast - 1
+        forecast, percentiles = np.array(quantity.forecast), np.percentile(table[quantity.name], PERCENTILES)
+        off = percentiles - forecast if quantity.magnitude else percentiles / forecast - 1
         row = {f"forecast_{p}": value for p, value in zip(PERCENTILES, forecast, strict=True)}
-        row |= {f"drawn_{p}": value for p, value in zip(PERCENTILES, here, strict=True)}
+        row |= {f"drawn_{p}": value for p, value in zip(PERCENTILES, percentiles, strict=True)}
         row |= {f"off_{p}": value for p, value in zip(PERCENTILES, off, strict=True)}
         rows[quantity.name] = row | {"within": bool((np.abs(off) <= quantity.goal).all())}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
@@ -124,8 +124,8 @@ def _panel(axes: Axes, quantity: Quantity, values: np.ndarray, row: pd.Series) -
     )
     axes.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color=DRAWN_COLOR, alpha=0.55, label="drawn")
     axes.axvline(quantity.forecast[1], color=FORECAST_COLOR, lw=2, label="forecast median")
-    here = [row[f"drawn_{p}"] for p in PERCENTILES]
-    for k, (value, style) in enumerate(zip(here, (":", "-", ":"), strict=True)):
+    percentiles = [row[f"drawn_{p}"] for p in PERCENTILES]
+    for k, (value, style) in enumerate(zip(percentiles, (":", "-", ":"), strict=True)):
         axes.axvline(value, color="#1b3a5c", lw=1.3, ls=style, label="drawn 16, 50, 84 %" if k == 1 else None)
     if quantity.logarithmic:
         axes.set_xscale("log")
@@ -134,7 +134,7 @@ def _panel(axes: Axes, quantity: Quantity, values: np.ndarray, row: pd.Series) -
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlim=(low, high), xlabel=quantity.label, yticks=[])
     axes.spines[["top", "right", "left"]].set_visible(False)
-    lines = (("drawn", here, DRAWN_COLOR), ("forecast", quantity.forecast, FORECAST_COLOR))
+    lines = (("drawn", percentiles, DRAWN_COLOR), ("forecast", quantity.forecast, FORECAST_COLOR))
     for height, (name, numbers, color) in zip((1.03, 1.11), lines, strict=True):
         text = "   ".join(f"{number:.{quantity.decimals}f}" for number in numbers)
         axes.text(0.0, height, name, transform=axes.transAxes, color=color, fontsize="small")

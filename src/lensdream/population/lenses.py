@@ -316,8 +316,8 @@ def _propose(
     flux = galaxies["flux_VIS"].to_numpy()[sources] * magnification
     area = np.pi * magnification * (galaxies["r_e"].to_numpy()[sources] ** 2 + 0.1**2) / EUCLID.pixel_scale**2
     bright = flux / (EUCLID.bands[Band.VIS].sky_sigma * np.sqrt(area)) > OPTIMISM * minimum_snr
-    apart = theta_E**2 > galaxies["r_e"].to_numpy()[sources] ** 2 + (SEEING / 2) ** 2
-    possible = behind & by_chance & bright.all(0) & apart.all(0) & (theta_E[0] > minimum_theta_E)
+    separate = theta_E**2 > galaxies["r_e"].to_numpy()[sources] ** 2 + (SEEING / 2) ** 2
+    possible = behind & by_chance & bright.all(0) & separate.all(0) & (theta_E[0] > minimum_theta_E)
     x, y = radius * np.cos(angle), radius * np.sin(angle)
     return [(int(d[k]), sources[:, k], theta_E[:, k], x[:, k], y[:, k]) for k in np.flatnonzero(possible)]
 

@@ -55,8 +55,8 @@ def add_double_nucleus(builder: SceneBuilder, body: Galaxy, rng: np.random.Gener
     """Two nuclei in a lopsided envelope, some with knots of young stars and a tail."""
     nuclei, tail = rng.uniform(0.08, 0.25, 2), rng.uniform(0.03, 0.12)
     knots = rng.uniform(0.01, 0.04, rng.integers(0, 4))
-    apart = 0.5 * rng.uniform(0.3, 0.9)
-    for share, along in zip(nuclei, (apart, -apart), strict=True):
+    offset = 0.5 * rng.uniform(0.3, 0.9)
+    for share, along in zip(nuclei, (offset, -offset), strict=True):
         add_part(
             builder, body, share, rng.uniform(0.05, 0.15), rng.uniform(0.8, 3.0),
             tilt=rng.normal(0.2, 0.2), q=rng.uniform(0.6, 1.0), at=(along, 0.0),

@@ -167,9 +167,15 @@ def _lens_model(row: pd.Series, cosmology: FlatLambdaCDM) -> tuple[LensModel, li
     main = {"theta_E": row["theta_E_1"], "e1": e1, "e2": e2, "center_x": row["mass_x"], "center_y": row["mass_y"]}
     shear = {"gamma1": row["shear_1"], "gamma2": row["shear_2"], "ra_0": 0.0, "dec_0": 0.0}
     e1, e2 = phi_q2_ellipticity(row["mass_b_phi"], row["mass_b_q"])
-    beside = {"theta_E": row["theta_E_b"], "e1": e1, "e2": e2, "center_x": row["mass_b_x"], "center_y": row["mass_b_y"]}
+    companion = {
+        "theta_E": row["theta_E_b"],
+        "e1": e1,
+        "e2": e2,
+        "center_x": row["mass_b_x"],
+        "center_y": row["mass_b_y"],
+    }
     if not row["theta_E_2"] > 0:
-        return LensModel(["SIE", "SHEAR", "SIE"]), [main, shear, beside]
+        return LensModel(["SIE", "SHEAR", "SIE"]), [main, shear, companion]
     ratio = row["theta_E_2"] / row["theta_E_1"]
     e1, e2 = phi_q2_ellipticity(row["mass_2_phi"], row["mass_2_q"])
     second = {
@@ -177,7 +183,7 @@ def _lens_model(row: pd.Series, cosmology: FlatLambdaCDM) -> tuple[LensModel, li
     }  # fmt: skip
     main = {**main, "theta_E": row["theta_E_2"]}
     shear = {**shear, "gamma1": row["shear_1"] * ratio, "gamma2": row["shear_2"] * ratio}
-    beside = {**beside, "theta_E": row["theta_E_b"] * ratio}
+    companion = {**companion, "theta_E": row["theta_E_b"] * ratio}
     with warnings.catch_warnings():
         # the warning says that the given cosmology is taken
         warnings.filterwarnings("ignore", "Cosmology is provided", UserWarning)
@@ -185,4 +191,4 @@ def _lens_model(row: pd.Series, cosmology: FlatLambdaCDM) -> tuple[LensModel, li
             ["SIE", "SHEAR", "SIE", "SIE"], multi_plane=True, z_source=row["z_source_2"], cosmo=cosmology,
             lens_redshift_list=[row["z_lens"]] * 3 + [row["z_source_1"]],
         )  # fmt: skip
-    return model, [main, shear, beside, second]
+    return model, [main, shear, companion, second]

@@ -122,8 +122,8 @@ def _out_of_bounds_where(table: pd.DataFrame, bounds: dict[str, dict[str, Bound]
     """Problems of the columns that are checked where another one is above 0."""
     found = []
     for condition, columns in bounds.items():
-        there = table[condition] > 0
-        found += _out_of_bounds(table[there], columns, scene[there], f" where {condition} > 0")
+        present = table[condition] > 0
+        found += _out_of_bounds(table[present], columns, scene[present], f" where {condition} > 0")
     return found
 
 
