@@ -35,7 +35,7 @@ from lensdream.train.loop import fit
 
 TIMED_STEPS = 12
 """timed training steps of a design, after as many to warm up"""
-WHOLE = 1024
+WHOLE_STAMP = 1024
 """pixels of a crop that holds a whole stamp"""
 NEAR_INFRARED = [band for band in Band if band is not Band.VIS]
 
@@ -149,7 +149,7 @@ def torchvision_resnet(settings: LensNetConfig) -> nn.Module:
 DESIGNS: dict[str, Build] = {
     "plain": plain,
     "LensNet": LensNet,
-    "whole images": lambda settings: LensNet(dataclasses.replace(settings, middle_pixels=WHOLE)),
+    "whole images": lambda settings: LensNet(dataclasses.replace(settings, middle_pixels=WHOLE_STAMP)),
     "a block at half resolution": residual,
     "wider": lambda settings: residual(settings, 1.5),
     "narrower": lambda settings: residual(settings, 0.5),

@@ -30,7 +30,7 @@ SMOOTHED = 5
 """side of the square over which the sky is smoothed to find sources [pixel]"""
 FAINTEST = 2.5
 """scatters of the smoothed sky above which a pixel belongs to a source"""
-GROWN = 6
+SOURCE_MARGIN = 6
 """margin around a source's pixels [pixel]"""
 LEAST_SKY = 2000
 """pixels of sky that a cutout needs to count"""
@@ -115,7 +115,7 @@ def _empty(image: np.ndarray, good: np.ndarray) -> np.ndarray:
         bright = [band > np.median(band[sky]) + FAINTEST * _scatter(band[sky]) for band in smoothed]
         # lone pixels are noise: a source fills the smoothing square
         sources = [uniform_filter(mask.astype(float), 3) > 0.99 for mask in bright]
-        found = ~bad & ~binary_dilation(np.any(sources, 0), iterations=GROWN)
+        found = ~bad & ~binary_dilation(np.any(sources, 0), iterations=SOURCE_MARGIN)
         if (found == sky).all():
             break
         sky = found

@@ -28,7 +28,7 @@ def test_this_is_the_copy():
 
 def test_the_family_is_the_last_non_lens_and_has_all_that_families_have():
     assert FAMILIES_NON_LENS[-1] == NON_LENS_CLASSES[-1] == QUASAR
-    assert QUASAR in drawing.DRAWN
+    assert QUASAR in drawing.DRAWERS
     assert BY_NAME[QUASAR].note
     assert len(set(COLOURS.values())) == len(FAMILIES_NON_LENS)
 

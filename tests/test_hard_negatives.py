@@ -10,7 +10,7 @@ import torch
 from conftest import catalogs  # noqa: F401
 from lensdream.config import ConfigError, Training
 from lensdream.dataset import hard_negatives
-from lensdream.dataset.hard_negatives import HARD, Round, WithHardNegatives, rounds, rows_to_replace
+from lensdream.dataset.hard_negatives import HARD_LOGIT, Round, WithHardNegatives, rounds, rows_to_replace
 from lensdream.population import drawing
 from lensdream.population.drawing import SceneDrawer
 from lensdream.train.loop import fit
@@ -78,12 +78,12 @@ def test_hard_ones_take_the_places_of_easy_ones(tmp_path):
 def test_every_image_weighs_as_if_all_fresh_ones_had_been_stored(tmp_path):
     images = made(tmp_path, bright)
     data = images.epoch(2, Brightness())
-    hard = (data.labels == 0) & (data.images[:, 0, 0, 0] > HARD)
+    hard = (data.labels == 0) & (data.images[:, 0, 0, 0] > HARD_LOGIT)
     assert data.weights[hard].tolist() == pytest.approx([10 / 30] * 6)  # ten stored non-lenses, twenty fresh
     assert data.weights[(data.labels == 0) & ~hard].tolist() == [2] * 4  # for the eight that there were
     assert data.weights[data.labels == 1].tolist() == [1] * 4
     later = images.epoch(4, Brightness())
-    hard = (later.labels == 0) & (later.images[:, 0, 0, 0] > HARD)
+    hard = (later.labels == 0) & (later.images[:, 0, 0, 0] > HARD_LOGIT)
     assert hard.sum() == 7
     assert later.weights[hard].tolist() == pytest.approx([10 / 50] * 7)
     assert later.weights[later.labels == 0].sum() == pytest.approx(10)
@@ -151,7 +151,7 @@ def test_fresh_non_lenses_are_none_of_the_store_s_and_of_every_family(catalogs, 
     assert first.shape == (60, 4, SIMULATE.stamp, SIMULATE.stamp)
     assert not (first == second).all((1, 2, 3)).any()
     only = dataclasses.replace(POPULATION, lens_fraction=0.0)
-    chunks = drawing.labelled_chunks(only, "train", 60, hard_negatives.EPOCH)
+    chunks = drawing.labelled_chunks(only, "train", 60, hard_negatives.FIRST_EPOCH)
     scenes = drawing.joined(map(SceneDrawer.start(only, catalogs).draw, chunks)).scenes
     assert (scenes["label"] == 0).all()
     assert scenes["family"].nunique() > 8

@@ -14,7 +14,7 @@ from lensdream.population.galaxy import Galaxy
 from lensdream.population.mergers import LARGEST_SHELL, add_double_nucleus, add_pair, add_shells
 from lensdream.population.morphology import add_edge_on, add_irregular, add_spiral, arc, crest
 from lensdream.population.rings import LARGEST_RADIUS, SMALLEST_RADIUS, add_ring_galaxy
-from lensdream.population.stars import SPIKED, add_star
+from lensdream.population.stars import FAINTEST_SPIKED, add_star
 from lensdream.scene import FLUX_COLUMNS, Role, Shape
 
 SETTINGS = config.load("population", config.PopulationConfig, "quick", Path(__file__).parents[1] / "params.yaml")
@@ -160,14 +160,14 @@ def test_members_of_a_group_have_one_colour(catalogs):
 
 
 def test_only_bright_stars_have_spikes_the_same_in_all_bands():
-    for magnitude in (SPIKED - 2.0, SPIKED + 1.0):
+    for magnitude in (FAINTEST_SPIKED - 2.0, FAINTEST_SPIKED + 1.0):
         builder = empty_scene("star", 0, "test", np.random.default_rng(1))
         add_star(builder, Role.TARGET, 0.0, 0.0, magnitude, 0.2, np.random.default_rng(2))
         parts = to_table([builder]).components
         point, spikes = parts[parts["q"] == 1.0], parts[parts["q"] < 0.1]
         assert len(point) == 1
         assert point["r_e"].item() == POINT_R_E
-        assert len(spikes) == (6 if magnitude < SPIKED else 0)
+        assert len(spikes) == (6 if magnitude < FAINTEST_SPIKED else 0)
         assert parts["flux_VIS"].sum() == pytest.approx(microjansky(magnitude))
         if len(spikes):
             in_vis = spikes["flux_VIS"] > 0

@@ -28,9 +28,9 @@ from lensdream.runtime import checkpoint
 from lensdream.runtime.distributed import ALONE, Ranks
 from lensdream.runtime.processes import worker_map
 
-HARD = -1.0
+HARD_LOGIT = -1.0
 """logit from which a non-lens is hard: a false alarm, or nearly one"""
-EPOCH = 2**30
+FIRST_EPOCH = 2**30
 """epoch of the first round's chunks: other fresh scenes have smaller numbers"""
 
 Draw = Callable[[int], Iterator[np.ndarray]]
@@ -58,7 +58,7 @@ class WithHardNegatives:
         self, stored: LabelledImages, draw: Draw, n: int, rounds: list[Round], identity: str, ranks: Ranks = ALONE
     ) -> None:
         """Start with the stored images; `n`: fresh non-lenses a round; `identity`: of the settings and code that draw them."""
-        self.identity = json.dumps([stored.identity, n, [r.epoch for r in rounds], HARD, identity])
+        self.identity = json.dumps([stored.identity, n, [r.epoch for r in rounds], HARD_LOGIT, identity])
         self.n_negatives = int((stored.labels == 0).sum())
         self._current = dataclasses.replace(stored, weights=torch.ones(len(stored)))
         self._draw, self._n, self._rounds, self._ranks = draw, n, rounds, ranks
@@ -97,11 +97,11 @@ class WithHardNegatives:
     def _found(self, due: Round, model: nn.Module) -> dict[str, Tensor]:
         """Images of hard negatives, the rows that they replace, and the weight of every row."""
         parts = map(torch.from_numpy, self._draw(due.number))
-        kept = [part[predict(model, part, device=self._ranks.device) > HARD] for part in parts]
+        kept = [part[predict(model, part, device=self._ranks.device) > HARD_LOGIT] for part in parts]
         images = torch.cat([part for part in kept if len(part)] or [self._current.images[:0]])
         stored = self._current
         logits = predict(model, stored.images, device=self._ranks.device)
-        easy = (stored.labels == 0) & (logits <= HARD)
+        easy = (stored.labels == 0) & (logits <= HARD_LOGIT)
         rows = rows_to_replace(easy, len(images), due.number)
         hard = (stored.labels == 0) & ~easy
         hard[rows] = True
@@ -142,7 +142,7 @@ def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: 
     only = dataclasses.replace(population, lens_fraction=0.0)
 
     def draw(number: int) -> Iterator[np.ndarray]:
-        chunks = drawing.labelled_chunks(only, on_the_fly.SPLIT, n, EPOCH + number)
+        chunks = drawing.labelled_chunks(only, on_the_fly.SPLIT, n, FIRST_EPOCH + number)
         catalogs = drawing.draw_all_catalogs(only)
         with worker_map(simulate.workers, ImageDrawer.start, (only, simulate, catalogs)) as ordered:
             drawn = ordered(ImageDrawer.draw, chunks)

@@ -21,7 +21,7 @@ from lensdream.scene import Scenes
 DEFLECTORS = 150_000
 CHUNK_SIZE = 100
 """scenes of one chunk, the partners of paired ones not counted"""
-MOST_BARREN = 200
+MAX_EMPTY_ROUNDS = 200
 """largest number of rounds in a row without any draw"""
 
 
@@ -155,7 +155,7 @@ class SceneDrawer:
         """Draw the scenes of a chunk, counted from 0; raises `ValueError` where the settings allow none."""
         stream = [self.settings.seed, *chunk.family.encode(), 0, *chunk.split.encode(), chunk.epoch, chunk.number]
         rng = np.random.default_rng(stream)
-        return to_table(DRAWN[chunk.family](chunk, self.settings, self.catalogs[chunk.split], rng))
+        return to_table(DRAWERS[chunk.family](chunk, self.settings, self.catalogs[chunk.split], rng))
 
 
 def _lenses(
@@ -197,7 +197,7 @@ def _non_lenses(
     return [nonlenses.draw(chunk.family, catalogs, chunk.split, rng, settings) for _ in range(chunk.n)]
 
 
-DRAWN: dict[str, Callable[[Chunk, PopulationConfig, Catalogs, np.random.Generator], list[SceneBuilder]]] = {
+DRAWERS: dict[str, Callable[[Chunk, PopulationConfig, Catalogs, np.random.Generator], list[SceneBuilder]]] = {
     LENS: _lenses,
     UNDETECTABLE: _undetectable,
     **dict.fromkeys(lenses.COMPOUND_FAMILIES, _compound),
@@ -216,14 +216,14 @@ def _paired(builders: list[SceneBuilder], others: list[SceneBuilder]) -> list[Sc
 def _gather(family: str, n: int, draw_round: Callable[[], list]) -> list:
     """First n draws of as many rounds as needed."""
     found: list = []
-    barren = 0
+    empty_rounds = 0
     while len(found) < n:
         batch = draw_round()
         found += batch
-        barren = 0 if batch else barren + 1
-        if barren == MOST_BARREN:
+        empty_rounds = 0 if batch else empty_rounds + 1
+        if empty_rounds == MAX_EMPTY_ROUNDS:
             raise ValueError(
-                f"population: {MOST_BARREN} rounds gave no {family}, {n} are wanted: loosen minimum_arc_snr or "
+                f"population: {MAX_EMPTY_ROUNDS} rounds gave no {family}, {n} are wanted: loosen minimum_arc_snr or "
                 "minimum_magnification, or widen sky_area"
             )
     return found[:n]

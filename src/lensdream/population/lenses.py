@@ -43,7 +43,7 @@ RING_OFFSET = 0.06
 """scale of the offset of the sources of full rings [arcsec]"""
 PROPOSALS = {1: 3000, 2: 20000}
 """proposals of a round, by number of sources: they give some 30 lenses, or some 10 compound ones"""
-OPTIMISM = 2.0
+SNR_OVERESTIMATE = 2.0
 """by how much a proposal's estimated S/N exceeds the measured one; 4 in 1,000 detectable lenses have less"""
 SMALLEST_REDSHIFT_GAP = 0.1
 LARGEST_CONTROL_MAGNIFICATION = 2.5
@@ -315,7 +315,7 @@ def _propose(
     magnification = np.clip(2 * theta_E / np.maximum(radius, 1e-6), 2.0, 25.0)  # of a point behind a SIS
     flux = galaxies["flux_VIS"].to_numpy()[sources] * magnification
     area = np.pi * magnification * (galaxies["r_e"].to_numpy()[sources] ** 2 + 0.1**2) / EUCLID.pixel_scale**2
-    bright = flux / (EUCLID.bands[Band.VIS].sky_sigma * np.sqrt(area)) > OPTIMISM * minimum_snr
+    bright = flux / (EUCLID.bands[Band.VIS].sky_sigma * np.sqrt(area)) > SNR_OVERESTIMATE * minimum_snr
     separate = theta_E**2 > galaxies["r_e"].to_numpy()[sources] ** 2 + (SEEING / 2) ** 2
     possible = behind & by_chance & bright.all(0) & separate.all(0) & (theta_E[0] > minimum_theta_E)
     x, y = radius * np.cos(angle), radius * np.sin(angle)

@@ -8,11 +8,11 @@ from lensdream.instrument import Band, microjansky
 from lensdream.population.builder import POINT_R_E, SceneBuilder
 from lensdream.scene import Role
 
-SPIKED = 19.5
+FAINTEST_SPIKED = 19.5
 """VIS magnitude above which spikes drown in the noise"""
 SPIKE_WIDTH = 0.05
 """half of the light of a spike lies within this of its axis [arcsec]; the point spread, wider, hides it"""
-IN_VIS = np.array([band == Band.VIS for band in Band], float)
+VIS_ONLY = np.array([band == Band.VIS for band in Band], float)
 
 
 def add_star(
@@ -27,11 +27,11 @@ def add_star(
     colours = np.array([0.0, 0.6, 0.9, 1.0]) * colour + np.append(0.0, rng.normal(0, 0.04, 3))
     flux = microjansky(magnitude) * 10 ** (0.4 * colours)
     spikes = []
-    if magnitude < SPIKED:
+    if magnitude < FAINTEST_SPIKED:
         # three vanes make six spikes, longer with the wavelength and fainter; long ones need a bright star
-        length = 0.5 + 0.25 * (SPIKED - magnitude)
+        length = 0.5 + 0.25 * (FAINTEST_SPIKED - magnitude)
         share = rng.uniform(0.01, 0.025)
-        spikes = [(flux * share * IN_VIS, length), (flux * 0.6 * share * (1 - IN_VIS), 1.5 * length)]
+        spikes = [(flux * share * VIS_ONLY, length), (flux * 0.6 * share * (1 - VIS_ONLY), 1.5 * length)]
     builder.add(role, 0, x, y, POINT_R_E, 0.5, 1.0, 0.0, flux - 3 * sum(light for light, _ in spikes))
     for light, length in spikes:
         for vane in range(3):

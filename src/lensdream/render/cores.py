@@ -20,9 +20,9 @@ FLATTEST_CUSP = 0.15
 """axis ratio down to which the quadrature around a cusp holds; what is thinner has no cusp to speak of"""
 CUSP_SAMPLES = 4
 """radius of the window around a cusp, in samples"""
-SMALL = 3 * COMPACT
+SMALL_R_E = 3 * COMPACT
 """r_e [arcsec] below which one sample a pixel, outside the fine square, misses light of any profile"""
-BRIGHT, GLARING = 30.0, 100.0
+BRIGHT_FLUX, BRIGHTEST_FLUX = 30.0, 100.0
 """VIS flux [microjansky] above which the window outside the fine square is twice and four times as wide: errors grow with
 brightness"""
 
@@ -102,8 +102,8 @@ def part_cores(
     small, wide = CUSP_SAMPLES * frame.fine_step, CUSP_SAMPLES * frame.pixel_scale
     half = frame.fine_width * frame.pixel_scale / 2
     inner = cusped & (at < half - WINDOW_EDGE * small)
-    outer = (cusped | (plain & (r_e < SMALL) & (at > half))) & ~inner & (at < frame.width * frame.pixel_scale / 2)
-    brightness = np.digitize(parts["flux_VIS"], (BRIGHT, GLARING))
+    outer = (cusped | (plain & (r_e < SMALL_R_E) & (at > half))) & ~inner & (at < frame.width * frame.pixel_scale / 2)
+    brightness = np.digitize(parts["flux_VIS"], (BRIGHT_FLUX, BRIGHTEST_FLUX))
     x, y = points
     first_fine = len(x) - (frame.fine_width * frame.supersampling) ** 2
     outside = ((outer & (brightness == k), 2**k * wide, 0) for k in range(3))

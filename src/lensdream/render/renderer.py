@@ -35,15 +35,15 @@ MASS_COLUMNS = {
 TRUTH_ROLES = (Role.TARGET, Role.SOURCE_1, Role.SOURCE_2)
 DARKNESS = 21.0
 """depth of the profiles: below exp(-21) = 8e-10 of the brightness at r_e they are left out"""
-TOGETHER = 16
+WIDE_CHUNK = 16
 """wide components evaluated together: more leave a CPU's cache"""
 WIDE = 4.0
 """reach [arcsec] from which a component is evaluated everywhere: finding out where it is needed would cost more"""
 STEEP = 1.7
 """sersic_index of a source above which its centre is sampled as finely as that of a compact one"""
-REFINED, SUBSAMPLES, CUSP_SUBSAMPLES = 3.0, 5, 25
+REFINED_RADIUS, SUBSAMPLES, CUSP_SUBSAMPLES = 3.0, 5, 25
 """radius [r_e] in which compact sources are sampled more finely, by how many samples an axis, and by how many at a cusp"""
-BETWEEN = 0.8
+REFINED_MARGIN = 0.8
 """margin added to that radius [pixel or sample]: half a diagonal, which isothermal masses leave, and some shear"""
 
 
@@ -278,12 +278,12 @@ class Renderer:
 
         # a source may lie between the rays of two samples
         inner, outer = slice(first, len(self._x)), slice(0, first)
-        core, between = REFINED * value["r_e"].clamp(max=COMPACT / 2), BETWEEN * frame.fine_step
+        core, between = REFINED_RADIUS * value["r_e"].clamp(max=COMPACT / 2), REFINED_MARGIN * frame.fine_step
         own, p = near_centre(compact | steep, inner, core + between)
         maps[own, p] = finer(own, p, frame.fine_step, SUBSAMPLES).mean((1, 2))
         own, p = near_centre(steep, inner, torch.full_like(core, between))
         maps[own, p] = finer(own, p, frame.fine_step, CUSP_SUBSAMPLES).mean((1, 2))
-        own, p = near_centre(whole, outer, core + BETWEEN * frame.pixel_scale)
+        own, p = near_centre(whole, outer, core + REFINED_MARGIN * frame.pixel_scale)
         maps[own, p] = 0
         s = frame.supersampling
         brightness = finer(own, p, frame.pixel_scale, s * SUBSAMPLES)
@@ -311,7 +311,7 @@ class Renderer:
         far = reach(parts["r_e"], parts["sersic_index"], parts["ring_width"], DARKNESS) / np.sqrt(parts["q"])
         maps = self._x.new_zeros(len(rank), len(self._x))
         wide = torch.as_tensor(np.flatnonzero(far > WIDE))
-        for rows in wide.split(TOGETHER) if len(wide) else ():
+        for rows in wide.split(WIDE_CHUNK) if len(wide) else ():
             rays = (x, y) if len(x) == 1 else (x[rank[rows]], y[rank[rows]])
             maps[rows] = profile(*rays, taken(value, rows))
         rows = torch.as_tensor(np.flatnonzero(far <= WIDE))

@@ -68,7 +68,7 @@ MASSES = {
 """columns that are checked where a mass is above 0"""
 ARMS = {"arm_contrast": {"arm_number": COUNT, "arm_pitch": Bound(-math.pi / 2, math.pi / 2)}}
 """columns that are checked where the arms' contrast is above 0"""
-BEHIND = (("z_source_1", "z_lens"), ("z_source_2", "z_source_1"))
+REDSHIFT_ORDER = (("z_source_1", "z_lens"), ("z_source_2", "z_source_1"))
 """redshifts, the first of which must be the larger if both are given"""
 
 
@@ -83,7 +83,7 @@ def refuse_impossible(scenes: Scenes, survey: Survey = EUCLID) -> None:
         problems += _out_of_bounds(
             table[lensed], {radius: POSITIVE}, table.loc[lensed, "index"], f" with light at plane {plane}"
         )
-    for behind, before in BEHIND:
+    for behind, before in REDSHIFT_ORDER:
         wrong = table[table[behind] <= table[before]]
         if len(wrong):
             values = f"{behind} = {wrong[behind].iloc[0]:g} is not beyond {before} = {wrong[before].iloc[0]:g}"
