@@ -58,7 +58,7 @@ def main() -> None:
     scenes = OnTheFlyMix.read(arguments.scale, PARAMS, fresh)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
-    found = through(scenes, paths.model)
+    found = passing(scenes, paths.model)
     found.append(taken(stored, passing_rows(store, "train", first)))
     for number, part in enumerate(parts(drawing.joined(found), arguments.parts)):
         write(part, arguments.out / f"part-{number}")
@@ -69,18 +69,18 @@ def main() -> None:
     print(counts)
 
 
-def through(scenes: OnTheFlyMix, model: Path) -> list[Scenes]:
+def passing(scenes: OnTheFlyMix, model: Path) -> list[Scenes]:
     """Fresh lenses, and the fresh non-lenses that pass the gate of a folder's network."""
     tasks: list[tuple[Chunk, Draw]] = [(chunk, SceneDrawer.draw) for chunk in scenes.chunks]
     of_targets = partial(target_mix.draw, near_miss=scenes.survey.near_miss)
     tasks += [(chunk, of_targets) for chunk in scenes.target_chunks]
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_catalogs(scenes.population), model)
-    with worker_map(scenes.simulate.workers, FirstLook.start, arguments) as ordered:
-        return [part for part in tqdm(ordered(FirstLook.through, tasks), total=len(tasks)) if len(part)]
+    with worker_map(scenes.simulate.workers, FirstStage.start, arguments) as ordered:
+        return [part for part in tqdm(ordered(FirstStage.passing, tasks), total=len(tasks)) if len(part)]
 
 
 @dataclass(frozen=True)
-class FirstLook:
+class FirstStage:
     """First stage of the cascade: chunks drawn one at a time, and their scenes that pass the gate."""
 
     drawer: ImageDrawer
@@ -89,12 +89,12 @@ class FirstLook:
     @classmethod
     def start(
         cls, population: PopulationConfig, simulate: SimulateConfig, catalogs: Catalogs, model: Path
-    ) -> FirstLook:
+    ) -> FirstStage:
         """Make the first stage of this process, and limit torch to one thread."""
         first = load_model(model).to(memory_format=torch.channels_last)
         return cls(ImageDrawer.start(population, simulate, catalogs), first)
 
-    def through(self, task: tuple[Chunk, Draw]) -> Scenes:
+    def passing(self, task: tuple[Chunk, Draw]) -> Scenes:
         """Lenses of a chunk, and its non-lenses that pass the gate."""
         chunk, draw = task
         scenes = draw(self.drawer.scene_drawer, chunk)

@@ -276,7 +276,7 @@ class Lens:
         >>> rendered.images.shape, rendered.truth.shape  # truth: VIS light of deflector, source 1, source 2
         (torch.Size([1, 4, 80, 80]), torch.Size([1, 3, 80, 80]))
         """
-        return to_table([_draft(self, seed)])
+        return to_table([_builder(self, seed)])
 
 
 def simulate(lens: Lens | Sequence[Lens], *, seed: int = 0, stamp: int = 80, noise: bool = True) -> np.ndarray:
@@ -324,7 +324,7 @@ def simulate(lens: Lens | Sequence[Lens], *, seed: int = 0, stamp: int = 80, noi
     lenses = [lens] if single else list(lens)
     if not lenses:
         raise ValueError("simulate was given no lens: give one Lens or several")
-    scenes = to_table([_draft(each, seed + k) for k, each in enumerate(lenses)])
+    scenes = to_table([_builder(each, seed + k) for k, each in enumerate(lenses)])
     parts = in_chunks(_renderer(stamp), scenes, CHUNK)
     images = np.concatenate([(part.images if noise else part.noiseless).numpy() for part in parts])
     return images[0] if single else images
@@ -342,7 +342,7 @@ def _renderer(stamp: int) -> Renderer:
     return Renderer(Frame(stamp=stamp, fine_width=fine - (stamp - fine) % 2))
 
 
-def _draft(lens: Lens, seed: int) -> SceneBuilder:
+def _builder(lens: Lens, seed: int) -> SceneBuilder:
     """Scene of a lens, observed in the conditions of a seed."""
     if seed < 0:
         raise ValueError(f"seed = {seed} is negative: give a whole number from 0 on")

@@ -151,7 +151,7 @@ def training_images(
         hard_negatives.fresh_non_lenses(population, simulate, settings.hard_negatives),
         settings.hard_negatives,
         hard_negatives.rounds(settings.hard_rounds, settings.fit.epochs, paths.kept(recipe.stage)),
-        json.dumps([dataclasses.asdict(settings), on_the_fly.drawn_by(population, simulate)]),
+        json.dumps([dataclasses.asdict(settings), on_the_fly.identity_of(population, simulate)]),
         ranks,
     )
 

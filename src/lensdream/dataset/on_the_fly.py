@@ -63,7 +63,7 @@ class FreshScenes:
     @property
     def identity(self) -> str:
         """Settings and code that determine the images, as JSON."""
-        return json.dumps([self.n, drawn_by(self.population, self.simulate)])
+        return json.dumps([self.n, identity_of(self.population, self.simulate)])
 
     def chunks(self, epoch: int) -> list[Chunk]:
         """Chunks of an epoch; the store's scenes are those of epoch 0 of the chunks."""
@@ -110,7 +110,7 @@ def require_size(simulate: SimulateConfig, store: ImageStore) -> None:
         )
 
 
-def drawn_by(population: PopulationConfig, simulate: SimulateConfig) -> str:
+def identity_of(population: PopulationConfig, simulate: SimulateConfig) -> str:
     """Settings and code that determine fresh images, as JSON."""
     settings = dataclasses.asdict(population), dataclasses.asdict(simulate) | {"workers": None}
     return json.dumps([settings, code_digest(("population", *RENDERING))])

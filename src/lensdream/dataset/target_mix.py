@@ -25,7 +25,7 @@ def counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
     return whole
 
 
-def by_kind(by_family: Mapping[str, float], near_miss: float) -> dict[str, float]:
+def by_class(by_family: Mapping[str, float], near_miss: float) -> dict[str, float]:
     """Numbers or shares by non-lens class from those by family; `near_miss`: share of the early types with a near miss."""
     early = by_family[families.PAIRED]
     by_name = by_family | {NEAR_MISS: early * near_miss, families.PAIRED: early * (1 - near_miss)}
@@ -34,7 +34,7 @@ def by_kind(by_family: Mapping[str, float], near_miss: float) -> dict[str, float
 
 def survey_shares(survey: SurveyConfig) -> dict[str, float]:
     """Shares of `NON_LENS_CLASSES` among a survey's non-lenses."""
-    return by_kind(survey.non_lens_shares, survey.near_miss)
+    return by_class(survey.non_lens_shares, survey.near_miss)
 
 
 def chunks(numbers: Mapping[str, int], split: str, epoch: int) -> list[Chunk]:

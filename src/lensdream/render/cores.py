@@ -86,7 +86,7 @@ class Cells(NamedTuple):
         pixels.flatten(1).index_add_(1, self.indices, weights[:, None] * mean)
 
 
-def part_cores(
+def extract_cores(
     maps: Tensor, parts: Parts, weights: Tensor, frame: Frame, points: tuple[Tensor, Tensor]
 ) -> Iterator[tuple[int, Core]]:
     """Move the light around the cusps of unlensed components from their maps (M, P), in place, to cores.

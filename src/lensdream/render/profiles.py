@@ -36,7 +36,7 @@ def columns_of(parts: Parts, like: Tensor) -> Columns:
     return dict(zip(names, table[..., None].unbind(), strict=True))
 
 
-def taken(value: Columns, rows: Tensor) -> Columns:
+def select(value: Columns, rows: Tensor) -> Columns:
     """Columns of the components at these positions, which may repeat."""
     table = torch.stack(list(value.values()))
     table = table.index_select(1, rows.to(table.device))
@@ -48,17 +48,17 @@ def profile(x: Tensor, y: Tensor, value: Columns) -> Tensor:
     u, v = elliptical_coordinates(x, y, value["q"], value["phi"], value["x"], value["y"])
     maps = sersic(u, v, value["r_e"], value["sersic_index"])
 
-    def having(column: str) -> Tensor:
+    def rows_with(column: str) -> Tensor:
         """Positions, along the first axis, of the components with a column above 0."""
         if column not in value:
             return torch.empty(0, dtype=torch.long, device=maps.device)
         return (value[column].reshape(len(maps), -1)[:, 0] > 0).nonzero()[:, 0]
 
-    if len(rows := having("ring_width")):
+    if len(rows := rows_with("ring_width")):
         maps[rows] = ring(u[rows], v[rows], value["r_e"][rows], value["ring_width"][rows])
-    if len(rows := having("arm_contrast")):
+    if len(rows := rows_with("arm_contrast")):
         arms = (value[f"arm_{name}"][rows] for name in ("contrast", "number", "pitch", "phase"))
         maps[rows] *= spiral_arms(u[rows], v[rows], value["r_e"][rows], *arms)
-    if len(rows := having("dust_width")):
+    if len(rows := rows_with("dust_width")):
         maps[rows] *= dust_lane(v[rows], value["q"][rows], value["dust_width"][rows])
     return maps

@@ -21,8 +21,8 @@ from lensdream.optics.noise import correlated_noise, noise_filter, shot_noise_va
 from lensdream.optics.psf import convolve, convolve_and_thin, moffat_kernel
 from lensdream.optics.sampling import Frame
 from lensdream.optics.sersic import reach, surface_brightness_at_r_e, surface_brightness_of_crest
-from lensdream.render.cores import COMPACT, Cells, Core, near, part_cores
-from lensdream.render.profiles import SERSIC_COLUMNS, Parts, columns_of, profile, rows_of, taken
+from lensdream.render.cores import COMPACT, Cells, Core, extract_cores, near
+from lensdream.render.profiles import SERSIC_COLUMNS, Parts, columns_of, profile, rows_of, select
 from lensdream.scene import BACKGROUND_COLUMNS, COMPONENT_COLUMNS, FLUX_COLUMNS, SKY_COLUMNS, Role, Scenes
 
 MASS_COLUMNS = {
@@ -149,7 +149,7 @@ class Renderer:
         scatter = torch.sqrt(sky_sigma[..., None, None] ** 2 + shot_noise_variance(noiseless, self._electrons))
         noise = self.frame.crop(correlated_noise(self._white(table["seed"].to_numpy()), self._noise_filters))
         images = noiseless + background[..., None, None] + scatter * noise
-        self._spoil(images, table, sky_sigma)
+        self._add_artefacts(images, table, sky_sigma)
         return Rendered(images, noiseless, truth, lensed_flux, sky_sigma)
 
     def light(self, scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
@@ -197,7 +197,7 @@ class Renderer:
         ]
         return torch.stack(exposed, 1)
 
-    def _spoil(self, images: Tensor, table: pd.DataFrame, sky_sigma: Tensor) -> None:
+    def _add_artefacts(self, images: Tensor, table: pd.DataFrame, sky_sigma: Tensor) -> None:
         """Draw the artefacts into the images of scenes that have some, in place."""
         columns = [field.name for field in fields(ArtefactCounts)]
         values = table[columns]
@@ -234,7 +234,7 @@ class Renderer:
                 for m, cells in refined:
                     cores[owner[rows[m]]].append(cells)
             if trace is None and self.frame.integrate:
-                for m, core in part_cores(maps, some, weights[rows], self.frame, (self._x, self._y)):
+                for m, core in extract_cores(maps, some, weights[rows], self.frame, (self._x, self._y)):
                     cores[owner[rows[m]]].append(core)
             # components are sorted by scene
             first = np.flatnonzero(np.diff(owner[rows], prepend=-1)).tolist()
@@ -274,7 +274,7 @@ class Renderer:
             dy, dx = torch.meshgrid(line, line, indexing="ij")
             at = self._x[p, None] + dx.flatten(), self._y[p, None] + dy.flatten()
             seen = trace(*at, mass.of(rank.to(own.device)[own]))
-            return profile(*seen, taken(plain, own)).view(-1, samples, samples)
+            return profile(*seen, select(plain, own)).view(-1, samples, samples)
 
         # a source may lie between the rays of two samples
         inner, outer = slice(first, len(self._x)), slice(0, first)
@@ -313,10 +313,10 @@ class Renderer:
         wide = torch.as_tensor(np.flatnonzero(far > WIDE))
         for rows in wide.split(WIDE_CHUNK) if len(wide) else ():
             rays = (x, y) if len(x) == 1 else (x[rank[rows]], y[rank[rows]])
-            maps[rows] = profile(*rays, taken(value, rows))
+            maps[rows] = profile(*rays, select(value, rows))
         rows = torch.as_tensor(np.flatnonzero(far <= WIDE))
         if len(rows):
-            some, bound = taken(value, rows), torch.as_tensor(far).to(self._x)[rows, None]
+            some, bound = select(value, rows), torch.as_tensor(far).to(self._x)[rows, None]
             inside = torch.empty(len(rows), len(self._x), dtype=torch.bool, device=maps.device)
             along, counts = rank[rows].unique_consecutive(return_counts=True)
             start = 0
@@ -329,7 +329,7 @@ class Renderer:
             own = rows.to(m.device)[m]
             ray = rank.to(m.device)[own]
             maps[own, p] = profile(
-                x[ray, p], y[ray, p], {name: column[:, 0] for name, column in taken(value, own).items()}
+                x[ray, p], y[ray, p], {name: column[:, 0] for name, column in select(value, own).items()}
             )
         return maps
 

@@ -93,7 +93,7 @@ class OnTheFlyMix:
         """The settings and the code that determine the images."""
         numbers = [self.n, self.lens_share, self.n_targets, self.survey.non_lens_shares, self.survey.near_miss]
         numbers += [HARD_FAMILIES, self.n_hard_families]
-        return json.dumps([on_the_fly.drawn_by(self.population, self.simulate), numbers, EPOCH])
+        return json.dumps([on_the_fly.identity_of(self.population, self.simulate), numbers, EPOCH])
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -194,7 +194,7 @@ def kinds_a_lens(store: ImageStore, scenes: OnTheFlyMix) -> dict[str, float]:
     """How many non-lenses of each kind were drawn for every lens, by what they weigh, whether let through or not."""
     _, in_shares = drawn_in_shares(store, scenes)
     in_survey = target_mix.counts(scenes.n_targets, scenes.survey.non_lens_shares)
-    parts = target_mix.by_kind(in_shares, 1.0), target_mix.by_kind(in_survey, scenes.survey.near_miss)
+    parts = target_mix.by_class(in_shares, 1.0), target_mix.by_class(in_survey, scenes.survey.near_miss)
     n_non_lens = sum(in_shares.values())  # those in their shares weigh what the lenses do
     return {kind: sum(part[kind] for part in parts) / n_non_lens for kind in NON_LENS_CLASSES}
 
