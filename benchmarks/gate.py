@@ -1,7 +1,7 @@
 """Cost of the cascade's gate: lenses it stops, and gain and cost of lower thresholds.
 
-For each sample of images prints the share that stays below the gate, and for lower gates the share more that would then lie above
-the survey's threshold of 1e-3, and the share of images that would be looked at again.
+For each sample of images prints the share that stays below the gate and, for lower gates, the share more that would then lie
+above the survey's threshold of 1e-3 and the share of images that would enter the second stage.
 """
 
 from __future__ import annotations
