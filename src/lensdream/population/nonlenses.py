@@ -7,21 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from lensdream import families
 from lensdream.config import PopulationConfig
-from lensdream.families import (
-    ARTEFACT,
-    COMPANION,
-    EDGE_ON,
-    ELLIPTICAL,
-    EMPTY,
-    FIELD,
-    GROUP,
-    IRREGULAR,
-    MERGER,
-    RING,
-    SPIRAL,
-    STAR,
-)
 from lensdream.instrument import microjansky
 from lensdream.optics.cosmology import distance_ratio
 from lensdream.population.builder import SceneBuilder, add_galaxy, empty_scene, fluxes
@@ -60,29 +47,29 @@ def of_family(name: str) -> Callable[[Make], Make]:
     return registered
 
 
-@of_family(SPIRAL)
+@of_family(families.SPIRAL)
 def spiral(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A disc with bulge and arms, as bright as deflectors are, seen from anywhere but the side."""
-    builder = empty_scene(SPIRAL, 0, split, rng)
+    builder = empty_scene(families.SPIRAL, 0, split, rng)
     body = _body(_as_bright_as_a_deflector(catalogs, rng, red=False), rng)
     add_spiral(builder, replace(body, q=rng.uniform(0.25, 1.0)), rng)
     return builder
 
 
-@of_family(RING)
+@of_family(families.RING)
 def ring(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A ring galaxy: old stars in the middle and young ones around, or all of them young."""
-    builder = empty_scene(RING, 0, split, rng)
+    builder = empty_scene(families.RING, 0, split, rng)
     old = _as_bright_as_a_deflector(catalogs, rng, red=bool(rng.random() < 0.7))
     young = fluxes(_with_flux(catalogs, old["flux_VIS"], rng, red=False, z=old["z"]))
     add_ring_galaxy(builder, _body(old, rng), young, rng)
     return builder
 
 
-@of_family(MERGER)
+@of_family(families.MERGER)
 def merger(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Two galaxies of comparable flux in contact, what is left of them, or an elliptical that swallowed one."""
-    builder = empty_scene(MERGER, 0, split, rng)
+    builder = empty_scene(families.MERGER, 0, split, rng)
     chance = rng.random()
     if chance < 0.25:
         add_shells(builder, _body(_as_bright_as_a_deflector(catalogs, rng, red=True), rng), rng)
@@ -105,10 +92,10 @@ def merger(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBui
     return builder
 
 
-@of_family(COMPANION)
+@of_family(families.COMPANION)
 def companion(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """An early type or a disc with one to three galaxies close by, some drawn out along the circle around it."""
-    builder = empty_scene(COMPANION, 0, split, rng)
+    builder = empty_scene(families.COMPANION, 0, split, rng)
     if rng.random() < 0.7:
         galaxy = _any_deflector(catalogs, rng)
         x, y = add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
@@ -132,10 +119,10 @@ def companion(catalogs: Catalogs, split: str, rng: np.random.Generator) -> Scene
     return builder
 
 
-@of_family(EDGE_ON)
+@of_family(families.EDGE_ON)
 def edge_on(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A disc from the side, as bright as deflectors are."""
-    builder = empty_scene(EDGE_ON, 0, split, rng)
+    builder = empty_scene(families.EDGE_ON, 0, split, rng)
     body = _body(_as_bright_as_a_deflector(catalogs, rng, red=bool(rng.random() < 0.3)), rng)
     q = rng.uniform(0.1, 0.25)
     # a thin disc keeps its length when it is tilted
@@ -143,10 +130,10 @@ def edge_on(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBu
     return builder
 
 
-@of_family(GROUP)
+@of_family(families.GROUP)
 def group(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Early types of one redshift, and a disc or two, around a brightest one or in a loose row."""
-    builder = empty_scene(GROUP, 0, split, rng)
+    builder = empty_scene(families.GROUP, 0, split, rng)
     galaxy = _ordinary_deflector(catalogs, rng)
     x, y = add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     circle = rng.uniform(0.9, 2.5)
@@ -170,19 +157,19 @@ def group(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuil
     return builder
 
 
-@of_family(IRREGULAR)
+@of_family(families.IRREGULAR)
 def irregular(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Clumps over a faint disc, off the stamp's centre, VIS 20 to 24.5."""
-    builder = empty_scene(IRREGULAR, 0, split, rng)
+    builder = empty_scene(families.IRREGULAR, 0, split, rng)
     body = _body(_with_flux(catalogs, microjansky(rng.uniform(20.0, 24.5)), rng, red=False), rng, scatter=0.25)
     add_irregular(builder, replace(body, r_e=1.3 * max(body.r_e, 0.2), q=rng.uniform(0.4, 1.0)), rng)
     return builder
 
 
-@of_family(FIELD)
+@of_family(families.FIELD)
 def field(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A galaxy of the field, down to VIS 24.5, as it comes: small, clumpy, off-centre, at times blended with others."""
-    builder = empty_scene(FIELD, 0, split, rng)
+    builder = empty_scene(families.FIELD, 0, split, rng)
     galaxy = _with_flux(catalogs, microjansky(rng.uniform(19.0, 24.5)), rng)
     x, y = rng.normal(0, 0.2, 2)
     add_galaxy(builder, Role.TARGET, galaxy, x, y, rng)
@@ -193,10 +180,10 @@ def field(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuil
     return builder
 
 
-@of_family(STAR)
+@of_family(families.STAR)
 def star(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A star of VIS 16 to 23; one in four has a second star next to it, like the two images of a quasar."""
-    builder = empty_scene(STAR, 0, split, rng)
+    builder = empty_scene(families.STAR, 0, split, rng)
     (x, y), magnitude, roll = rng.normal(0, SCATTER, 2), rng.uniform(16.0, 23.0), rng.uniform(0, np.pi / 3)
     add_star(builder, Role.TARGET, x, y, magnitude, roll, rng)
     if rng.random() < 0.25:
@@ -206,27 +193,27 @@ def star(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuild
     return builder
 
 
-@of_family(ARTEFACT)
+@of_family(families.ARTEFACT)
 def artefact(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Any other target of a survey; `draw` adds the artefact."""
     ordinary = (lone_early_type, spiral, field, star, empty)
     builder = ordinary[rng.choice(5, p=[0.4, 0.15, 0.25, 0.1, 0.1])](catalogs, split, rng)
-    builder.row["family"] = ARTEFACT
+    builder.row["family"] = families.ARTEFACT
     return builder
 
 
 def lone_early_type(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """A deflector with nothing behind it."""
-    builder = empty_scene(ELLIPTICAL, 0, split, rng)
+    builder = empty_scene(families.ELLIPTICAL, 0, split, rng)
     galaxy = _any_deflector(catalogs, rng)
     add_early_type(builder, galaxy, rng, float(np.clip(galaxy["q"], 0.3, 0.99)), rng.uniform(0, np.pi))
     return builder
 
 
-@of_family(EMPTY)
+@of_family(families.EMPTY)
 def empty(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
     """Empty sky, with chance neighbours."""
-    return empty_scene(EMPTY, 0, split, rng)
+    return empty_scene(families.EMPTY, 0, split, rng)
 
 
 def draw(
