@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,17 +43,8 @@ def chunks(numbers: Mapping[str, int], split: str, epoch: int) -> list[Chunk]:
 
     split: its galaxies are drawn; epoch: number of the chunks' epoch, every epoch has other scenes.
     """
-    return [
-        _chunk(family, split, number, min(drawing.CHUNK_SIZE, n - start), epoch)
-        for family, n in numbers.items()
-        for number, start in enumerate(range(0, n, drawing.CHUNK_SIZE))
-    ]
-
-
-def _chunk(family: str, split: str, number: int, n: int, epoch: int) -> Chunk:
-    if family == families.PAIRED:
-        return Chunk(LENS, split, number, n=0, controls=n, epoch=epoch)
-    return Chunk(family, split, number, n, epoch=epoch)
+    parts = [chunk for family, n in numbers.items() for chunk in drawing.cut(family, split, n, epoch)]
+    return [replace(c, family=LENS, n=0, controls=c.n) if c.family == families.PAIRED else c for c in parts]
 
 
 def draw(drawer: SceneDrawer, chunk: Chunk, near_miss: float) -> Scenes:

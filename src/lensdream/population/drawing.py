@@ -86,11 +86,11 @@ def draw_all_catalogs(settings: PopulationConfig) -> Catalogs:
 def chunks(settings: PopulationConfig) -> list[Chunk]:
     """All chunks of a scale."""
     tasks = [chunk for split in ("train", "validation", "test") for chunk in labelled_chunks(settings, split)]
-    tasks += _cut(UNDETECTABLE, "test", settings.undetectable)
+    tasks += cut(UNDETECTABLE, "test", settings.undetectable)
     for family in lenses.COMPOUND_FAMILIES:
-        tasks += _cut(family, "compound", getattr(settings, family))
-    tasks += _cut(COMPOUND_ARC, COMPOUND_TRAIN, settings.compound_arc_train)
-    tasks += _cut(DOUBLE_RING, COMPOUND_TRAIN, settings.double_ring_train)
+        tasks += cut(family, "compound", getattr(settings, family))
+    tasks += cut(COMPOUND_ARC, COMPOUND_TRAIN, settings.compound_arc_train)
+    tasks += cut(DOUBLE_RING, COMPOUND_TRAIN, settings.double_ring_train)
     return tasks
 
 
@@ -106,11 +106,12 @@ def labelled_chunks(settings: PopulationConfig, split: str, n: int | None = None
         for number, start in enumerate(range(0, max(n_lens, n_controls), CHUNK_SIZE))
     ]
     for family, count in counts.items():
-        tasks += _cut(family, split, count, epoch)
+        tasks += cut(family, split, count, epoch)
     return tasks
 
 
-def _cut(family: str, split: str, n: int, epoch: int = 0) -> list[Chunk]:
+def cut(family: str, split: str, n: int, epoch: int = 0) -> list[Chunk]:
+    """Cut `n` scenes of a family into chunks."""
     return [
         Chunk(family, split, number, _within(n, start), epoch=epoch)
         for number, start in enumerate(range(0, n, CHUNK_SIZE))
