@@ -87,9 +87,10 @@ def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path) -> int:
         return _finish(scenes, settings, folder, shards, recipe)
     except OSError as error:
         if error.errno == errno.ENOSPC:
+            bytes_an_image = settings.stamp**2 * (len(Band) * 2 + 1)
             raise OSError(
                 errno.ENOSPC,
-                f"the disk of {folder} is full: about {n * _bytes_an_image(settings) / 1e9:.1f} GB are needed in all; "
+                f"the disk of {folder} is full: about {n * bytes_an_image / 1e9:.1f} GB are needed in all; "
                 "free some and run again, finished shards are kept",
             ) from error
         raise
@@ -117,10 +118,6 @@ def code_digest(names: Iterable[str]) -> str:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def _bytes_an_image(settings: SimulateConfig) -> int:
-    return settings.stamp**2 * (len(Band) * 2 + 1)
 
 
 def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, folder: Path) -> None:
@@ -165,12 +162,8 @@ class ShardWriter:
 
 def _write(path: Path, array: np.ndarray) -> None:
     part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, array)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with part.open("wb") as file:
+        np.save(file, array)
     part.replace(path)
 
 
