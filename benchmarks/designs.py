@@ -1,9 +1,9 @@
 """Compare designs of the finder at equal processor time; prints a table and one JSON object last.
 
-Every design sees what LensNet sees, through its input transform, with its recipe (`train` in params.yaml), and as many
-images as its speed allows in the same minutes of each thread, each of them as often: a slow network sees fewer. Each is
-measured on the store's test split. Speeds are by the processor's time. Training is `lensdream.train.fit`, so the table says
-what `lensdream train` would give.
+Every design takes LensNet's input, through its transform, with its recipe (`train` in params.yaml), and as many
+images as its speed allows in the same minutes of each thread, each of them as often: a slow network gets fewer. Each is
+measured on the store's test split. Speeds are by the processor's time. Training is `lensdream.train.fit`, so the results
+are those of `lensdream train`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Write the tables of scenes that `gpu_second.py` renders: those of `train-deep` that pass LensNet's gate.
 
-Needs the store and the first network of the scale, and SkyPy; no GPU. Few non-lenses get through, so looking at them here
+Needs the store and the first network of the scale, and SkyPy; no GPU. Few non-lenses pass the gate, so scoring them here
 spares the GPU's machine nine in ten, and the tables, some 200 bytes a scene, travel where images would not. Lenses are not
-looked at: nearly all get through. `--parts` folders of training scenes, random ones, one of those that validate, and
-`counts.json` with what was drawn in the shares of the training split.
+scored: nearly all pass. `--parts` folders of training scenes, random ones, one of those that validate, and
+`counts.json` with the numbers drawn in the shares of the training split.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/revisions.py --revision eef0897 --store artifacts/quick/images     the stored test and compound splits
     python benchmarks/revisions.py --revision eef0897 --draw poster --images 3000        fresh images at a scale's settings
 
-The other revision is checked out beside this one, in a folder that goes when the command ends, and its own code reads the
-images and the model's folder there. Prints one JSON object; exits with 1 where a logit differs by more than `--within`.
+The other revision is checked out into a temporary folder, in which its own code reads the images and the model's folder.
+Prints one JSON object; exits with 1 where a logit differs by more than `--within`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Time the scoring of cutouts from disk; prints one JSON object last.
 
-Files in Euclid's layout are made by our own export in a temporary folder, of fresh non-lenses in a survey's shares, so that as
-many of them as there are looked at again (`looked_at_again`). `cached`: read once before, as files that were just fetched;
-`cold`: dropped from the page cache before. The peer reads the same numbers with plain astropy. `a_core` is measured on one
-core of the machine, `machine` on all; `per_second` is by the clock, `per_cpu_second` by the processor's time, which holds
-on a machine that others use too.
+Files in Euclid's layout are made by our own export in a temporary folder, of fresh non-lenses in a survey's shares, so that
+as many of them enter the second stage as in a survey (`looked_at_again`). `cached`: read once before, as files that were
+just fetched; `cold`: dropped from the page cache before. The peer reads the same numbers with plain astropy. `a_core` is
+measured on one core of the machine, `machine` on all; `per_second` is by the clock, `per_cpu_second` by the processor's
+time, which holds on a machine that others use too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Weights of the finder's two networks in the cascade's second stage, and the cost of the stage.
 
 Prints a table by the second one's weight, from the logits that the evaluate stage stored: weight 0 is LensNet alone, 1 the
-second network alone, the finder as it is. Then the finder's loss on what the first look lets through, by family, on that of
-which it is sure, and images a second of one look of each network, on one core.
+second network alone, the finder as it is. Then the finder's loss on images that pass the gate, by family, and on the
+others, and images a second of one pass of each network, on one core.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.page import credit_of
 from lensdream.cutouts.reader import PixelPosition, SkyPosition
 from lensdream.cutouts.scoring import Score
-from lensdream.cutouts.sources import TargetKind, Target, tabled, tabled_targets
+from lensdream.cutouts.sources import Target, TargetKind, tabled, tabled_targets
 from lensdream.finder import operating_points
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID

@@ -18,7 +18,7 @@ from lensdream.config import ExplainConfig, ObserveConfig
 from lensdream.cutouts.page import credit_of, draw_sheets, page
 from lensdream.cutouts.reader import text_of
 from lensdream.cutouts.scoring import Score, score_targets
-from lensdream.cutouts.sources import TargetKind, Target, find_files, tabled_targets
+from lensdream.cutouts.sources import Target, TargetKind, find_files, tabled_targets
 from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.evaluate.explanations import real_cutouts
 from lensdream.finder.finder import Finder

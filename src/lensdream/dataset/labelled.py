@@ -88,7 +88,7 @@ class LabelledImages:
 
 
 def digest_of(store: ImageStore, *chosen: np.ndarray) -> str:
-    """Digest of a store, by its manifest with the digests of its files, and of what is chosen out of it."""
+    """Digest of a store, by its manifest with the digests of its files, and of the rows and labels chosen."""
     digest = hashlib.sha256(json.dumps(store.manifest, sort_keys=True).encode())
     for array in chosen:
         digest.update(np.ascontiguousarray(array))

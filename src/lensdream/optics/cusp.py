@@ -1,8 +1,8 @@
 """Light around a cusp, which samples on a grid miss: by quadrature, spread over the grid with its moments preserved.
 
-A window, smooth and round, parts a profile in two. Outside it, what samples see is smooth. The light inside it is summed at
+A window, smooth and round, splits a profile in two. The part outside is smooth on the samples. The light inside is summed at
 the nodes of a quadrature around the cusp, and every node's light goes to its 6 x 6 nearest samples with the weights of
-interpolation: a point spread, which is smooth on the grid, then sees it where it is.
+interpolation: convolved with a point spread, which is smooth on the grid, the light stays at its position.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def resample(sky: Tensor, share: Tensor, pixels: int, kept: slice = ALL) -> Tens
     """Mosaic of dithered exposures of a sky (..., n, n) already averaged over the detector's pixel.
 
     Each exposure is interpolated linearly onto all n pixels as the mosaics are (SWarp, BILINEAR), and the exposures are
-    averaged; share: what `sampled` gives, broadcast against the sky; kept: the rows and columns that are returned. Nothing
+    averaged; share: from `sampled`, broadcast against the sky; kept: the rows and columns that are returned. Nothing
     comes in over the edges, so the outermost `pixels` - 1 pixels lack light.
     """
     across = interpolation(sky.shape[-1], pixels).to(sky)

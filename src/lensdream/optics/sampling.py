@@ -30,7 +30,7 @@ class Frame:
     pixel_scale : float
         Side of a pixel [arcsec].
     integrate : bool
-        Integrate light over cusps and pixels; if not, samples are averaged as they are, which is what lenstronomy does.
+        Integrate light over cusps and pixels; if not, samples are averaged as they are, as lenstronomy does.
 
     Raises
     ------

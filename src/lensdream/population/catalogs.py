@@ -22,7 +22,7 @@ SHARES = {"train": 0.68, "validation": 0.08, "test": 0.12, "compound": 0.12}
 """share of each catalogue that a split may use, so that no galaxy is in two splits"""
 SMALLEST_AXIS_RATIO = 0.15
 SMALLEST_SIZE = 0.03
-"""half-light radius [arcsec], a fifth of the point spread; the renderer's samples hold the light of what is not smaller"""
+"""half-light radius [arcsec], a fifth of the point spread; the renderer's samples hold the light of larger galaxies"""
 OVERDRAW = 3.3
 """sky that SkyPy fills over the sky asked for: it has so many times fewer galaxies than published at VIS 27, z = 1"""
 

@@ -139,7 +139,7 @@ class CompoundFamily:
     dimmest_second: float
     """S/N that the second source may be estimated at, against the least that is detectable"""
     wanted: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-    """of arrays over scenes: is the first source detectable, the second, are both rings full, are they a seeing apart"""
+    """criterion of arrays over scenes: first source detectable, second detectable, both rings full, rings a seeing apart"""
 
 
 COMPOUND_FAMILIES = {

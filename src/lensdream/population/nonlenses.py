@@ -68,7 +68,7 @@ def ring(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuild
 
 @of_family(families.MERGER)
 def merger(catalogs: Catalogs, split: str, rng: np.random.Generator) -> SceneBuilder:
-    """Two galaxies of comparable flux in contact, what is left of them, or an elliptical that swallowed one."""
+    """Two galaxies of comparable flux in contact, a double nucleus, or an elliptical with shells."""
     builder = empty_scene(families.MERGER, 0, split, rng)
     chance = rng.random()
     if chance < 0.25:

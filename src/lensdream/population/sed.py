@@ -1,7 +1,7 @@
 """Magnitudes of the five kcorrect templates, from a table over redshift: SkyPy's values in a hundredth of its time.
 
 SkyPy's own `mag_ab` folds each template with each filter at a thousand redshifts whenever it is called. Here that is done
-once a process, on a finer grid in redshift, and looked up a galaxy at a time.
+once a process, on a finer grid in redshift, and interpolated a galaxy at a time.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from lensdream.render.profiles import SHAPE_COLUMNS, Columns, Parts, columns_of,
 CUSPY, COMPACT = 0.8, 0.1
 """sersic_index above which, and r_e [arcsec] below which, samples miss light at the centre"""
 FLATTEST_CUSP = 0.15
-"""axis ratio down to which the quadrature around a cusp holds; what is thinner has no cusp to speak of"""
+"""axis ratio down to which the quadrature around a cusp holds; thinner components have no cusp to speak of"""
 CUSP_SAMPLES = 4
 """radius of the window around a cusp, in samples"""
 SMALL_R_E = 3 * COMPACT
