@@ -51,7 +51,7 @@ def run(scale: str, root: Path = Path()) -> None:
     with tracking.stage_run("explain", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
         explained = explain(model, store, positions, settings, device)
         write_whole(folder / "maps.npz", maps_file(explained, settings))
-        chosen = explained.places(*FAMILIES_WITH_ARCS)
+        chosen = explained.rows_of(*FAMILIES_WITH_ARCS)
         result: dict = measure.score_maps(
             {method: maps[chosen] for method, maps in explained.maps.items()},
             explained.images[chosen],
@@ -74,7 +74,7 @@ def run(scale: str, root: Path = Path()) -> None:
             path = paths.figures / "explain" / f"{name}.png"
             write_whole(path, png(page))
             tracked.figure(path)
-        result["scenes"] = {name: len(explained.places(name)) for name in FAMILIES}
+        result["scenes"] = {name: len(explained.rows_of(name)) for name in FAMILIES}
         result["seconds"] = round(time.perf_counter() - start, 3)
         tracked.metrics(measure.flat(result))
     write_json(paths.metrics("explain"), result)

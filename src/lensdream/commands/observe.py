@@ -101,10 +101,10 @@ def _targets(paths: Paths, environment: Mapping[str, str]) -> tuple[list[Target]
             _skip(skipped, folder, f"{MORE_FOLDERS} names it, but there is no such folder")
     folders = [folder for folder in (paths.cutouts, *named) if folder.is_dir()]
     files, _ = find_files([str(folder) for folder in folders])
-    places, refused = tabled_targets(folders)
+    positions, refused = tabled_targets(folders)
     for table, reason in refused:
         _skip(skipped, table, reason)
-    return [*(Target(path) for path in files), *places], skipped
+    return [*(Target(path) for path in files), *positions], skipped
 
 
 def _skip(skipped: list[dict[str, str]], path: Path, reason: str) -> None:

@@ -90,7 +90,7 @@ def score_files(
         write = _writer(out)
         if batch_size < 1:
             raise UsageError(f"a batch of {batch_size}: score at least 1 image at once")
-        places, reasons = _places(positions)
+        named, reasons = _targets_of(positions)
         files, unmatched = named_files(paths, "score") if paths or positions is None else ([], [])
         finder = Finder.load(model, root=root)
     except (UsageError, ModelError) as error:
@@ -102,7 +102,7 @@ def score_files(
     tell_unmatched(unmatched, skipped)
     for reason in reasons:
         skipped.add(positions, reason)
-    targets, rows = [*map(Target, files), *places], []
+    targets, rows = [*map(Target, files), *named], []
     scores = score_targets(targets, finder, batch_size=batch_size, on_skip=skipped.add)
     partial = out.with_name(f"{out.name}.partial.csv")
     try:
@@ -119,7 +119,7 @@ def score_files(
     return skipped.exit_code
 
 
-def _places(positions: Path | None) -> tuple[list[Target], list[str]]:
+def _targets_of(positions: Path | None) -> tuple[list[Target], list[str]]:
     try:
         return ([], []) if positions is None else tabled(positions)
     except (ValueError, OSError) as error:

@@ -56,10 +56,10 @@ def rows_of_store(store: ImageStore, per_family: int, seed: int = 0, families: S
 
 
 def _row(store: ImageStore, family: str, n: int, seed: int) -> Row:
-    places = np.flatnonzero(store.truth["family"] == family)
+    rows = np.flatnonzero(store.truth["family"] == family)
     rng = np.random.default_rng([seed, *family.encode()])
-    chosen = np.sort(rng.permutation(places)[:n])
-    note = f"{len(places)} image{'s' if len(places) > 1 else ''}"
+    chosen = np.sort(rng.permutation(rows)[:n])
+    note = f"{len(rows)} image{'s' if len(rows) > 1 else ''}"
     return Row(family.replace("_", " "), note, store.images(chosen), titles_of(family, store.truth.iloc[chosen]))
 
 

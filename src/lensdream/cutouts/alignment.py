@@ -76,15 +76,15 @@ def shift_to_vis(band: BandPlanes, vis: BandPlanes) -> tuple[float, float] | Non
         if of_vis is None or of_band is None:
             return 0, 0
         points = middle + PROBE * np.array([[0, 0], [1, 0], [0, 1]])
-        places = of_band.all_world2pix(of_vis.all_pix2world(points, 0), 0)
+        positions = of_band.all_world2pix(of_vis.all_pix2world(points, 0), 0)
     except Exception:  # astropy raises what it pleases on cards that make no sense
         return 0, 0
-    if not np.abs(places - own).max() < FARTHEST:  # nor where they are NaN
+    if not np.abs(positions - own).max() < FARTHEST:  # nor where they are NaN
         return 0, 0
-    steps = places[1:] - places[0]
+    steps = positions[1:] - positions[0]
     if not np.abs(steps / math.sqrt(abs(np.linalg.det(steps)) or 1.0) - np.eye(2)).max() < LARGEST_TURN:
         return None
-    x, y = own - places[0]
+    x, y = own - positions[0]
     # Rounded, as a rounding error below a whole number would cost a pixel.
     return (round(y, 3), round(x, 3)) if max(abs(y), abs(x)) > 1 else (0, 0)
 

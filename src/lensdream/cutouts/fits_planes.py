@@ -41,11 +41,11 @@ class Cards:
     def __init__(self, text: bytes) -> None:
         """`text`: 80 bytes a card, from the first to END."""
         self.text = text
-        self._places = {text[at : at + 8]: at for at in range(len(text) - CARD, -1, -CARD)}
+        self._offsets = {text[at : at + 8]: at for at in range(len(text) - CARD, -1, -CARD)}
 
     def value(self, keyword: str) -> str | None:
         """Value of a card, unquoted; None without it."""
-        at = self._places.get(b"%-8b" % keyword.encode())
+        at = self._offsets.get(b"%-8b" % keyword.encode())
         if at is None or self.text[at + 8 : at + 9] != b"=":
             return None
         text = self.text[at + 9 : at + CARD].decode("ascii", "replace").strip()
@@ -56,8 +56,8 @@ class Cards:
 
     def raw(self, keywords: Iterable[str]) -> list[bytes]:
         """Whole cards with their comments, empty without one: to tell whether headers agree, ten times as fast as values."""
-        places = (self._places.get(b"%-8b" % keyword.encode(), len(self.text)) for keyword in keywords)
-        return [self.text[at : at + CARD] for at in places]
+        offsets = (self._offsets.get(b"%-8b" % keyword.encode(), len(self.text)) for keyword in keywords)
+        return [self.text[at : at + CARD] for at in offsets]
 
     def number(self, keyword: str) -> float | None:
         """Value of a numeric card, None without it; raises `CutoutError` where it is not a number."""

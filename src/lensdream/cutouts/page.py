@@ -71,10 +71,10 @@ def draw_sheets(scores: Sequence[Score]) -> list[bytes]:
 def _sheet(scores: Sequence[Score]) -> bytes:
     rows = -(-len(scores) // COLUMNS)
     figure = Figure(figsize=(2.6 * COLUMNS, 3.5 * rows + 0.4), layout="constrained")
-    places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes in places[len(scores) :]:
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    for axes in panels[len(scores) :]:
         axes.axis("off")
-    for axes, score in zip(places, scores, strict=False):
+    for axes, score in zip(panels, scores, strict=False):
         _panel(axes, score)
     credit = credit_of(score.cutout.origin for score in scores)
     if credit:

@@ -91,11 +91,11 @@ def _score_batch(targets: Sequence[Target], finder: Finder) -> list[Score | Unsc
     results = [_read(target, finder) for target in targets]
     images = [result.image for result in results if isinstance(result, Cutout)]
     scores = finder.scores(torch.from_numpy(np.stack(images))) if images else None
-    places = iter(range(len(images)))
+    rows = iter(range(len(images)))
     return [
         Unscored(target, str(result))
         if isinstance(result, CutoutError)
-        else _result(target, result, scores, next(places))
+        else _result(target, result, scores, next(rows))
         for target, result in zip(targets, results, strict=True)
     ]
 

@@ -82,11 +82,11 @@ def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Pa
         for name, kind in TABLES.items():
             for table in sorted(folder.rglob(name)):
                 try:
-                    places, reasons = tabled(table, kind)
+                    positions, reasons = tabled(table, kind)
                 except (ValueError, OSError) as error:
                     refused.append((table, str(error)))
                     continue
-                targets.update(dict.fromkeys(places))
+                targets.update(dict.fromkeys(positions))
                 refused += [(table, reason) for reason in reasons]
     return list(targets), refused
 

@@ -69,16 +69,16 @@ def tails_by_family(scores: pd.DataFrame, thresholds: dict[str, float]) -> plt.F
     families = scores.groupby("family")["logit"].median().sort_values().index
     dotted = list(thresholds.values())[1]
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(families) + 1.4), layout="constrained")
-    for place, family in enumerate(families):
+    for row, family in enumerate(families):
         logits = scores.loc[scores["family"] == family, "logit"].to_numpy()
         colour = "C1" if family == LENS else "C0"
         low, first, median, third, high = np.percentile(logits, [5, 25, 50, 75, 95])
-        axes.plot([low, high], [place, place], color=colour, lw=1)
-        axes.plot([first, third], [place, place], color=colour, lw=6, alpha=0.5, solid_capstyle="butt")
-        axes.plot(median, place, "|", color=colour, ms=12, mew=2)
+        axes.plot([low, high], [row, row], color=colour, lw=1)
+        axes.plot([first, third], [row, row], color=colour, lw=6, alpha=0.5, solid_capstyle="butt")
+        axes.plot(median, row, "|", color=colour, ms=12, mew=2)
         if family != LENS:
             above = logits[logits > dotted]
-            axes.plot(above, np.full(len(above), place), ".", color="C3", ms=4, alpha=0.6)
+            axes.plot(above, np.full(len(above), row), ".", color="C3", ms=4, alpha=0.6)
     axes.set_yticks(
         range(len(families)), [f"{f.replace('_', ' ')} ({(scores['family'] == f).sum():,})" for f in families]
     )

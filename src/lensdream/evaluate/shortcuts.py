@@ -70,13 +70,13 @@ def rank_correlation(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Interval:
 def lenses_of(scenes: Scenes, n: int) -> Scenes:
     """At most `n` detectable test lenses, evenly taken."""
     table = scenes.scenes
-    places = np.flatnonzero((table["split"] == "test") & (table["family"] == LENS) & (table["label"] == 1))
-    return scenes.take(evenly(places, n))
+    rows = np.flatnonzero((table["split"] == "test") & (table["family"] == LENS) & (table["label"] == 1))
+    return scenes.take(evenly_spaced(rows, n))
 
 
-def evenly(places: np.ndarray, n: int) -> np.ndarray:
-    """At most `n` of these places, evenly spread."""
-    return places[np.linspace(0, len(places) - 1, min(n, len(places))).round().astype(int)]
+def evenly_spaced(rows: np.ndarray, n: int) -> np.ndarray:
+    """At most `n` of these rows, evenly spaced."""
+    return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(int)]
 
 
 def arcs_removed(
@@ -112,15 +112,15 @@ def without(*bands: Band) -> Change:
 
 
 def shuffled(*bands: Band) -> Change:
-    """Each image's bands change places among these, never all of them staying.
+    """Change that permutes these bands in each image, never by the identity.
 
-    They do in units of each place's own sky, so that the noise is where it was and brightness, colour and sharpness are not.
+    Fluxes are in units of the sky of their new band, so that its noise is kept; brightness, colour and sharpness are not.
     """
     sky = torch.tensor(EUCLID.sky_sigma)[list(bands), None, None]
 
     def changed(images: Tensor, chance: torch.Generator) -> Tensor:
         images = images.clone()
-        order = torch.stack([_moved(len(bands), chance) for _ in range(len(images))])
+        order = torch.stack([_permutation(len(bands), chance) for _ in range(len(images))])
         relative = images[:, list(bands)].float() / sky
         moved = relative.gather(1, order[:, :, None, None].expand_as(relative)) * sky
         images[:, list(bands)] = moved.to(images.dtype)
@@ -129,8 +129,8 @@ def shuffled(*bands: Band) -> Change:
     return changed
 
 
-def _moved(n: int, chance: torch.Generator) -> Tensor:
-    """A permutation of n places that is not the identity."""
+def _permutation(n: int, chance: torch.Generator) -> Tensor:
+    """Permutation of n bands that is not the identity."""
     while torch.equal(order := torch.randperm(n, generator=chance), torch.arange(n)):
         pass
     return order

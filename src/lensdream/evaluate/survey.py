@@ -148,7 +148,7 @@ def measured_shortcuts(
         for some in (pairs, pairs.without(SOURCES))
     ]
     labelled = np.flatnonzero((store.truth["split"] == "test") & (store.truth["label"] >= 0))
-    chosen = shortcuts.evenly(labelled, settings.images)
+    chosen = shortcuts.evenly_spaced(labelled, settings.images)
     return {
         "deflector_magnitude": shortcuts.magnitude_dependence(
             about["arc_snr"].to_numpy(), about["magnitude_lens_VIS"].to_numpy(), lenses["logit"].to_numpy(float)

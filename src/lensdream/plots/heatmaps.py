@@ -191,8 +191,8 @@ def bar_below(figure: Figure, axes: np.ndarray, drawn: AxesImage, extend: str) -
     left, right, bottom = axes[0].get_position().x0, axes[-1].get_position().x1, axes[0].get_position().y0
     inch = 1 / figure.get_figheight()
     inset = 0.08 * (right - left)
-    place = figure.add_axes((left + inset, bottom - 0.25 * inch, right - left - 2 * inset, 0.1 * inch))
-    bar = figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
+    bar_axes = figure.add_axes((left + inset, bottom - 0.25 * inch, right - left - 2 * inset, 0.1 * inch))
+    bar = figure.colorbar(drawn, cax=bar_axes, orientation="horizontal", extend=extend)
     bar.ax.tick_params(labelsize="small")
     bar.locator = MaxNLocator(5)
     bar.update_ticks()

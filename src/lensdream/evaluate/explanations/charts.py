@@ -30,10 +30,10 @@ def ablation_chart(table: pd.DataFrame, result: Mapping) -> Figure:
     width = 0.8 / max(len(groups), 1)
     for k, group in enumerate(groups):
         blocks = result["components"][group]
-        places = [COMPONENTS.index(name) + (k - (len(groups) - 1) / 2) * width for name in blocks]
+        positions = [COMPONENTS.index(name) + (k - (len(groups) - 1) / 2) * width for name in blocks]
         means = np.array([[b["logit_change"][key] for key in ("low", "value", "high")] for b in blocks.values()], float)
-        left.bar(places, means[:, 1], 0.9 * width, color=COLOURS[k], label=group.replace("_", " "))
-        left.vlines(places, means[:, 0], means[:, 2], color="black", linewidth=0.8)
+        left.bar(positions, means[:, 1], 0.9 * width, color=COLOURS[k], label=group.replace("_", " "))
+        left.vlines(positions, means[:, 0], means[:, 2], color="black", linewidth=0.8)
     left.axhline(0, color="black", linewidth=0.6)
     left.set_xticks(range(len(COMPONENTS)), [name.replace("_", "\n") for name in COMPONENTS], fontsize="small")
     left.set_ylabel("logit lost without it, mean and 95 %")
@@ -66,10 +66,10 @@ def sanity_chart(result: Mapping) -> Figure:
     axes = figure.subplots()
     for colour, (method, layers) in zip(COLOURS, ((m, v) for m, v in result.items() if m != "n"), strict=False):
         value, low, high = (np.array([b[key] for b in layers.values()], float) for key in ("value", "low", "high"))
-        places = np.arange(1, len(layers) + 1)
-        axes.plot([0, *places], [1, *value], "o-", color=colour, markersize=4, label=method.replace("_", " "))
-        axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.set_xticks([0, *places], ["trained", *(name.replace("_", " ") for name in layers)], fontsize="small")
+        positions = np.arange(1, len(layers) + 1)
+        axes.plot([0, *positions], [1, *value], "o-", color=colour, markersize=4, label=method.replace("_", " "))
+        axes.fill_between(positions, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.set_xticks([0, *positions], ["trained", *(name.replace("_", " ") for name in layers)], fontsize="small")
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_ylim(-0.5, 1.05)
     axes.set_xlabel("randomised down to")

@@ -61,13 +61,13 @@ class ExplainedSet:
         """(n,) names."""
         return self.truth["family"].to_numpy().astype(str)
 
-    def places(self, *families: str) -> np.ndarray:
-        """Places, among the chosen scenes, of those of these families."""
+    def rows_of(self, *families: str) -> np.ndarray:
+        """Rows of the chosen scenes of these families."""
         return np.flatnonzero(np.isin(self.family, families))
 
-    def label(self, place: int) -> str:
+    def label(self, row: int) -> str:
         """Name of a scene in figures."""
-        return f"scene {self.truth['index'].iloc[place]}"
+        return f"scene {self.truth['index'].iloc[row]}"
 
 
 def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Sequence[str] = FAMILIES) -> np.ndarray:
@@ -80,8 +80,8 @@ def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Seq
     for family in families:
         number = NUMBERED.index(family)
         split = COMPOUND_SPLIT if family in COMPOUND else TEST
-        places = np.flatnonzero((truth["family"] == family) & (truth["split"] == split))
-        chosen.append(np.random.default_rng([seed, number]).permutation(places)[:per_family])
+        rows = np.flatnonzero((truth["family"] == family) & (truth["split"] == split))
+        chosen.append(np.random.default_rng([seed, number]).permutation(rows)[:per_family])
     return np.concatenate(chosen)
 
 
@@ -116,11 +116,11 @@ def all_maps(
     maps = {
         "occlusion_zero": zero.to_pixels(zero.logit_change),
         "occlusion_sky": sky.to_pixels(sky.logit_change),
-    } | by_gradients(model, images)
+    } | gradient_maps(model, images)
     return zero, sky, {method: array(values) for method, values in maps.items()}
 
 
-def by_gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+def gradient_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Guided Grad-CAM and Integrated Gradients of images, pooled to (B, y, x)."""
     layer = model.get_submodule(CAM_LAYER)
     guided = torch.cat([gradients.guided_grad_cam(model, layer, batch) for batch in images.split(BATCH)])
@@ -131,7 +131,7 @@ def by_gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
 
 def occluded_by_sky(model: nn.Module, images: Tensor, settings: config.ExplainConfig) -> Tensor:
-    """Logit lost with a square of sky over each place, (B, n_y, n_x)."""
+    """Logit lost with a square of sky at each position of the grid, (B, n_y, n_x)."""
     square = settings.sky_window, settings.sky_stride
     return _occluded(model, images, settings, square, sky_of(images, settings)).logit_change
 

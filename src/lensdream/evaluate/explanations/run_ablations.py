@@ -46,19 +46,17 @@ def run(
     Raises `ValueError` for tables of other scenes.
     """
     positions = explained.truth.index.to_numpy()
-    drawn = {p for name in FAMILIES_WITH_ARCS for p in explained.places(name)[: settings.figures_per_family].tolist()}
+    drawn = {p for name in FAMILIES_WITH_ARCS for p in explained.rows_of(name)[: settings.figures_per_family].tolist()}
     ablated: dict[int, _Scene] = {}
     for start in range(0, len(positions), BATCH):
-        places = np.argsort(positions)[start : start + BATCH]
-        batch = _ablated(
-            model, renderer, scenes.take(positions[places]), explained.images[places], places, drawn, settings
-        )
-        ablated |= dict(zip(places.tolist(), batch, strict=True))
+        rows = np.argsort(positions)[start : start + BATCH]
+        batch = _ablated(model, renderer, scenes.take(positions[rows]), explained.images[rows], rows, drawn, settings)
+        ablated |= dict(zip(rows.tolist(), batch, strict=True))
     table = _table(ablated, explained, np.random.default_rng([settings.seed, 2]))
     result = measure.measure_ablation(table, settings.seed)
     pages = {"ablation": charts.ablation_chart(table, result)} if len(table) else {}
     for name in FAMILIES_WITH_ARCS:
-        rows = [_row(explained, place, ablated[place]) for place in explained.places(name) if place in drawn]
+        rows = [_row(explained, row, ablated[row]) for row in explained.rows_of(name) if row in drawn]
         if rows:
             title = f"The same scene and sky without a part of it: {name}"
             pages[f"ablation-{name}"] = heatmaps.ablation_page(title, rows, COMPONENTS)
@@ -67,7 +65,7 @@ def run(
 
 @torch.inference_mode()
 def _ablated(
-    model: LensNet, renderer: Renderer, scenes: Scenes, stored: np.ndarray, places: np.ndarray, drawn: set[int],
+    model: LensNet, renderer: Renderer, scenes: Scenes, stored: np.ndarray, rows: np.ndarray, drawn: set[int],
     settings: config.ExplainConfig,
 ) -> list[_Scene]:  # fmt: skip
     whole, parts = ablate(renderer, scenes)
@@ -83,7 +81,7 @@ def _ablated(
     for name, part in parts.items():
         scored = array(model(part.without.to(device)))
         for k, image, logit, mask in zip(part.places, part.without, scored, array(part.mask), strict=True):
-            without[k][name] = (array(image) if places[k] in drawn else None, float(logit))
+            without[k][name] = (array(image) if rows[k] in drawn else None, float(logit))
             masks[k][name] = mask
     seen, apart = whole.images.to(device), [dict(disjoint_masks(one)) for one in masks]
     fills = {"zero": torch.zeros_like(seen), "sky": sky_of(seen, settings)}
@@ -113,13 +111,13 @@ def covered_at_once(
 def _table(ablated: Mapping[int, _Scene], explained: ExplainedSet, random: np.random.Generator) -> pd.DataFrame:
     """Table of components, a row for each of each scene, as `measure.measure_ablation` takes it."""
     rows = []
-    for place, scene in sorted(ablated.items()):
-        about = {"scene": place, "family": explained.family[place], "logit": scene.logit}
+    for k, scene in sorted(ablated.items()):
+        about = {"scene": k, "family": explained.family[k], "logit": scene.logit}
         controls = {
-            "brightness": explained.images[place, Band.VIS],
+            "brightness": explained.images[k, Band.VIS],
             "random": random.random(explained.images.shape[-2:]),
         }
-        maps = {method: values[place] for method, values in explained.maps.items()} | controls
+        maps = {method: values[k] for method, values in explained.maps.items()} | controls
         apart = dict(disjoint_masks(scene.masks))
         for name, (_, logit) in scene.without.items():
             row = about | {"component": name, "change": scene.logit - logit, "pixels": int(scene.masks[name].sum())}
@@ -134,8 +132,8 @@ def _table(ablated: Mapping[int, _Scene], explained: ExplainedSet, random: np.ra
     return pd.DataFrame(rows)
 
 
-def _row(explained: ExplainedSet, place: int, scene: _Scene) -> heatmaps.AblationRow:
+def _row(explained: ExplainedSet, row: int, scene: _Scene) -> heatmaps.AblationRow:
     return heatmaps.AblationRow(
-        explained.label(place), explained.images[place], scene.logit,
+        explained.label(row), explained.images[row], scene.logit,
         {name: (image, logit) for name, (image, logit) in scene.without.items() if image is not None},
     )  # fmt: skip

@@ -91,8 +91,8 @@ def run(
 def _test_images(store: dataset.ImageStore, settings: config.ExplainConfig) -> np.ndarray:
     """Positions of test images, by the seed; shuffled over families, so that any part of them is a random sample."""
     truth = store.truth.reset_index(drop=True)
-    places = np.flatnonzero((truth["split"] == "test") & truth["label"].isin([0, 1]))
-    return np.random.default_rng([settings.seed, 5]).permutation(places)[: settings.channel_scenes]
+    rows = np.flatnonzero((truth["split"] == "test") & truth["label"].isin([0, 1]))
+    return np.random.default_rng([settings.seed, 5]).permutation(rows)[: settings.channel_scenes]
 
 
 def _up_to(model: nn.Module, name: str) -> Chain:
@@ -135,7 +135,7 @@ def _page(
     dreamt: np.ndarray,
 ) -> Figure:
     kernels = None if layer.kernel is None else array(model.get_submodule(layer.kernel).weight)
-    peak, places = array(found.peak), array(found.places)
+    peak, positions = array(found.peak), array(found.places)
     rows = []
     for channel in shown:
         strongest = np.argsort(-peak[:, channel], kind="stable")[:CUTOUTS]
@@ -146,7 +146,7 @@ def _page(
                 f"{numbers['effect_non_lens']:+.2f} non-lenses",
                 kernel=None if kernels is None else kernels[channel],
                 maximising=dreamt[channel],
-                cutouts=[grid.around(images[k], *places[k, channel], layer.crop) for k in strongest],
+                cutouts=[grid.around(images[k], *positions[k, channel], layer.crop) for k in strongest],
             )
         )
     inputs = channel_pages.kernel_inputs() if kernels is not None else ()

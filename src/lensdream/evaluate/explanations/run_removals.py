@@ -18,10 +18,10 @@ def run(
     model: LensNet, explained: ExplainedSet, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
     """Replace the pixels of every scene with arcs by sky, step by step, in the order of each map; returns metrics, pages."""
-    places = explained.places(*FAMILIES_WITH_ARCS)
-    if not len(places):
+    rows = explained.rows_of(*FAMILIES_WITH_ARCS)
+    if not len(rows):
         return {}, {}
-    images = torch.from_numpy(explained.images[places]).to(device)
+    images = torch.from_numpy(explained.images[rows]).to(device)
     fill = sky_of(images, settings)
     controls = {
         "brightness": explained.images[:, Band.VIS],
@@ -29,7 +29,7 @@ def run(
     }
     curves = {}
     for method, maps in (explained.maps | controls).items():
-        order = torch.from_numpy(maps[places]).to(device)
+        order = torch.from_numpy(maps[rows]).to(device)
         removal = remove(model, images, order, fill=fill, steps=settings.removal_steps, seed=settings.seed)
         curves[method] = (array(removal.most_first), array(removal.least_first))
     result = measure.measure_removal(curves, settings.seed)

@@ -13,7 +13,7 @@ from lensdream.evaluate.explanations.explained_set import (
     FAMILIES_WITH_ARCS,
     ExplainedSet,
     array,
-    by_gradients,
+    gradient_maps,
     occluded_by_sky,
 )
 from lensdream.explain.crop import crop_of
@@ -25,7 +25,7 @@ def run(
     model: LensNet, explained: ExplainedSet, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
     """Randomise the network from its last layer down and compare the maps of `settings.sanity_scenes` scenes with arcs."""
-    with_arcs = explained.places(*FAMILIES_WITH_ARCS)
+    with_arcs = explained.rows_of(*FAMILIES_WITH_ARCS)
     if not len(with_arcs) or not settings.sanity_scenes:
         return {}, {}
     n = min(settings.sanity_scenes, len(with_arcs))
@@ -51,5 +51,5 @@ def note(result: dict) -> str:
 
 
 def _maps(model: nn.Module, images: Tensor, settings: config.ExplainConfig) -> dict[str, np.ndarray]:
-    maps = {"occlusion_sky": occluded_by_sky(model, images, settings)} | by_gradients(model, images)
+    maps = {"occlusion_sky": occluded_by_sky(model, images, settings)} | gradient_maps(model, images)
     return {method: array(values) for method, values in maps.items()}

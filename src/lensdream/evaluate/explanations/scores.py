@@ -39,8 +39,8 @@ def rank_accuracy(relevance: np.ndarray, mask: np.ndarray) -> float:
     k = int(mask.sum())
     threshold = np.partition(positive, -k, axis=None)[-k]
     above, tied = positive > threshold, positive == threshold
-    places = k - above.sum()  # what is left for the tied pixels, drawn from them at random
-    return float((above & mask).sum() + places * (tied & mask).sum() / tied.sum()) / k
+    left = k - above.sum()  # number of pixels drawn at random from the tied ones
+    return float((above & mask).sum() + left * (tied & mask).sum() / tied.sum()) / k
 
 
 def pointing(relevance: np.ndarray, mask: np.ndarray) -> float:
