@@ -127,7 +127,7 @@ def test_nothing_asked_for_is_nothing_drawn(few_catalogs):
 
 def test_a_family_that_the_settings_allow_none_of_names_the_remedy(catalogs, monkeypatch):
     monkeypatch.setattr(drawing, "MAX_EMPTY_ROUNDS", 2)
-    drawing.start_worker(dataclasses.replace(POPULATION, minimum_magnification=100.0), catalogs)
+    drawer = SceneDrawer.start(dataclasses.replace(POPULATION, minimum_magnification=100.0), catalogs)
     with pytest.raises(ValueError, match="2 rounds gave no double_ring, 5 are wanted: loosen minimum_arc_snr"):
         drawer.draw(drawing.Chunk("double_ring", "compound", 0, 5))
 

@@ -180,7 +180,7 @@ def test_without_images_or_cutouts_an_old_picture_of_maps_goes_and_the_scores_st
 
 def test_of_equal_logits_the_first_are_kept():
     def scored(name, logit):
-        return Score(Target(Path(name)), None, logit, 0.5, float("nan"), None, {})
+        return Score(Target(Path(name)), None, logit, 0.5, 0.1, None, {})
 
     highest = observe.Highest(2)
     for name, logit in (("a", 1.0), ("b", 2.0), ("c", 1.0), ("d", 0.5)):

@@ -556,19 +556,19 @@ def test_explanations_are_sorted_by_what_they_show(made):
 def test_ablation_sanity_and_removal_become_tables_and_may_be_missing():
     explain = explained()
     assert others.ablation(explain).rows == (("lens", "source 1", "2", "1.50 [1.00, 2.00]", "25.0 [25.0, 25.0] %"),)
-    assert others.foretold(explain).rows == (("occlusion sky", "1.50 [1.00, 2.00]"), ("area", "\N{EN DASH}"))
+    assert others.rank_correlations(explain).rows == (("occlusion sky", "1.50 [1.00, 2.00]"), ("area", "\N{EN DASH}"))
     within = {
         "occlusion_sky": dict(value=0.5, low=0.25, high=0.75, n=3),
         "area": dict.fromkeys(("value", "low", "high")),
     }
     more = explain | {"ablation": explain["ablation"] | {"rank_correlation_within_scenes": within}}
-    assert others.foretold(more).head[1:] == ("all components", "within scenes with arcs, mean")
-    assert others.foretold(more).rows[0] == ("occlusion sky", "1.50 [1.00, 2.00]", "0.50 [0.25, 0.75]")
+    assert others.rank_correlations(more).head[1:] == ("all components", "within scenes with arcs, mean")
+    assert others.rank_correlations(more).rows[0] == ("occlusion sky", "1.50 [1.00, 2.00]", "0.50 [0.25, 0.75]")
     assert others.sanity(explain).head == ("randomised down to", "head", "stem")
     assert others.sanity(explain).rows == (("guided grad cam", "1.50", "\N{EN DASH}"),)
     one = "1.50 [1.00, 2.00]"
     assert others.removal(explain).rows == (("brightness", one, one, "\N{EN DASH}"),)
-    for table in (others.ablation, others.foretold, others.sanity, others.removal):
+    for table in (others.ablation, others.rank_correlations, others.sanity, others.removal):
         assert table({}).rows == ()
 
 

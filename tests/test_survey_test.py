@@ -119,7 +119,7 @@ def test_few_early_types_have_a_source_beside_the_caustic(few_catalogs, model):
 def test_equal_logits_stay_in_their_order():
     first = Highest(pd.DataFrame({"seed": [1, 2], "logit": [2.0, 1.0]}), np.array([1, 2]))
     second = Highest(pd.DataFrame({"seed": [3, 4], "logit": [2.0, 1.5]}), np.array([3, 4]))
-    both = first.and_of(second, 3)
+    both = first.merged_with(second, 3)
     assert both.rows["seed"].tolist() == both.images.tolist() == [1, 3, 4]
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lensdream.explain.decision import FIRST_STAGE, SECOND_STAGE
 
 from conftest import random_scene
 from lensdream.cutouts.reader import Cutout
+from lensdream.explain.decision import FIRST_STAGE, SECOND_STAGE
 from lensdream.explain.dream import Climb
 from lensdream.families import LENS, NON_LENS_CLASSES
 from lensdream.finder import operating_points

@@ -13,7 +13,7 @@ from lensdream.config import EvaluateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import baselines, figures, selection
-from lensdream.evaluate.test_set import _share, measured, report
+from lensdream.evaluate.test_set import measured, report, share_of
 from lensdream.families import UNDETECTABLE
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
@@ -51,7 +51,7 @@ def run(scale: str, root: Path = Path()) -> None:
         result = measured(table, ours, settings)
         temperature = result["temperature"]
         first = others[baselines.ONE_LOOK].logits[is_test]
-        ratios = baselines.compared(others, ours, is_test, test["label"].to_numpy(), settings)
+        ratios = baselines.missed_ratios(others, ours, is_test, test["label"].to_numpy(), settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
         result["looked_at_again"] = float((first > finder.cascade.gate).mean())
         more = LOOKS if finder.cascade.second else LOOKS - 1  # alone, its first look is one of the eight
@@ -63,9 +63,9 @@ def run(scale: str, root: Path = Path()) -> None:
         undetectable = table[table["family"] == UNDETECTABLE]["logit"].to_numpy()
         result[UNDETECTABLE] = {
             "n": len(undetectable),
-            "found_at_0.5": _share(undetectable > 0),
+            "found_at_0.5": share_of(undetectable > 0),
             "found_at_threshold_1e-3": (
-                _share(undetectable > thresholds["fpr_1e-3"]) if "fpr_1e-3" in thresholds else None
+                share_of(undetectable > thresholds["fpr_1e-3"]) if "fpr_1e-3" in thresholds else None
             ),
         }
         lenses = test[test["label"] == 1]

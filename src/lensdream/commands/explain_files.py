@@ -12,7 +12,7 @@ import torch
 from astropy.io import fits
 
 from lensdream.commands.explain_fits import SkyError, maps_file, sky_of_stamp
-from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, named_files, tell_unmatched
+from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, named_files, report_unmatched
 from lensdream.cutouts.fits_planes import NAMED_FITS, CutoutError
 from lensdream.cutouts.reader import read_cutout, text_of
 from lensdream.explain.cutout_page import cutout_page
@@ -46,12 +46,12 @@ def explain_files(
         files, unmatched = named_files(paths, "explain")
         finder = Finder.load(model, root=root)
         _check_square(finder.stamp, window, stride)
-        _make(out)
+        _make_folder(out)
     except (UsageError, ModelError) as error:
         print(f"lensdream explain: {error}", file=sys.stderr)
         return USAGE_ERROR
     skipped = Skipped()
-    tell_unmatched(unmatched, skipped)
+    report_unmatched(unmatched, skipped)
     for path, stem in zip(files, _stems(files), strict=True):
         try:
             logit = _explain(path, out / stem, finder, window, stride)
@@ -91,7 +91,7 @@ def _check_square(stamp: int, window: int, stride: int) -> None:
         raise UsageError(str(error)) from None
 
 
-def _make(out: Path) -> None:
+def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

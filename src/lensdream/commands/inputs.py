@@ -39,7 +39,7 @@ class Skipped:
 
 
 def named_files(patterns: Sequence[str], verb: str) -> tuple[list[Path], list[str]]:
-    """Files that folders, globs and names name, and the patterns that match nothing; see `tell_unmatched`.
+    """Files that folders, globs and names name, and the patterns that match nothing; see `report_unmatched`.
 
     Raises `UsageError` where there is none at all to `verb`.
     """
@@ -52,7 +52,7 @@ def named_files(patterns: Sequence[str], verb: str) -> tuple[list[Path], list[st
     return files, unmatched
 
 
-def tell_unmatched(patterns: Sequence[str], skipped: Skipped) -> None:
+def report_unmatched(patterns: Sequence[str], skipped: Skipped) -> None:
     """Count patterns that match nothing among the skipped."""
     for pattern in patterns:
         skipped.add(pattern, "no such file, and as a folder or glob it matches nothing")

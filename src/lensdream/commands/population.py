@@ -40,7 +40,7 @@ def run(scale: str, root: Path = Path()) -> None:
 def summary(scenes: Scenes) -> dict[str, object]:
     """Counts by split and family, and the percentiles 16, 50, 84 of what the lenses are like beside the forecast's."""
     counts = scenes.scenes.groupby(["split", "family"]).size()
-    natural = natural_scenes(scenes)
+    natural = in_natural_proportions(scenes)
     rows = forecast.compare(natural).iterrows() if has_lenses(natural) else ()
     return {
         "counts": {f"{split}/{family}": int(n) for (split, family), n in counts.items()},
@@ -59,7 +59,7 @@ def draw_figures(scenes: Scenes, catalogs: Catalogs, folder: Path) -> list[Path]
     """Write the lenses beside the forecast, where there are some, and the galaxies beside the published counts."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {"counts": forecast.counts_figure(catalogs.galaxies, catalogs.sky_area)}
-    natural = natural_scenes(scenes)
+    natural = in_natural_proportions(scenes)
     if has_lenses(natural):
         drawn["forecast"] = forecast.figure(natural)
     for name, page in drawn.items():
@@ -67,7 +67,7 @@ def draw_figures(scenes: Scenes, catalogs: Catalogs, folder: Path) -> list[Path]
     return [folder / f"{name}.png" for name in drawn]
 
 
-def natural_scenes(scenes: Scenes) -> Scenes:
+def in_natural_proportions(scenes: Scenes) -> Scenes:
     """The scenes whose lenses are in nature's proportions: all but those of the training split."""
     return scenes.take(np.flatnonzero(scenes.scenes["split"] != TRAIN))
 

@@ -45,9 +45,11 @@ def run(scale: str, root: Path = Path()) -> None:
         tracked.artifact(index)
     for table in tables(measured):
         print(table.as_text(), end="\n\n")
-    seen = measured.observe
-    above = sum(row["above_fpr_1e-3"] is True for row in seen["files"])
-    print(f"  {seen['n']} real cutouts scored, {above} above the threshold of FPR 1e-3, {seen['n_skipped']} skipped")
+    observed = measured.observe
+    above = sum(row["above_fpr_1e-3"] is True for row in observed["files"])
+    print(
+        f"  {observed['n']} real cutouts scored, {above} above the threshold of FPR 1e-3, {observed['n_skipped']} skipped"
+    )
     print(f"report: {index.resolve()}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, named_files, tell_unmatched
+from lensdream.commands.inputs import USAGE_ERROR, Skipped, UsageError, named_files, report_unmatched
 from lensdream.cutouts.reader import text_of
 from lensdream.cutouts.scoring import Score, score_targets
 from lensdream.cutouts.sources import Target, tabled
@@ -99,7 +99,7 @@ def score_files(
     if "fpr_1e-3" not in finder.points.thresholds:
         print(f"warning: {finder.folder}: {NO_THRESHOLD}", file=sys.stderr)
     skipped = Skipped()
-    tell_unmatched(unmatched, skipped)
+    report_unmatched(unmatched, skipped)
     for reason in reasons:
         skipped.add(positions, reason)
     targets, rows = [*map(Target, files), *named], []

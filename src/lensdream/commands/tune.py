@@ -35,7 +35,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     params = root / "params.yaml"
     config = load("tune", TuneConfig, scale, params)
-    place = _journal(scale, root) if storage is None else Database.from_text(storage)
+    study_place = _journal(scale, root) if storage is None else Database.from_text(storage)
     current = load("train", Training, scale, params)
     base = dataclasses.replace(current, fit=dataclasses.replace(current.fit, epochs=config.epochs), hard_negatives=0)
     folder = Paths(scale, root).images
@@ -46,15 +46,15 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
         LabelledImages.from_store(store, "validation", None),
     )
     torch.set_num_threads(base.fit.threads)
-    name = f"{scale}-{_question(base, config, sha256_of(folder / 'manifest.json'))}"
-    with place.guarded():
-        study = open_study(name, place)
+    name = f"{scale}-{_study_digest(base, config, sha256_of(folder / 'manifest.json'))}"
+    with study_place.guarded():
+        study = open_study(name, study_place)
         with stage_run(
             "tune", scale, {"tune": config, "train": base}, root=root, datasets={"images": folder}
         ) as record:
-            record.tags({"optuna_study": name, "optuna_place": place.shown})
-            while (trial := next_trial(study, place, config, base)) is not None:
-                with place.at_work(study, trial):
+            record.tags({"optuna_study": name, "optuna_place": study_place.shown})
+            while (trial := next_trial(study, study_place, config, base)) is not None:
+                with study_place.at_work(study, trial):
                     judge(study, trial, task, record)
             best = best_trial(study)
             record.metrics({"best_validation_auroc": best.value, "trials": len(study.get_trials(states=pages.JUDGED))})
@@ -71,7 +71,7 @@ def _journal(scale: str, root: Path) -> Journal:
     return Journal(repository_root(root) / "mlruns" / "optuna" / f"{scale}.log")
 
 
-def _question(base: Training, config: TuneConfig, images: str) -> str:
+def _study_digest(base: Training, config: TuneConfig, images: str) -> str:
     """Digest of what makes trials comparable: images, budget, the settings that are not searched, and the space."""
     fixed = dataclasses.asdict(changed(base, dict.fromkeys([*SPACE, "threads"])))
     return hashlib.sha256(repr((images, config.images, fixed, SPACE)).encode()).hexdigest()[:8]

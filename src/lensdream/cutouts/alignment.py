@@ -107,11 +107,11 @@ def _one_sided(filled: np.ndarray) -> int:
 def _compressed(picture: np.ndarray) -> np.ndarray:
     """Shape of the light with its peaks cut down, sky at 0."""
     light = np.nan_to_num(picture.astype(float), posinf=0.0, neginf=0.0)
-    seen = light[light != 0]
-    if not seen.size:
+    filled = light[light != 0]
+    if not filled.size:
         return light
-    sky = np.median(seen)
-    scatter = np.median(np.abs(seen - sky)) or 1.0
+    sky = np.median(filled)
+    scatter = np.median(np.abs(filled - sky)) or 1.0
     return np.where(light != 0, np.arcsinh((light - sky) / (5 * scatter)), 0.0)
 
 

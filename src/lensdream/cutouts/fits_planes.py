@@ -252,13 +252,13 @@ def _window_reader(stream: BinaryIO, layout: _Layout, start: int) -> Callable[[s
 
 def _scaled(stored: np.ndarray, cards: Cards) -> np.ndarray:
     """Turn stored values into physical ones: float32."""
-    scale, zero, empty_scene = (cards.number(keyword) for keyword in ("BSCALE", "BZERO", "BLANK"))
+    scale, zero, blank = (cards.number(keyword) for keyword in ("BSCALE", "BZERO", "BLANK"))
     values = stored.astype(np.float32)
     if scale is not None or zero is not None:
         # In double precision: large offsets of unsigned integers would lose digits.
         values = (stored * (1.0 if scale is None else scale) + (zero or 0.0)).astype(np.float32)
-    if empty_scene is not None and stored.dtype.kind in "iu":
-        values[stored == int(empty_scene)] = np.nan
+    if blank is not None and stored.dtype.kind in "iu":
+        values[stored == int(blank)] = np.nan
     return values
 
 

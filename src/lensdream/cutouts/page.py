@@ -86,7 +86,7 @@ def _sheet(scores: Sequence[Score]) -> bytes:
 
 def _panel(axes: Axes, score: Score) -> None:
     image = score.cutout.image
-    axes.imshow(composite.shown(image), origin="lower", interpolation="nearest")
+    axes.imshow(composite.picture(image), origin="lower", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

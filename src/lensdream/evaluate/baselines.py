@@ -83,7 +83,7 @@ def baseline_folders(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted((folder / BASELINES).glob("*")) if is_model(path)}
 
 
-def compared(
+def missed_ratios(
     others: dict[str, Scored], ours: Scored, test: np.ndarray, labels: np.ndarray, settings: EvaluateConfig
 ) -> dict[str, dict[str, metrics.Interval]]:
     """Lenses missed by each network relative to those missed by the finder, at a false-positive rate of 1e-3.

@@ -95,7 +95,7 @@ def arcs_removed(
     return result
 
 
-def as_they_are(images: Tensor, chance: torch.Generator) -> Tensor:
+def unchanged(images: Tensor, chance: torch.Generator) -> Tensor:
     """Nothing is changed."""
     return images
 
@@ -138,7 +138,7 @@ def _permutation(n: int, chance: torch.Generator) -> Tensor:
 
 NEAR_INFRARED = tuple(Band)[Band.Y :]
 CHANGES: dict[str, Change] = {
-    "as_they_are": as_they_are,
+    "as_they_are": unchanged,
     **{f"without_{band.name}": without(band) for band in Band},
     "without_near_infrared": without(*NEAR_INFRARED),
     "near_infrared_shuffled": shuffled(*NEAR_INFRARED),

@@ -49,7 +49,7 @@ class Highest:
         order = np.argsort(-rows["logit"].to_numpy(), kind="stable")[:keep]
         return cls(rows.iloc[order].reset_index(drop=True), images[order])
 
-    def and_of(self, other: Highest, keep: int) -> Highest:
+    def merged_with(self, other: Highest, keep: int) -> Highest:
         """The `keep` highest of both."""
         rows = pd.concat([self.rows, other.rows], ignore_index=True)
         return Highest.of(rows, np.concatenate([self.images, other.images]), keep)
@@ -88,7 +88,7 @@ def joined(parts: Iterable[Scored], keep: int) -> Scored:
             tables.append(part.table)
             yield part.highest
 
-    highest = reduce(lambda first, second: first.and_of(second, keep), highest_of(parts))
+    highest = reduce(lambda first, second: first.merged_with(second, keep), highest_of(parts))
     return Scored(pd.concat(tables, ignore_index=True), highest)
 
 

@@ -64,9 +64,9 @@ def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) ->
     result["families"] = {
         name: {
             "n": int((family == name).sum()),
-            "fpr_at_0.5": _share(logits[family == name] > 0),
+            "fpr_at_0.5": share_of(logits[family == name] > 0),
             "fpr_at_threshold_1e-3": (
-                _share(logits[family == name] > result["threshold_fpr_1e-3"]) if "1e-3" in rates else None
+                share_of(logits[family == name] > result["threshold_fpr_1e-3"]) if "1e-3" in rates else None
             ),
         }
         for name in FAMILIES_NON_LENS
@@ -91,6 +91,6 @@ def report(result: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _share(hits: np.ndarray) -> float | None:
+def share_of(hits: np.ndarray) -> float | None:
     """Share of hits; None (null) of nothing."""
     return float(np.mean(hits)) if len(hits) else None

@@ -30,7 +30,7 @@ def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, decision: Decisi
     headings = (*headings, f"{window} occlusion, black", f"Integrated Gradients in {window}")
     below = heatmaps.BELOW + heatmaps.NOTE if remark else heatmaps.BELOW
     figure, axes = heatmaps.grid(title, 2, headings, below, top=TOP, between=BETWEEN)
-    axes[0, 0].imshow(composite.shown(image), origin="lower", interpolation="nearest")
+    axes[0, 0].imshow(composite.picture(image), origin="lower", interpolation="nearest")
     heatmaps.draw_vis(axes[0, 1], image)
     heatmaps.draw_fine_structure(axes[1, 0], image)
     axes[1, 0].set_title("VIS less its blur", fontsize="small")

@@ -60,14 +60,14 @@ def grey(image: np.ndarray) -> np.ndarray:
     return np.repeat(bright[..., None], 3, -1)
 
 
-def shown(image: np.ndarray) -> np.ndarray:
+def picture(image: np.ndarray) -> np.ndarray:
     """Colour picture of an image (4, y, x) [microjansky a pixel], or the grey one if the image has no near infrared."""
     return composite(image) if np.any(image[Band.Y :]) else grey(image)
 
 
 def draw(axes: Axes, image: np.ndarray, title: str = "") -> None:
     """Draw the picture of an image (4, y, x) [microjansky a pixel] without ticks, y upwards."""
-    axes.imshow(shown(image), origin="lower", interpolation="nearest")
+    axes.imshow(picture(image), origin="lower", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     if title:

@@ -104,7 +104,7 @@ def false_positive_rate(evaluate: Mapping) -> str:
     return counted_share(sum(row["fpr_at_0.5"] * row["n"] for row in rows) / n if n else None, n)
 
 
-def beside_poster(evaluate: Mapping, compound: Mapping) -> Table:
+def poster_comparison(evaluate: Mapping, compound: Mapping) -> Table:
     """Table of this run's numbers at a score of 0.5 and of the published ones."""
     found = {name: compound[name]["completeness_at_0.5"] for name in (COMPOUND_ARC, DOUBLE_RING)}
     rows = (

@@ -190,7 +190,7 @@ def ablation(explain: Mapping) -> Table:
     return Table(head, rows, frozenset({1}))
 
 
-def foretold(explain: Mapping) -> Table:
+def rank_correlations(explain: Mapping) -> Table:
     """Table of the maps' rank correlation with the ablation, and of controls that do not depend on the network."""
     ablation = explain.get("ablation", {})
     columns = {"all components": ablation.get("rank_correlation", {})}

@@ -239,7 +239,7 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
     return {
         "summary": summary(measured),
         "examples": pictures.examples,
-        "beside_poster": finder.beside_poster(evaluate, measured.compound),
+        "poster_comparison": finder.poster_comparison(evaluate, measured.compound),
         "n_lens": count(evaluate["n_lens"]),
         "n_nonlens": count(evaluate["n_nonlens"]),
         "networks": finder.networks(evaluate),
@@ -280,7 +280,7 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
         "relevance": others.relevance(explain),
         "relevance_by_family": others.relevance_by_family(explain),
         "ablation": others.ablation(explain),
-        "foretold": others.foretold(explain),
+        "rank_correlations": others.rank_correlations(explain),
         "sanity": others.sanity(explain),
         "removal": others.removal(explain),
         "dream": others.dream(explain),

@@ -135,18 +135,22 @@ def measure_ablation(table: pd.DataFrame, seed: int) -> dict:
     groups["non_lenses"] = ~table["family"].isin(list(groups))
     groups["false_positives"] = groups["non_lenses"] & (table["logit"] > 0)
     inside = table[table["component"].isin(DISJOINT)]
-    seen = inside[inside["pixels"] > 0]
+    defined = inside[inside["pixels"] > 0]
     return {
         "components": {name: _by_component(table[chosen], seed) for name, chosen in groups.items() if chosen.any()},
-        "rank_correlation": _foretold(seen, seed),
+        "rank_correlation": _rank_correlations(defined, seed),
         "rank_correlation_by_group": {
-            name: _foretold(seen[chosen.loc[seen.index]], seed) for name, chosen in groups.items() if chosen.any()
+            name: _rank_correlations(defined[chosen.loc[defined.index]], seed)
+            for name, chosen in groups.items()
+            if chosen.any()
         },
-        "rank_correlation_within_scenes": _foretold_within(seen[~groups["non_lenses"].loc[seen.index]], seed),
-        "n": len(seen),
-        "n_undefined": len(inside) - len(seen),
+        "rank_correlation_within_scenes": _rank_correlations_within_scenes(
+            defined[~groups["non_lenses"].loc[defined.index]], seed
+        ),
+        "n": len(defined),
+        "n_undefined": len(inside) - len(defined),
         "source_2_first": {
-            family: scores.bootstrapped_mean(_second_is_first(table[table["family"] == family]), seed).as_json()
+            family: scores.bootstrapped_mean(_second_source_leads(table[table["family"] == family]), seed).as_json()
             for family in COMPOUND
         },
     }
@@ -157,18 +161,18 @@ def _maps(table: pd.DataFrame) -> dict[str, str]:
     return {name.removeprefix("inside_"): name for name in table if name.startswith("inside_")}
 
 
-def _foretold(seen: pd.DataFrame, seed: int) -> dict[str, dict]:
-    change, scene = seen["change"].to_numpy(), seen["scene"].to_numpy()
+def _rank_correlations(defined: pd.DataFrame, seed: int) -> dict[str, dict]:
+    change, scene = defined["change"].to_numpy(), defined["scene"].to_numpy()
     return {
-        name: scores.bootstrapped_rank_correlation(seen[column].to_numpy(), change, scene, seed).as_json()
-        for name, column in _maps(seen).items()
+        name: scores.bootstrapped_rank_correlation(defined[column].to_numpy(), change, scene, seed).as_json()
+        for name, column in _maps(defined).items()
     }
 
 
-def _foretold_within(seen: pd.DataFrame, seed: int) -> dict[str, dict]:
-    scenes = [rows for _, rows in seen.groupby("scene")]
+def _rank_correlations_within_scenes(defined: pd.DataFrame, seed: int) -> dict[str, dict]:
+    scenes = [rows for _, rows in defined.groupby("scene")]
     found = {}
-    for name, column in _maps(seen).items():
+    for name, column in _maps(defined).items():
         values = [scores.rank_correlation(rows[column].to_numpy(), rows["change"].to_numpy()) for rows in scenes]
         mean = scores.bootstrapped_mean(np.array(values), seed).as_json()
         found[name] = mean | {"n": int(np.isfinite(values).sum())}
@@ -188,7 +192,7 @@ def _by_component(table: pd.DataFrame, seed: int) -> dict[str, dict]:
     return summary
 
 
-def _second_is_first(table: pd.DataFrame) -> np.ndarray:
+def _second_source_leads(table: pd.DataFrame) -> np.ndarray:
     """Whether source 2 carries more of the logit than source 1, for the scenes that have both, 1 or 0."""
     change = table.pivot_table(index="scene", columns="component", values="change")
     if not {"source_1", "source_2"} <= set(change):

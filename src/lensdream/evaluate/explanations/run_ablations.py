@@ -83,9 +83,9 @@ def _ablated(
         for k, image, logit, mask in zip(part.places, part.without, scored, array(part.mask), strict=True):
             without[k][name] = (array(image) if rows[k] in drawn else None, float(logit))
             masks[k][name] = mask
-    seen, apart = whole.images.to(device), [dict(disjoint_masks(one)) for one in masks]
-    fills = {"zero": torch.zeros_like(seen), "sky": sky_of(seen, settings)}
-    covered = {name: covered_at_once(model, seen, fill, apart) for name, fill in fills.items()}
+    drawn_again, apart = whole.images.to(device), [dict(disjoint_masks(one)) for one in masks]
+    fills = {"zero": torch.zeros_like(drawn_again), "sky": sky_of(drawn_again, settings)}
+    covered = {name: covered_at_once(model, drawn_again, fill, apart) for name, fill in fills.items()}
     return [
         _Scene(float(logit), without[k], masks[k], {name: of[k] for name, of in covered.items()})
         for k, logit in enumerate(logits)
