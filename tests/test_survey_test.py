@@ -125,7 +125,7 @@ def test_equal_logits_stay_in_their_order():
 
 @pytest.mark.slow
 def test_scores_do_not_depend_on_the_processes(few_catalogs, model, monkeypatch):
-    monkeypatch.setattr(drawing, "LOT", 3)
+    monkeypatch.setattr(drawing, "CHUNK_SIZE", 3)
     here, two = scored(model, 4), scored(model, 4, workers=2)
     pd.testing.assert_frame_equal(here.table, two.table, check_exact=True)
     pd.testing.assert_frame_equal(here.highest.rows, two.highest.rows, check_exact=True)

@@ -1,11 +1,12 @@
-"""`lensdream compound`: measure finder and compound classifier on compound lenses that no training had."""
+"""`lensdream compound-test`: measure finder and compound classifier on compound lenses that no training had."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lensdream import config, metrics, tracking
+from lensdream import config, tracking
 from lensdream.commands.paths import Paths
+from lensdream.commands.results import record, write_table
 from lensdream.config import CompoundConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import compound_classifier, compound_figures, figures, selection
@@ -16,7 +17,7 @@ from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
 from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.plots import contact_sheet
-from lensdream.runtime.files import write_json, write_whole
+from lensdream.runtime.files import write_whole
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -41,27 +42,20 @@ def run(scale: str, root: Path = Path()) -> None:
         at_drawn = classifier[f"found_at_{DRAWN_AT}"]
         classifier["selection_function"] = compound_classifier.completeness(table, thresholds[DRAWN_AT], at_drawn)
         result["compound_head"] = classifier
-        paths.scores.mkdir(parents=True, exist_ok=True)
         columns = ["index", "partner", "split", "family", *MIXES, "compound_logit"]
-        table[columns].to_parquet(paths.scores / "compound.parquet", index=False)
-        folder = paths.figures / "compound-test"
-        finder_words, head_words = (
-            "found",
-            f"classified as compound, of those found at {DRAWN_AT.replace('fpr_', 'FPR ')}",
-        )
+        write_table(table[columns], paths.scores / "compound.parquet")
+        title = f"classified as compound, of those found at {DRAWN_AT.replace('fpr_', 'FPR ')}"
         drawn = {
             "scores": figures.scores_by_family(compound, compound["logit"].to_numpy(), thresholds),
-            "selection": compound_figures.selection(result["selection_function"], finder_words),
+            "selection": compound_figures.selection(result["selection_function"], "found"),
             "told": compound_figures.classification(table, thresholds, settings.prevalence),
-            "told-selection": compound_figures.selection(classifier["selection_function"], head_words),
+            "told-selection": compound_figures.selection(classifier["selection_function"], title),
         }
-        for name, figure in drawn.items():
-            run.figure(figures.save(figure, folder / f"{name}.png"))
+        record(run, paths, "compound-test", result, drawn)
         rows = compound_figures.missed(store, table, thresholds[DRAWN_AT], at_drawn[f"threshold_{DRAWN_AT}"])
         if rows:
-            write_whole(folder / "missed.png", contact_sheet.draw(rows))
-            run.figure(folder / "missed.png")
-        write_json(paths.metrics("compound-test"), result)
-        run.metrics(dict(metrics.values_of(result)))
+            missed = paths.figures / "compound-test" / "missed.png"
+            write_whole(missed, contact_sheet.draw(rows))
+            run.figure(missed)
     print(report(result))
     print(compound_classifier.report(classifier))

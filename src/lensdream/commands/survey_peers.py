@@ -8,10 +8,10 @@ import pandas as pd
 
 from lensdream import config, tracking
 from lensdream.commands.paths import Paths
+from lensdream.commands.results import record, write_table
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.evaluate.survey import scored_lenses
 from lensdream.evaluate.survey_baselines import OURS, compared, networks, streamed
-from lensdream.runtime.files import write_json
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -23,10 +23,7 @@ def run(scale: str, root: Path = Path()) -> None:
     lenses = scored_lenses(paths.scores / "test.parquet").rename(columns={"logit": f"logit_{OURS}"})
     with tracking.stage_run("survey-peers", scale, settings, root=root) as run:
         non_lenses = streamed(population, simulate, settings, paths.model)
-        non_lenses.to_parquet(paths.scores / "survey-peers.parquet", index=False)
+        write_table(non_lenses, paths.scores / "survey-peers.parquet")
         result = {"n": len(non_lenses), "n_lens": len(lenses)} | compared(non_lenses, lenses, settings)
-        write_json(paths.metrics("survey-peers"), result)
-        run.metrics(
-            {f"{name}.{key}": value["value"] for name in networks(non_lenses) for key, value in result[name].items()}
-        )
+        record(run, paths, "survey-peers", result, {})
     print(pd.DataFrame({name: {key: v["value"] for key, v in result[name].items()} for name in networks(non_lenses)}))

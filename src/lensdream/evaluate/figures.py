@@ -1,9 +1,8 @@
-"""Figures of the evaluation."""
+"""Figures of `evaluate` and `survey-test`: ROC curve, scores by family, selection function, calibration."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -23,14 +22,6 @@ LABELS = {
     "magnitude_lensed_source_VIS": "lensed source, VIS [AB mag]",
     "magnitude_lens_VIS": "deflector, VIS [AB mag]",
 }
-
-
-def save(figure: plt.Figure, path: Path) -> Path:
-    """Write a figure as PNG and close it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path
 
 
 def roc(logits: np.ndarray, labels: np.ndarray) -> plt.Figure:

@@ -18,6 +18,7 @@ from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import selection, shortcuts, stream
 from lensdream.families import FAMILIES_NON_LENS
 from lensdream.finder import operating_points
+from lensdream.finder.finder import Scores
 from lensdream.finder.operating_points import RATES
 from lensdream.render.batch import in_chunks, renderer_of, stored
 from lensdream.scene import SOURCES, Scenes
@@ -126,8 +127,7 @@ def purity_table(non_lenses: np.ndarray, lenses: np.ndarray, prevalence: float) 
 
 
 def measured_shortcuts(
-    score: Callable[[Tensor], np.ndarray],
-    score_test_mix: Callable[[Tensor], np.ndarray],
+    score: Callable[[Tensor], Scores],
     scenes: Scenes,
     store: ImageStore,
     lenses: pd.DataFrame,
@@ -135,15 +135,16 @@ def measured_shortcuts(
     settings: SurveyConfig,
     threshold: float,
 ) -> dict[str, dict]:
-    """The checks of `shortcuts` on the test set; `lenses` are its scored ones, `threshold` the survey's at FPR 1e-3.
+    """Measure the shortcuts of `shortcuts` on the test set.
 
-    `score` is for a survey's shares of non-lenses, the other for those of training, which the test set has too.
+    lenses: its scored lenses; threshold: the survey's at a false-positive rate of 1e-3. Checks of lenses have logits for a
+    survey's class proportions, those of lenses and non-lenses the ones for the proportions of training and test set.
     """
     about = selection.lens_properties(store.truth.set_index("index").loc[lenses["index"]])
     pairs, renderer = shortcuts.lenses_of(scenes, settings.pairs), renderer_of(simulate)
     logits = [
         np.concatenate(
-            [score(torch.from_numpy(stored(part))) for part in in_chunks(renderer, some, simulate.chunk)] or [[]]
+            [score(torch.from_numpy(stored(part))).logit for part in in_chunks(renderer, some, simulate.chunk)] or [[]]
         )
         for some in (pairs, pairs.without(SOURCES))
     ]
@@ -155,7 +156,7 @@ def measured_shortcuts(
         ),
         "arcs_removed": shortcuts.arcs_removed(*logits, {"0.5": 0.0, "survey_1e-3": threshold}),
         "bands": shortcuts.changed_bands(
-            score_test_mix,
+            lambda images: score(images).training_mix_logit,
             torch.from_numpy(store.images(chosen)),
             store.truth["label"].to_numpy()[chosen],
             settings.bootstrap,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from lensdream import metrics
 from lensdream.config import EvaluateConfig
 from lensdream.evaluate import baselines
-from lensdream.families import FAMILIES_NON_LENS
+from lensdream.families import FAMILIES_NON_LENS, UNDETECTABLE
 from lensdream.finder import operating_points
 
 
@@ -72,6 +74,17 @@ def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) ->
         for name in FAMILIES_NON_LENS
     }
     return result
+
+
+def undetectable(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[str, int | float | None]:
+    """Share of the undetectable lenses above a score of 0.5 and above the threshold of 1e-3; None where unknown."""
+    logits = table[table["family"] == UNDETECTABLE]["logit"].to_numpy()
+    at = thresholds.get("fpr_1e-3")
+    return {
+        "n": len(logits),
+        "found_at_0.5": share_of(logits > 0),
+        "found_at_threshold_1e-3": None if at is None else share_of(logits > at),
+    }
 
 
 def report(result: dict[str, object]) -> str:
