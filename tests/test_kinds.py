@@ -1,4 +1,4 @@
-"""Kinds of non-lenses: told as the truth has them, and lens logits for other shares of them than those of training."""
+"""Non-lens classes: the fit of their likelihoods, and lens logits for another mix of them than that of training."""
 
 import dataclasses
 import json
@@ -41,18 +41,18 @@ IN_SURVEY = target_mix.survey_shares(SURVEY)
 EVENLY = dict.fromkeys(NON_LENS_CLASSES, 1.0)
 
 
-def made(features, trained_on=EVENLY):
-    """Kinds with random weights."""
+def random_prior(features, trained_on=EVENLY):
+    """A class prior with random weights."""
     torch.manual_seed(7)
     return ClassPrior(torch.randn(N, features), torch.randn(N), trained_on)
 
 
-def save_told(folder, stamp):
-    """A finder with a second network and kinds, all of random weights: its first logits are near 0."""
+def save_finder(folder, stamp):
+    """Save a finder with second stage and class prior, all of random weights: its first logits are near 0."""
     torch.manual_seed(6)
     save_model(folder, LensNet(LensNetConfig(4)).eval(), stamp)
     save_model(folder / "second", DeepLensNet(LensNetConfig(6)).eval(), stamp)
-    save_class_prior(folder, made(48))
+    save_class_prior(folder, random_prior(48))
 
 
 def test_a_survey_s_early_types_are_of_two_kinds():
@@ -82,24 +82,22 @@ def test_fitted_likelihoods_are_those_that_images_were_drawn_of():
     rng = np.random.default_rng(5)
     centre = {2: np.array([0.0, 0.0]), 5: np.array([2.0, 0.0]), 9: np.array([0.0, 300.0])}  # scales differ
     scale = np.array([1.0, 150.0])
-    kind = np.repeat(list(centre), 4000)
-    seen = (rng.normal(size=(len(kind), 2)) * scale + np.stack([centre[k] for k in kind])).astype(np.float32)
+    classes = np.repeat(list(centre), 4000)
+    features = (rng.normal(size=(len(classes), 2)) * scale + np.stack([centre[k] for k in classes])).astype(np.float32)
     trained_on = {name: float(k + 1) for k, name in enumerate(NON_LENS_CLASSES)}
-    found = class_prior_fit.fitted(seen, kind, trained_on, 1e-6)
+    found = class_prior_fit.fit_class_prior(features, classes, trained_on, 1e-6)
     assert found.trained_on.tolist() == [float(k + 1) for k in range(N)]
     at = np.array([[0.0, 0.0], [1.0, 100.0], [2.5, -100.0]], np.float32)
-    said = found(torch.from_numpy(at)).numpy()[:, list(centre)]
+    log_likelihoods = found(torch.from_numpy(at)).numpy()[:, list(centre)]
     truth = np.stack([-0.5 * (((at - c) / scale) ** 2).sum(1) for c in centre.values()], 1)
-    np.testing.assert_allclose(said - said[:, :1], truth - truth[:, :1], atol=0.15)
+    np.testing.assert_allclose(log_likelihoods - log_likelihoods[:, :1], truth - truth[:, :1], atol=0.15)
     never = [k for k in range(N) if k not in centre]
     assert (found(torch.from_numpy(at)).softmax(1)[:, never] < 1e-6).all()
-    told = class_prior_fit.measured(found, seen, kind)
-    assert set(told["told"]) == {NON_LENS_CLASSES[k] for k in centre}
-    assert told["accuracy"] == pytest.approx(0.77, abs=0.05)
-    with pytest.raises(
-        ValueError, match=r"2 kinds of non-lenses are let through, 3 are needed: raise kinds\.fresh_of_each"
-    ):
-        class_prior_fit.fitted(seen[:8000], kind[:8000], trained_on, 1e-6)
+    result = class_prior_fit.measure_class_prior(found, features, classes)
+    assert set(result["told"]) == {NON_LENS_CLASSES[k] for k in centre}
+    assert result["accuracy"] == pytest.approx(0.77, abs=0.05)
+    with pytest.raises(ValueError, match=r"2 non-lens classes pass the gate, 3 are needed: raise kinds\.fresh_of_each"):
+        class_prior_fit.fit_class_prior(features[:8000], classes[:8000], trained_on, 1e-6)
 
 
 def test_a_finder_for_a_survey_s_shares(tmp_path):
@@ -110,7 +108,7 @@ def test_a_finder_for_a_survey_s_shares(tmp_path):
     assert load_cascade(tmp_path, IN_SURVEY).second.prior is None
     digest = digest_of(tmp_path)
     trained_on = {name: (k + 1) / 91 for k, name in enumerate(NON_LENS_CLASSES)}
-    save_class_prior(tmp_path, made(48, trained_on))
+    save_class_prior(tmp_path, random_prior(48, trained_on))
     assert digest_of(tmp_path) != digest
     assert (tmp_path / "kinds" / "kinds.safetensors") in model_files(tmp_path)
     assert load_class_prior(tmp_path).names == NON_LENS_CLASSES
@@ -156,16 +154,15 @@ def test_the_kinds_a_lens_add_up(tmp_path):
     assert kinds_a_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
 
 
-def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_catalogs):
-    found = list(class_prior_fit.drawn(FRESH, 12))
-    assert {kind: sum(len(images) for k, images in found if k == kind) for kind in range(N)} == dict.fromkeys(
-        range(N), 12
-    )
-    by_name = {NON_LENS_CLASSES[kind]: images for kind, images in found}
+def test_as_many_of_each_class_are_drawn_and_early_types_differ(few_catalogs):
+    found = list(class_prior_fit.draw_non_lenses(FRESH, 12))
+    drawn = {number: sum(len(images) for k, images in found if k == number) for number in range(N)}
+    assert drawn == dict.fromkeys(range(N), 12)
+    by_name = {NON_LENS_CLASSES[number]: images for number, images in found}
     drawer = ImageDrawer.start(FRESH.population, FRESH.simulate, few_catalogs)
     for name, epoch, share in (
-        (families.PAIRED, class_prior_fit.BARE_EPOCH, 0.0),
-        (NEAR_MISS, class_prior_fit.KINDS_EPOCH, 1.0),
+        (families.PAIRED, class_prior_fit.WITHOUT_SOURCE_EPOCH, 0.0),
+        (NEAR_MISS, class_prior_fit.CLASS_PRIOR_EPOCH, 1.0),
     ):
         (chunk,) = target_mix.chunks({families.PAIRED: 12}, on_the_fly.SPLIT, epoch)
         same, other = (target_mix.draw_images(drawer, chunk, near_miss)[0] for near_miss in (share, 1 - share))
@@ -173,23 +170,25 @@ def test_of_each_kind_as_many_are_drawn_and_early_types_differ(few_catalogs):
         assert not np.array_equal(by_name[name], other)
 
 
-def test_only_what_the_first_look_lets_through_is_seen():
+def test_features_are_of_the_images_that_pass_the_gate():
     images = np.zeros((5, len(Band), 40, 40), np.float16)
     images[:, 0, 0, 0] = [-9, 4, -3.5, -1, -9]
     network = DeepLensNet(LensNetConfig(6)).eval()
-    seen, kind = class_prior_fit.seen_of(
+    features, classes = class_prior_fit.gated_features(
         iter([(3, images), (7, images[:1]), (8, images[1:2])]), Brightness(), network, 0
     )
-    assert kind.tolist() == [3, 3, 8]
-    assert seen.shape == (3, 48)
-    with pytest.raises(ValueError, match=r"lets no fresh non-lens through: raise kinds\.fresh_of_each"):
-        class_prior_fit.seen_of(iter([(3, images[:1])]), Brightness(), network, 0)
+    assert classes.tolist() == [3, 3, 8]
+    assert features.shape == (3, 48)
+    with pytest.raises(
+        ValueError, match=r"no fresh non-lens passes the gate of the first stage: raise kinds\.fresh_of_each"
+    ):
+        class_prior_fit.gated_features(iter([(3, images[:1])]), Brightness(), network, 0)
 
 
 def test_everybody_who_looks_at_a_survey_has_its_shares(few_catalogs, tmp_path):
     """Workers of the survey test and of its peers, and what scores real cutouts; the test of each stage has the others."""
     paths = Paths("tiny", tmp_path)
-    save_told(paths.model, 40)
+    save_finder(paths.model, 40)
     of_survey, of_peers = (
         scorer.start(POPULATION, SIMULATE, few_catalogs, paths.model, SURVEY)
         for scorer in (ChunkScorer, BaselinesScorer)
@@ -211,7 +210,7 @@ def test_everybody_who_looks_at_a_survey_has_its_shares(few_catalogs, tmp_path):
 
 @pytest.mark.parametrize("shares", ['{"ring": -1.0, "field": 2.0}', '{"ring": NaN}', "{}"])
 def test_shares_that_are_none_name_the_stage_to_run(tmp_path, shares):
-    save_told(tmp_path, 40)
+    save_finder(tmp_path, 40)
     (tmp_path / "survey_points.json").write_text(f'{{"shares": {shares}, "model_sha256": "{digest_of(tmp_path)}"}}')
     with pytest.raises(ModelError, match="run the survey-test stage again"):
         Finder.load(tmp_path)
@@ -232,13 +231,17 @@ def test_the_whole_stage(few_catalogs, tmp_path, capsys, monkeypatch):
     save_model(paths.second, DeepLensNet(LensNetConfig(6)), 40)
     truth = pd.DataFrame({"family": np.resize(["lens", "field"], 8), "label": np.resize([1, 0], 8), "split": "train"})
     write_images(paths.images, truth, np.zeros((8, len(Band), 40, 40)))
-    fitted, shown = class_prior_fit.fitted, []
-    monkeypatch.setattr(train_prior, "fitted", lambda seen, *others: shown.append(len(seen)) or fitted(seen, *others))
+    fit, fitted_to = class_prior_fit.fit_class_prior, []
+    monkeypatch.setattr(
+        train_prior,
+        "fit_class_prior",
+        lambda features, *others: fitted_to.append(len(features)) or fit(features, *others),
+    )
     train_prior.run("tiny", tmp_path)
     found = json.loads(paths.metrics("train-kinds").read_text())
     assert found["let_through"] == dict.fromkeys(NON_LENS_CLASSES, 1.0)
     assert 20 < found["n_held_out"] < 90
-    assert shown == [20 * N - found["n_held_out"]]
+    assert fitted_to == [20 * N - found["n_held_out"]]
     assert sum(found["trained_on"].values()) > 1
     assert load_cascade(paths.model, IN_SURVEY).second.prior is not None
     assert "held out" in capsys.readouterr().out

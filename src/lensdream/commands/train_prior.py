@@ -17,14 +17,19 @@ from lensdream.networks.class_prior import save_class_prior
 from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import write_json
-from lensdream.train.class_prior_fit import drawn, fitted, measured, seen_of
+from lensdream.train.class_prior_fit import (
+    draw_non_lenses,
+    fit_class_prior,
+    gated_features,
+    measure_class_prior,
+)
 from lensdream.train.second_stage_data import OnTheFlyMix, kinds_a_lens
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Fit it at a scale; writes `models/<scale>/kinds` and `metrics/<scale>/train-kinds.json`.
+    """Fit the class prior at a scale; writes `models/<scale>/kinds` and `metrics/<scale>/train-kinds.json`.
 
-    Raises `FileNotFoundError` without a second network, `ValueError` where too few images are let through.
+    Raises `FileNotFoundError` without a second stage, `ValueError` where too few images pass the gate.
     """
     paths, params = Paths(scale, root), root / "params.yaml"
     if not is_model(paths.second):
@@ -40,15 +45,18 @@ def run(scale: str, root: Path = Path()) -> None:
     with tracking.stage_run("train-kinds", scale, settings, root=root, datasets=datasets) as run:
         started = time.perf_counter()
         torch.set_num_threads(1)  # while workers render
-        seen, kind = seen_of(drawn(scenes, settings.fresh_of_each), load_model(paths.model), network, settings.seed)
-        held_out = np.random.default_rng(settings.seed).random(len(kind)) < settings.held_out
-        found = fitted(seen[~held_out], kind[~held_out], kinds_a_lens(store, scenes), settings.penalty)
-        save_class_prior(paths.model, found)
-        result = measured(found, seen[held_out], kind[held_out]) | {"seconds": round(time.perf_counter() - started, 1)}
+        parts = draw_non_lenses(scenes, settings.fresh_of_each)
+        features, classes = gated_features(parts, load_model(paths.model), network, settings.seed)
+        held_out = np.random.default_rng(settings.seed).random(len(classes)) < settings.held_out
+        trained_on = kinds_a_lens(store, scenes)
+        prior = fit_class_prior(features[~held_out], classes[~held_out], trained_on, settings.penalty)
+        save_class_prior(paths.model, prior)
+        result = measure_class_prior(prior, features[held_out], classes[held_out])
+        result["seconds"] = round(time.perf_counter() - started, 1)
         result["let_through"] = {
-            name: float((kind == k).sum() / settings.fresh_of_each) for k, name in enumerate(found.names)
+            name: float((classes == k).sum() / settings.fresh_of_each) for k, name in enumerate(prior.names)
         }
-        result["trained_on"] = dict(zip(found.names, found.trained_on.tolist(), strict=True))
+        result["trained_on"] = dict(zip(prior.names, prior.trained_on.tolist(), strict=True))
         write_json(paths.metrics("train-kinds"), result)
         run.metrics({name: value for name, value in result.items() if not isinstance(value, dict)})
     print(report(result))
@@ -57,12 +65,11 @@ def run(scale: str, root: Path = Path()) -> None:
 def report(result: dict[str, object]) -> str:
     """The table that the stage prints."""
     lines = [
-        f"{result['n_held_out']} held out: {result['accuracy']:.3f} right, cross-entropy {result['cross_entropy']:.3f}",
-        f"  {'kind':15s} {'let through':>12s} {'right':>11s} {'a lens':>12s}",
+        f"{result['n_held_out']} held out: {result['accuracy']:.3f} correct, cross-entropy {result['cross_entropy']:.3f}",
+        f"  {'class':15s} {'past gate':>12s} {'correct':>11s} {'per lens':>12s}",
     ]
     for name, share in result["let_through"].items():
-        right = result["told"].get(name)
-        lines.append(
-            f"  {name:15s} {share:12.4f} {'-' if right is None else f'{right:.3f}':>11s} {result['trained_on'][name]:12.4f}"
-        )
+        correct = result["told"].get(name)
+        correct = "-" if correct is None else f"{correct:.3f}"
+        lines.append(f"  {name:15s} {share:12.4f} {correct:>11s} {result['trained_on'][name]:12.4f}")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""The train-kinds stage: which kind of non-lens an image is, by what the second network sees in it.
+"""The train-kinds stage: a regression of the non-lens class on the features of the second-stage network.
 
-The network learned from many ring galaxies and mergers, so that it learns them at all; a survey has few, and an image that may
-be a ring galaxy or a lens is a lens there more often than in training. What else an image may be tells by how much.
+The network is trained on many ring galaxies and mergers, so that it learns them at all; a survey has few, and an image that
+may be a ring galaxy or a lens is a lens there more often than in training. The class likelihoods tell by how much.
 """
 
 from __future__ import annotations
@@ -27,70 +27,80 @@ from lensdream.population import drawing
 from lensdream.runtime.processes import worker_map
 from lensdream.train.second_stage_data import EPOCH, OnTheFlyMix
 
-KINDS_EPOCH = EPOCH + 3
-"""of the chunks of fresh non-lenses: no training has them"""
-BARE_EPOCH = KINDS_EPOCH + 1
-"""of those of early types without a source"""
+CLASS_PRIOR_EPOCH = EPOCH + 3
+"""epoch number of the chunks of fresh non-lenses: no training has them"""
+WITHOUT_SOURCE_EPOCH = CLASS_PRIOR_EPOCH + 1
+"""epoch number of the chunks of early types without a source"""
 NEVER = -30.0
-"""log likelihood of a kind of which nothing is let through"""
+"""log likelihood of a class of which no image passes the gate"""
 
 
-def drawn(scenes: OnTheFlyMix, n: int) -> Iterator[tuple[int, np.ndarray]]:
-    """`n` non-lenses of each class: its number and images (m, band, y, x) float16, chunk by chunk."""
-    bare = target_mix.chunks({families.PAIRED: n}, on_the_fly.SPLIT, BARE_EPOCH)
-    others = target_mix.chunks(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, KINDS_EPOCH)
+def draw_non_lenses(scenes: OnTheFlyMix, n: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Draw `n` non-lenses of each class: class numbers and images (m, band, y, x) float16, chunk by chunk."""
+    without_source = target_mix.chunks({families.PAIRED: n}, on_the_fly.SPLIT, WITHOUT_SOURCE_EPOCH)
+    others = target_mix.chunks(dict.fromkeys(FAMILIES_NON_LENS, n), on_the_fly.SPLIT, CLASS_PRIOR_EPOCH)
     arguments = (scenes.population, scenes.simulate, drawing.draw_all_catalogs(scenes.population))
     with worker_map(scenes.simulate.workers, ImageDrawer.start, arguments) as ordered:
-        for chunks, near_miss, early in ((bare, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
+        for chunks, near_miss, early in ((without_source, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
             parts = ordered(partial(target_mix.draw_images, near_miss=near_miss), chunks)
-            known = tqdm(parts, total=len(chunks), desc="fresh non-lenses", leave=False)
-            for chunk, (images, _) in zip(chunks, known, strict=True):
+            parts = tqdm(parts, total=len(chunks), desc="fresh non-lenses", leave=False)
+            for chunk, (images, _) in zip(chunks, parts, strict=True):
                 yield NON_LENS_CLASSES.index(early if chunk.family == LENS else chunk.family), images
 
 
 @torch.inference_mode()
-def seen_of(
+def gated_features(
     parts: Iterator[tuple[int, np.ndarray]], first: torch.nn.Module, network: DeepLensNet, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the network sees (N, feature) in the images that the first lets through, each in one orientation, and kinds (N,)."""
+    """Features (N, feature) of the images that pass the gate, each in one orientation, and their classes (N,)."""
     rng = np.random.default_rng(seed)
-    seen, kinds = [], []
-    for kind, some in parts:
-        images = torch.from_numpy(some)
+    features, classes = [], []
+    for number, part in parts:
+        images = torch.from_numpy(part)
         images = images[passes_gate(first, images)].float()
         for batch in images.split(CPU_BATCH):
             turned = orientations(batch)[rng.integers(8)].contiguous(memory_format=torch.channels_last)
-            seen.append(pooled(network.features(turned)).numpy())
-        kinds += [kind] * len(images)
-    if not kinds:
-        raise ValueError("the first look lets no fresh non-lens through: raise kinds.fresh_of_each")
-    return np.concatenate(seen), np.array(kinds)
+            features.append(pooled(network.features(turned)).numpy())
+        classes += [number] * len(images)
+    if not classes:
+        raise ValueError("no fresh non-lens passes the gate of the first stage: raise kinds.fresh_of_each")
+    return np.concatenate(features), np.array(classes)
 
 
-def fitted(seen: np.ndarray, kind: np.ndarray, trained_on: dict[str, float], penalty: float) -> ClassPrior:
-    """The multinomial logistic regression of kinds (N,) on what is seen (N, feature), as many having been drawn of each.
+def fit_class_prior(
+    features: np.ndarray, classes: np.ndarray, trained_on: dict[str, float], penalty: float
+) -> ClassPrior:
+    """Fit the multinomial logistic regression of classes (N,) on features (N, feature), from equal numbers drawn of each.
 
-    trained_on: how many of each class the second network learned from for every lens. A kind of which nothing is
-    seen is as good as impossible. Raises `ValueError` for fewer than three kinds.
+    trained_on: non-lenses of each class for every lens in the training of the second stage. A class without an image
+    becomes as good as impossible. Raises `ValueError` for fewer than three classes.
     """
-    known = np.unique(kind)
-    if len(known) < 3:
-        raise ValueError(f"{len(known)} kinds of non-lenses are let through, 3 are needed: raise kinds.fresh_of_each")
-    scaler = StandardScaler().fit(seen)
-    model = LogisticRegression(C=1 / (penalty * len(kind)), max_iter=1000).fit(scaler.transform(seen), kind)
-    weight = np.zeros((len(NON_LENS_CLASSES), seen.shape[1]))
+    present = np.unique(classes)
+    if len(present) < 3:
+        raise ValueError(
+            f"images of {len(present)} non-lens classes pass the gate, 3 are needed: raise kinds.fresh_of_each"
+        )
+    scaler = StandardScaler().fit(features)
+    model = LogisticRegression(C=1 / (penalty * len(classes)), max_iter=1000)
+    model.fit(scaler.transform(features), classes)
+    weight = np.zeros((len(NON_LENS_CLASSES), features.shape[1]))
     bias = np.full(len(NON_LENS_CLASSES), NEVER)
-    weight[known] = model.coef_ / scaler.scale_
-    bias[known] = model.intercept_ - weight[known] @ scaler.mean_
+    weight[present] = model.coef_ / scaler.scale_
+    bias[present] = model.intercept_ - weight[present] @ scaler.mean_
     weight, bias = (torch.as_tensor(array, dtype=torch.float32) for array in (weight, bias))
     return ClassPrior(weight, bias, {name: trained_on[name] for name in NON_LENS_CLASSES})
 
 
-def measured(kinds: ClassPrior, seen: np.ndarray, kind: np.ndarray) -> dict[str, object]:
-    """Of held-out images: their number, the mean negative log likelihood and, of each kind, the share told right."""
-    said = kinds(torch.from_numpy(seen)).double()
-    truth = torch.from_numpy(kind)
-    loss = torch.nn.functional.cross_entropy(said, truth)
-    right = (said.argmax(1) == truth).numpy()
-    told = {name: float(right[kind == k].mean()) for k, name in enumerate(kinds.names) if (kind == k).any()}
-    return {"n_held_out": len(kind), "cross_entropy": float(loss), "accuracy": float(right.mean()), "told": told}
+def measure_class_prior(prior: ClassPrior, features: np.ndarray, classes: np.ndarray) -> dict[str, object]:
+    """Number, mean negative log likelihood and accuracy of held-out images, and by class the share classified correctly."""
+    log_likelihoods = prior(torch.from_numpy(features)).double()
+    truth = torch.from_numpy(classes)
+    loss = torch.nn.functional.cross_entropy(log_likelihoods, truth)
+    correct = (log_likelihoods.argmax(1) == truth).numpy()
+    by_class = {name: float(correct[classes == k].mean()) for k, name in enumerate(prior.names) if (classes == k).any()}
+    return {
+        "n_held_out": len(classes),
+        "cross_entropy": float(loss),
+        "accuracy": float(correct.mean()),
+        "told": by_class,
+    }
