@@ -248,7 +248,7 @@ def test_an_unknown_nested_key_and_a_value_in_place_of_a_block_are_refused(param
 def test_a_block_that_is_missing_is_refused(params):
     path = params(lambda document: document.pop("kinds"))
     with pytest.raises(config.ConfigError, match="kinds: no such block; blocks are "):
-        config.load("kinds", config.KindsConfig, "quick", path)
+        config.load("kinds", config.ClassPriorConfig, "quick", path)
 
 
 def test_the_shape_is_that_of_the_network():

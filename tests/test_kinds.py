@@ -13,7 +13,7 @@ from conftest import write_images
 from lensdream import families
 from lensdream.commands import train_prior
 from lensdream.commands.paths import Paths
-from lensdream.config import KindsConfig
+from lensdream.config import ClassPriorConfig
 from lensdream.dataset import on_the_fly, target_mix
 from lensdream.dataset.on_the_fly import ImageDrawer
 from lensdream.dataset.store import ImageStore
@@ -218,7 +218,7 @@ def test_shares_that_are_none_name_the_stage_to_run(tmp_path, shares):
 
 def test_the_whole_stage(few_catalogs, tmp_path, capsys, monkeypatch):
     paths = Paths("tiny", tmp_path)
-    settings = KindsConfig(fresh_of_each=20, penalty=0.01, held_out=0.2, seed=1)
+    settings = ClassPriorConfig(fresh_of_each=20, penalty=0.01, held_out=0.2, seed=1)
     blocks = {
         "kinds": settings, "second_network": SETTINGS, "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY
     }  # fmt: skip

@@ -10,7 +10,7 @@ import torch
 
 from lensdream import config, tracking
 from lensdream.commands.paths import Paths
-from lensdream.config import KindsConfig, SecondStageFineTuning
+from lensdream.config import ClassPriorConfig, SecondStageFineTuning
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.class_prior import save_class_prior
@@ -36,7 +36,7 @@ def run(scale: str, root: Path = Path()) -> None:
         raise FileNotFoundError(
             f"no second network in {paths.second}: run `lensdream train-second --scale {scale}` first"
         )
-    settings = config.load("kinds", KindsConfig, scale, params)
+    settings = config.load("kinds", ClassPriorConfig, scale, params)
     network, store = load_model(paths.second).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
     fresh = config.load("second_network", SecondStageFineTuning, scale, params).fresh
     scenes = OnTheFlyMix.read(scale, params, fresh)

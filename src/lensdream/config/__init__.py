@@ -19,10 +19,10 @@ from lensdream.config.stages import (
     TuneConfig,
 )
 from lensdream.config.training import (
+    ClassPriorConfig,
     CompoundTraining,
     Fit,
     FreshMix,
-    KindsConfig,
     LensNetConfig,
     SecondStageFineTuning,
     SecondStageTraining,
@@ -33,6 +33,7 @@ from lensdream.config.training import (
 __all__ = [
     "BLOCKS",
     "FIELD_WIDTH",
+    "ClassPriorConfig",
     "CompoundConfig",
     "CompoundTraining",
     "ConfigError",
@@ -40,7 +41,6 @@ __all__ = [
     "ExplainConfig",
     "Fit",
     "FreshMix",
-    "KindsConfig",
     "LensNetConfig",
     "ObserveConfig",
     "PopulationConfig",

@@ -26,7 +26,7 @@ from lensdream.config.stages import (
     SurveyConfig,
     TuneConfig,
 )
-from lensdream.config.training import CompoundTraining, KindsConfig, SecondStageFineTuning, SecondStageTraining
+from lensdream.config.training import ClassPriorConfig, CompoundTraining, SecondStageFineTuning, SecondStageTraining
 
 Config = TypeVar("Config")
 
@@ -38,7 +38,7 @@ BLOCKS: dict[str, type] = {
     "simulate": SimulateConfig,
     "deep": SecondStageTraining,
     "second_network": SecondStageFineTuning,
-    "kinds": KindsConfig,
+    "kinds": ClassPriorConfig,
     "compound_head": CompoundTraining,
     "evaluate": EvaluateConfig,
     "survey": SurveyConfig,

@@ -117,7 +117,7 @@ class SecondStageFineTuning:
 
 
 @dataclass(frozen=True)
-class KindsConfig:
+class ClassPriorConfig:
     """How the class prior is fitted: which class a non-lens is of, by the features of the second-stage network."""
 
     fresh_of_each: int = setting(
