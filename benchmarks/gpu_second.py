@@ -126,7 +126,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _shown(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:
     images, labels = _read(name, arguments)
-    weights = second_stage_data.weights(first, images, labels, arguments.device)
+    weights = second_stage_data.training_weights(first, images, labels, arguments.device)
     return LabelledImages(images[(weights > 0).to(images.device)], labels[weights > 0], weights[weights > 0])
 
 

@@ -33,7 +33,7 @@ from lensdream.render.renderer import MASS_COLUMNS
 from lensdream.runtime.processes import worker_map
 from lensdream.scene import BACKGROUND_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Scenes
 from lensdream.train.recipes import DEEP
-from lensdream.train.second_stage_data import OnTheFlyMix, drawn_in_shares, passing_rows
+from lensdream.train.second_stage_data import OnTheFlyMix, drawn_in_training_mix, gated_rows
 
 RENDERED = {
     *MASS_COLUMNS.values(), *SKY_COLUMNS, *BACKGROUND_COLUMNS, "index", "label", "seed", "psf", "dither",
@@ -58,12 +58,12 @@ def main() -> None:
     scenes = OnTheFlyMix.read(arguments.scale, PARAMS, fresh)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
-    found = passing(scenes, paths.model)
-    found.append(taken(stored, passing_rows(store, "train", first)))
+    found = through(scenes, paths.model)
+    found.append(taken(stored, gated_rows(store, "train", first)))
     for number, part in enumerate(parts(drawing.joined(found), arguments.parts)):
         write(part, arguments.out / f"part-{number}")
-    write(stored.take(passing_rows(store, "validation", first)), arguments.out / "validation")
-    n_lens, non_lenses = drawn_in_shares(store, scenes)
+    write(stored.take(gated_rows(store, "validation", first)), arguments.out / "validation")
+    n_lens, non_lenses = drawn_in_training_mix(store, scenes)
     counts = {"lenses": n_lens, "non_lenses": sum(non_lenses.values())}
     (arguments.out / "counts.json").write_text(json.dumps(counts))
     print(counts)

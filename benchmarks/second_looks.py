@@ -20,7 +20,7 @@ from lensdream.instrument import N_BANDS
 from lensdream.networks.cascade import GATE_THRESHOLD
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import CPU_BATCH, predict
-from lensdream.train.second_stage_data import PLAIN
+from lensdream.train.second_stage_data import EASY
 
 WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 RATES = (1e-2, 3e-3, 1e-3)
@@ -47,7 +47,7 @@ def main() -> None:
     through = through.assign(loss=losses(through["logit"].to_numpy(), through["label"].to_numpy()))
     print(through.groupby("family")["loss"].agg(["size", "mean"]).to_string(float_format=lambda value: f"{value:.3f}"))
     lenses = through[through["label"] == 1]
-    plain = lenses[lenses["logit_one_look"] > PLAIN]
+    plain = lenses[lenses["logit_one_look"] > EASY]
     print(f"plain lenses: {len(plain) / len(lenses):.3f} of them, of a mean loss of {plain['loss'].mean():.5f}")
     torch.set_num_threads(1)
     images = 0.01 * torch.randn(8 * CPU_BATCH, N_BANDS, 80, 80)

@@ -32,7 +32,7 @@ from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig, pool
 from lensdream.networks.model_file import save_model
 from lensdream.tracking.store import model_files
 from lensdream.train import class_prior_fit
-from lensdream.train.second_stage_data import OnTheFlyMix, kinds_a_lens
+from lensdream.train.second_stage_data import OnTheFlyMix, classes_per_lens
 from test_fresh import POPULATION, SIMULATE
 from test_second_network import FRESH, MIX, SETTINGS, SURVEY, Brightness
 
@@ -136,7 +136,7 @@ def test_a_finder_for_a_survey_s_shares(tmp_path):
 def test_the_kinds_a_lens_add_up(tmp_path):
     truth = pd.DataFrame({"family": ["lens", "ring", "elliptical", "field"], "label": [1, 0, 0, 0], "split": "train"})
     write_images(tmp_path / "images", truth, np.zeros((4, len(Band), 40, 40)))
-    found = kinds_a_lens(ImageStore.open(tmp_path / "images"), FRESH)
+    found = classes_per_lens(ImageStore.open(tmp_path / "images"), FRESH)
     in_shares = 3 + 30  # of the store, and fresh ones; they weigh what the lenses do, those of a survey come on top
     assert sum(found.values()) == pytest.approx((in_shares + 50) / in_shares)
     controls = sum(chunk.controls for chunk in FRESH.chunks)
@@ -151,7 +151,7 @@ def test_the_kinds_a_lens_add_up(tmp_path):
     }  # fmt: skip
     assert {name: found[name] * in_shares for name in numbers} == pytest.approx(numbers)
     more = OnTheFlyMix.of(POPULATION, SIMULATE, SURVEY, dataclasses.replace(MIX, hard_families=7))
-    assert kinds_a_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
+    assert classes_per_lens(ImageStore.open(tmp_path / "images"), more) == found  # they weigh what their share is
 
 
 def test_as_many_of_each_class_are_drawn_and_early_types_differ(few_catalogs):

@@ -1,4 +1,4 @@
-"""The second network: what it is shown, and that it is used; on small stores of its own."""
+"""The second stage: its training set, its trainings, and its place in the cascade; on small stores of its own."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ from lensdream.train.second_stage_data import (
     TARGETS_EPOCH,
     OnTheFlyMix,
     gated_images,
-    validating,
+    gated_validation,
 )
 from test_fresh import PARAMS, POPULATION, SIMULATE
 
@@ -62,9 +62,9 @@ def flat(values):
 
 @pytest.fixture
 def store(tmp_path):
-    """Of the training split 6 lenses, 5 let through, and 10 non-lenses, 2 let through; one undetectable; validation.
+    """Of the training split 6 lenses, 5 past the gate, and 10 non-lenses, 2 past it; one undetectable; validation.
 
-    Of the non-lenses 2 are ring galaxies, one let through.
+    Of the non-lenses 2 are ring galaxies, one past the gate.
     """
     values = [5.0] * 5 + [-4.0] + [-4.0] * 8 + [-2.0, 1.0] + [5.0] + [4.0, 4.0, -4.0, -4.0, 0.5]
     truth = pd.DataFrame(
@@ -80,7 +80,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Two fresh lenses and 60 fresh non-lenses, of which 3 are let through, in place of rendered ones; how often drawn.
+    """Two fresh lenses and 60 fresh non-lenses, of which 3 pass the gate, in place of rendered ones; how often drawn.
 
     Of those three one is a survey's ring galaxy, two are of the hard families' chunks.
     """
@@ -96,7 +96,7 @@ def drawn(monkeypatch):
         yield Chunk("ring", "train", 0, 3, epoch=HARD_FAMILIES_EPOCH), flat([2.0, 2.0, -9.0]), np.zeros(3, np.float32)
         yield Chunk("ring", "train", 0, 29, epoch=TARGETS_EPOCH), flat([2.0] + [-9.0] * 28), np.zeros(29, np.float32)
 
-    monkeypatch.setattr(OnTheFlyMix, "drawn", draw)
+    monkeypatch.setattr(OnTheFlyMix, "draw", draw)
     return times
 
 
@@ -140,7 +140,7 @@ def test_hard_families_are_drawn_besides(few_catalogs):
     more = dataclasses.replace(FRESH, n_hard_families=5)
     assert (more.chunks, more.target_chunks) == (FRESH.chunks, FRESH.target_chunks)
     assert FRESH.hard_family_chunks == []
-    drawn_chunks, labels = zip(*((chunk, label) for chunk, _, label in more.drawn()), strict=True)
+    drawn_chunks, labels = zip(*((chunk, label) for chunk, _, label in more.draw()), strict=True)
     assert list(drawn_chunks) == more.chunks + more.hard_family_chunks + more.target_chunks
     besides = [label for chunk, label in zip(drawn_chunks, labels, strict=True) if chunk.epoch == HARD_FAMILIES_EPOCH]
     assert sum(map(len, besides)) == 5 * len(HARD_FAMILIES)
@@ -175,7 +175,7 @@ def test_other_networks_or_scenes_are_another_training(other, store, drawn, tmp_
 
 
 def test_it_is_validated_on_what_is_let_through(store):
-    found = validating(store, Brightness())
+    found = gated_validation(store, Brightness())
     assert found.images[:, 0, 0, 0].tolist() == [4, 4, 0.5]
     assert found.labels.tolist() == [1, 1, 0]
 
@@ -183,12 +183,12 @@ def test_it_is_validated_on_what_is_let_through(store):
 def test_a_validation_without_a_label_names_the_remedy(tmp_path):
     truth = pd.DataFrame({"label": [1, 0], "split": ["validation"] * 2})
     write_images(tmp_path / "images", truth, flat([4.0, -4.0]))
-    with pytest.raises(ValueError, match=r"lets 1 images .* of labels \[1\], both .* raise population.validation"):
-        validating(ImageStore.open(tmp_path / "images"), Brightness())
+    with pytest.raises(ValueError, match=r"1 images of the validation split pass the gate .* of labels \[1\], both .* raise population.validation"):
+        gated_validation(ImageStore.open(tmp_path / "images"), Brightness())
 
 
 def test_fresh_scenes_are_as_many_as_asked_for_and_in_nobody_else_s_lots(few_catalogs):
-    parts = list(FRESH.drawn())
+    parts = list(FRESH.draw())
     labels = np.concatenate([part for *_, part in parts])
     assert len(labels) == 40 + 50
     assert labels.sum() == 10
@@ -205,7 +205,7 @@ def test_the_fresh_lenses_are_of_rare_kinds_as_often_as_the_training_asks(few_ca
     assert FRESH.population == dataclasses.replace(POPULATION, rare_lenses=0.6)
     none = OnTheFlyMix.of(POPULATION, INLINE, SURVEY, dataclasses.replace(MIX, rare_lenses=0.0))
     assert none.identity != FRESH.identity
-    for (chunk, ours, label), (_, others, other_label) in zip(FRESH.drawn(), none.drawn(), strict=True):
+    for (chunk, ours, label), (_, others, other_label) in zip(FRESH.draw(), none.draw(), strict=True):
         assert np.array_equal(label, other_label)
         assert np.array_equal(ours, others) == (chunk.family != LENS)  # lenses and their controls are others
 

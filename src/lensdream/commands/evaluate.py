@@ -19,7 +19,7 @@ from lensdream.families import UNDETECTABLE
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
-from lensdream.networks.cascade import LOOKS
+from lensdream.networks.cascade import N_ORIENTATIONS
 from lensdream.networks.layout import MERIT, images_trained_on
 
 
@@ -51,10 +51,8 @@ def run(scale: str, root: Path = Path()) -> None:
         result = measured(table, ours, settings)
         ratios = baselines.missed_ratios(others, ours, is_test, labels, settings)
         result |= {name: measured(table, other, settings) | ratios[name] for name, other in others.items()}
-        result["looked_at_again"] = float((others[baselines.ONE_LOOK].logits[is_test] > finder.cascade.gate).mean())
-        more = (
-            LOOKS if finder.cascade.second else LOOKS - 1
-        )  # the first stage alone: its first logit is one of the eight
+        result["looked_at_again"] = float((first > finder.cascade.gate).mean())
+        more = N_ORIENTATIONS if finder.cascade.second else N_ORIENTATIONS - 1  # a lone first stage scored one before
         result["looks_an_image"] = 1 + more * result["looked_at_again"]
         rates = operating_points.measurable(result["n_nonlens"])
         thresholds = {f"fpr_{rate}": result[f"threshold_fpr_{rate}"] for rate in rates}

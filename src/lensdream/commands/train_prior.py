@@ -23,7 +23,7 @@ from lensdream.train.class_prior_fit import (
     gated_features,
     measure_class_prior,
 )
-from lensdream.train.second_stage_data import OnTheFlyMix, kinds_a_lens
+from lensdream.train.second_stage_data import OnTheFlyMix, classes_per_lens
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -48,7 +48,7 @@ def run(scale: str, root: Path = Path()) -> None:
         parts = draw_non_lenses(scenes, settings.fresh_of_each)
         features, classes = gated_features(parts, load_model(paths.model), network, settings.seed)
         held_out = np.random.default_rng(settings.seed).random(len(classes)) < settings.held_out
-        trained_on = kinds_a_lens(store, scenes)
+        trained_on = classes_per_lens(store, scenes)
         prior = fit_class_prior(features[~held_out], classes[~held_out], trained_on, settings.penalty)
         save_class_prior(paths.model, prior)
         result = measure_class_prior(prior, features[held_out], classes[held_out])

@@ -20,8 +20,8 @@ from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import sha256_of
 from lensdream.train.recipes import DEEP, SECOND, Recipe
-from lensdream.train.second_stage_data import OnTheFlyMix, gated_images, validating
-from lensdream.train.warm_start import copied
+from lensdream.train.second_stage_data import OnTheFlyMix, gated_images, gated_validation
+from lensdream.train.warm_start import fine_tuned
 
 
 def run_deep(scale: str, root: Path = Path()) -> None:
@@ -43,7 +43,7 @@ def run(scale: str, root: Path = Path()) -> None:
     if not is_model(start):
         raise FileNotFoundError(f"no DeepLensNet in {start}: run `lensdream train-deep --scale {scale}` first")
     weights = {"first": paths.model / WEIGHTS, "start": start / WEIGHTS}
-    _train(SECOND, partial(copied, load_model(start)), paths, weights)
+    _train(SECOND, partial(fine_tuned, load_model(start)), paths, weights)
 
 
 def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, weights: dict[str, Path]) -> None:
@@ -61,7 +61,7 @@ def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, w
     torch.set_num_threads(1)  # while workers render
     train = gated_images(store, first, scenes, kept, [sha256_of(file) for file in weights.values()])
     torch.set_num_threads(settings.fit.threads)
-    validation = validating(store, first)
+    validation = gated_validation(store, first)
     n_lens = int(train.data.labels.sum())
     more = {"lenses": n_lens, "non_lenses": len(train) - n_lens, "validation_images": len(validation)}
     job = Job(recipe, settings, partial(build, settings.network), train, validation, weights, more)

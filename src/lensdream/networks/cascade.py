@@ -11,7 +11,7 @@ from lensdream.networks.predict import predict
 GATE_THRESHOLD = -3.0
 """logit of the first stage below which no second stage follows: a chance of 5 %, where no threshold of 1e-2 or less lies"""
 
-LOOKS = 8
+N_ORIENTATIONS = 8
 """orientations of the second stage"""
 
 

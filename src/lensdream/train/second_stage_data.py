@@ -1,8 +1,7 @@
-"""What the second network learns from: images that the first look lets through, those of the store and fresh ones.
+"""Training set of the second stage: the images that pass the gate of the first stage, stored and freshly simulated.
 
-It is asked about nothing else, so nothing else is shown to it. Of the non-lenses few get through: many fresh ones are drawn
-for the few that do, some in the shares of the training split, some in a survey's, whose early types mostly have no source, and
-still more of the families that are few and look most like lenses.
+Few non-lenses pass: many fresh ones are drawn for the few that do, some in the shares of the training split, some in a
+survey's, whose early types mostly have no source, and still more of the rare families that are most like lenses.
 """
 
 from __future__ import annotations
@@ -36,28 +35,32 @@ from lensdream.runtime import checkpoint
 from lensdream.runtime.processes import worker_map
 
 EPOCH = 2**30 + 2**20
-"""of the chunks of fresh scenes: no store, no other training and no round of hard negatives has them"""
+"""epoch number of the chunks of fresh scenes: no store, no other training and no round of hard negatives has them"""
 TARGETS_EPOCH = EPOCH + 1
-"""of those in a survey's proportions"""
+"""epoch number of the chunks in a survey's shares"""
 HARD_FAMILIES_EPOCH = EPOCH + 2
-"""of those of the hard families alone"""
+"""epoch number of the chunks of the hard families alone"""
 HARD_FAMILIES = (RING, MERGER)
-"""families of which so few get through that a network learns them by heart"""
+"""families of which so few images pass the gate that a network learns them by heart"""
 READ_AT_ONCE = 2000
-"""images of the store in memory beside those that get through"""
+"""images of the store in memory beside those that pass the gate"""
+EASY = 6.0
+"""logit of the first stage from which a lens teaches little (`benchmarks/second_looks.py` prints its loss)"""
+KEEP_ONE_IN = 4
+"""easy lenses, of which one is kept, with the weight of all"""
 
 
 @dataclass(frozen=True)
 class OnTheFlyMix:
-    """Which fresh scenes are drawn: a pure function of these."""
+    """Settings that determine which fresh scenes are drawn, and nothing else does."""
 
     population: PopulationConfig
     simulate: SimulateConfig
     survey: SurveyConfig
     n: int
-    """in the shares of the training split, but for the share of lenses"""
+    """scenes in the shares of the training split, but for the share of lenses"""
     lens_share: float
-    """of those"""
+    """share of lenses among those"""
     n_targets: int
     """non-lenses in a survey's shares"""
     n_hard_families: int
@@ -67,7 +70,7 @@ class OnTheFlyMix:
     def of(
         cls, population: PopulationConfig, simulate: SimulateConfig, survey: SurveyConfig, fresh: FreshMix
     ) -> OnTheFlyMix:
-        """Those that the settings of a training ask for."""
+        """Select the fresh scenes that the settings of a training ask for."""
         return cls(
             dataclasses.replace(population, rare_lenses=fresh.rare_lenses),
             simulate,
@@ -80,7 +83,7 @@ class OnTheFlyMix:
 
     @classmethod
     def read(cls, scale: str, params: Path, fresh: FreshMix) -> OnTheFlyMix:
-        """Those that the settings of a training ask for at a scale."""
+        """Read which fresh scenes the settings of a training ask for at a scale."""
         return cls.of(
             config.load("population", PopulationConfig, scale, params),
             config.load("simulate", SimulateConfig, scale, params),
@@ -97,37 +100,37 @@ class OnTheFlyMix:
 
     @property
     def chunks(self) -> list[Chunk]:
-        """Those in the shares of the training split."""
+        """Chunks in the shares of the training split."""
         settings = dataclasses.replace(self.population, lens_fraction=self.lens_share)
         return drawing.labelled_chunks(settings, on_the_fly.SPLIT, self.n, EPOCH)
 
     @property
     def target_chunks(self) -> list[Chunk]:
-        """Those in a survey's shares."""
+        """Chunks in a survey's shares."""
         numbers = target_mix.counts(self.n_targets, self.survey.non_lens_shares)
         return target_mix.chunks(numbers, on_the_fly.SPLIT, TARGETS_EPOCH)
 
     @property
     def hard_family_chunks(self) -> list[Chunk]:
-        """Those of the hard families alone."""
+        """Chunks of the hard families alone."""
         return target_mix.chunks(
             dict.fromkeys(HARD_FAMILIES, self.n_hard_families), on_the_fly.SPLIT, HARD_FAMILIES_EPOCH
         )
 
-    def drawn(self) -> Iterator[tuple[Chunk, np.ndarray, np.ndarray]]:
-        """Each chunk, its images (n, band, y, x) float16 and labels (n,) float32, by `simulate.workers` processes."""
+    def draw(self) -> Iterator[tuple[Chunk, np.ndarray, np.ndarray]]:
+        """Render each chunk in `simulate.workers` processes: chunk, images (n, band, y, x) float16, labels (n,) float32."""
         chunks, target_chunks = self.chunks + self.hard_family_chunks, self.target_chunks
         arguments = (self.population, self.simulate, drawing.draw_all_catalogs(self.population))
         with worker_map(self.simulate.workers, ImageDrawer.start, arguments) as ordered:
             of_targets = partial(target_mix.draw_images, near_miss=self.survey.near_miss)
             parts = chain(ordered(ImageDrawer.draw, chunks), ordered(of_targets, target_chunks))
-            known = tqdm(parts, total=len(chunks) + len(target_chunks), desc="fresh scenes", leave=False)
-            yield from ((chunk, *part) for chunk, part in zip(chunks + target_chunks, known, strict=True))
+            parts = tqdm(parts, total=len(chunks) + len(target_chunks), desc="fresh scenes", leave=False)
+            yield from ((chunk, *part) for chunk, part in zip(chunks + target_chunks, parts, strict=True))
 
 
 @dataclass(frozen=True)
 class GatedImages:
-    """`TrainingImages` that the first look lets through, the same in every epoch."""
+    """`TrainingImages` that pass the gate of the first stage, the same in every epoch."""
 
     data: LabelledImages
     identity: str
@@ -141,36 +144,36 @@ class GatedImages:
         return self.data
 
     def seen(self, epochs: int) -> int:
-        """All of them, however many epochs."""
+        """Number of distinct images, whatever the number of epochs."""
         return len(self)
 
 
 def gated_images(
     store: ImageStore, first: nn.Module, scenes: OnTheFlyMix, kept: Path, digests: list[str]
 ) -> GatedImages:
-    """The images of the training split and of the fresh scenes that the first network lets through, the plain ones thinned.
+    """Images of the training split and of the fresh scenes that pass the gate, easy lenses subsampled.
 
     Every family of non-lenses weighs as if as many lenses as non-lenses had been drawn in the shares of the training split, so
-    that scores stay the probabilities that the first network's are; those of a survey come on top.
+    that scores stay the probabilities that the first stage gives; the scenes in a survey's shares come on top.
 
-    kept: file for the fresh images, which a training that goes on finds there; digests: of the weights of the first network
-    and of what the training starts from: with others it does not go on.
+    kept: file of the fresh images, from which an interrupted training resumes; digests: of the weights of the first stage
+    and of the weights that the training starts from: with others it begins anew.
     """
     identity = json.dumps(
-        [store.manifest, scenes.identity, digests, GATE_THRESHOLD, PLAIN, EVERY],
+        [store.manifest, scenes.identity, digests, GATE_THRESHOLD, EASY, KEEP_ONE_IN],
         sort_keys=True,
     )
     by_family = family_weights(store, scenes)
     found = checkpoint.load(kept, identity)
     if found is None:
-        checkpoint.save(kept, _shown(first, _of_fresh(scenes, by_family)) | {"identity": identity})
+        checkpoint.save(kept, _gated(first, _fresh_images(scenes, by_family)) | {"identity": identity})
         # as it stays on disk: in memory, beside its copy below, it would fill 24 GB
         found = checkpoint.load(kept, identity)
         n, n_lens = sum(map(len, found["labels"])), int(sum(part.sum() for part in found["labels"]))
-        print(f"shown: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
-    stored = _shown(first, _of_store(store, by_family))
+        print(f"past the gate: {n_lens} fresh lenses, {n - n_lens} fresh non-lenses", flush=True)
+    stored = _gated(first, _stored_images(store, by_family))
     labels, weights = (torch.cat(stored[name] + found[name]) for name in ("labels", "weights"))
-    n_lens, non_lenses = drawn_in_shares(store, scenes)
+    n_lens, non_lenses = drawn_in_training_mix(store, scenes)
     weights = torch.where(labels == 1, weights, weights * (n_lens / sum(non_lenses.values())))
     images = torch.empty(len(labels), N_BANDS, store.stamp, store.stamp, dtype=torch.float16)
     start = 0
@@ -180,8 +183,8 @@ def gated_images(
     return GatedImages(LabelledImages(images, labels, weights), identity)
 
 
-def drawn_in_shares(store: ImageStore, scenes: OnTheFlyMix) -> tuple[int, dict[str, int]]:
-    """How many lenses, and non-lenses by family, were drawn in the shares of the training split, let through or not."""
+def drawn_in_training_mix(store: ImageStore, scenes: OnTheFlyMix) -> tuple[int, dict[str, int]]:
+    """Numbers of lenses, and of non-lenses by family, drawn in the shares of the training split, before the gate."""
     families = store.truth["family"].to_numpy()[store.labelled_rows("train")]
     numbers = {family: int((families == family).sum()) for family in (LENS, *FAMILIES_NON_LENS)}
     for chunk in scenes.chunks:
@@ -190,55 +193,53 @@ def drawn_in_shares(store: ImageStore, scenes: OnTheFlyMix) -> tuple[int, dict[s
     return numbers.pop(LENS), numbers
 
 
-def kinds_a_lens(store: ImageStore, scenes: OnTheFlyMix) -> dict[str, float]:
-    """How many non-lenses of each kind were drawn for every lens, by what they weigh, whether let through or not."""
-    _, in_shares = drawn_in_shares(store, scenes)
+def classes_per_lens(store: ImageStore, scenes: OnTheFlyMix) -> dict[str, float]:
+    """Non-lenses of each class drawn for every lens, by their weights, before the gate."""
+    _, in_training_mix = drawn_in_training_mix(store, scenes)
     in_survey = target_mix.counts(scenes.n_targets, scenes.survey.non_lens_shares)
-    parts = target_mix.by_class(in_shares, 1.0), target_mix.by_class(in_survey, scenes.survey.near_miss)
-    n_non_lens = sum(in_shares.values())  # those in their shares weigh what the lenses do
-    return {kind: sum(part[kind] for part in parts) / n_non_lens for kind in NON_LENS_CLASSES}
+    parts = target_mix.by_kind(in_training_mix, 1.0), target_mix.by_kind(in_survey, scenes.survey.near_miss)
+    n_non_lens = sum(in_training_mix.values())  # these weigh what the lenses do
+    return {name: sum(part[name] for part in parts) / n_non_lens for name in NON_LENS_CLASSES}
 
 
 def family_weights(store: ImageStore, scenes: OnTheFlyMix) -> dict[str, float]:
-    """What one of the hard families weighs: they are so many more than their share."""
-    _, in_shares = drawn_in_shares(store, scenes)
-    return {family: in_shares[family] / max(in_shares[family] + scenes.n_hard_families, 1) for family in HARD_FAMILIES}
+    """Weight of an image of each hard family, of which more are drawn than its share."""
+    _, in_training_mix = drawn_in_training_mix(store, scenes)
+    numbers = {family: in_training_mix[family] for family in HARD_FAMILIES}
+    return {family: n / max(n + scenes.n_hard_families, 1) for family, n in numbers.items()}
 
 
-def validating(store: ImageStore, first: nn.Module) -> LabelledImages:
-    """The images of the validation split that the first network lets through.
-
-    Raises `ValueError` where those have one label only.
-    """
-    rows = passing_rows(store, "validation", first)
+def gated_validation(store: ImageStore, first: nn.Module) -> LabelledImages:
+    """Images of the validation split that pass the gate; raises `ValueError` where those have one label only."""
+    rows = gated_rows(store, "validation", first)
     labels = torch.as_tensor(store.truth["label"].to_numpy()[rows], dtype=torch.float32)
     if len(labels.unique()) != 2:
         raise ValueError(
-            f"the first look lets {len(labels)} images of the validation split through, of labels "
+            f"{len(labels)} images of the validation split pass the gate of the first stage, of labels "
             f"{labels.unique().int().tolist()}, both 0 and 1 are needed: raise population.validation"
         )
     return LabelledImages(torch.from_numpy(store.images(rows)), labels)
 
 
-def passing_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
-    """Rows of the lenses and non-lenses of a split that the first network lets through."""
+def gated_rows(store: ImageStore, split: str, first: nn.Module) -> np.ndarray:
+    """Rows of the lenses and non-lenses of a split that pass the gate of the first stage."""
     rows = store.labelled_rows(split)
     parts = (rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE))
     return np.concatenate([part[passes_gate(first, torch.from_numpy(store.images(part))).numpy()] for part in parts])
 
 
-def _shown(first: nn.Module, parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> dict[str, list[Tensor]]:
-    """Of images, their labels and what their families weigh, those that are shown, part by part."""
+def _gated(first: nn.Module, parts: Iterable[tuple[Tensor, Tensor, Tensor]]) -> dict[str, list[Tensor]]:
+    """Images, labels and weights of what passes the gate, part by part; parts hold images, labels and family weights."""
     found = {"images": [], "labels": [], "weights": []}
-    for images, labels, of_family in parts:
+    for images, labels, family_weight in parts:
         weights = training_weights(first, images, labels)
-        for name, part in (("images", images), ("labels", labels), ("weights", weights * of_family)):
+        for name, part in (("images", images), ("labels", labels), ("weights", weights * family_weight)):
             found[name].append(part[weights > 0])
     return found
 
 
-def _of_store(store: ImageStore, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The training split."""
+def _stored_images(store: ImageStore, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Images, labels and family weights of the training split."""
     rows = store.labelled_rows("train")
     truth = store.truth.iloc[rows]
     labels = torch.as_tensor(truth["label"].to_numpy(), dtype=torch.float32)
@@ -248,27 +249,21 @@ def _of_store(store: ImageStore, by_family: Mapping[str, float]) -> Iterator[tup
         yield torch.from_numpy(store.images(rows[part])), labels[part], weights[part]
 
 
-def _of_fresh(scenes: OnTheFlyMix, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The fresh scenes, chunk by chunk; a survey has shares of its own."""
-    for chunk, images, labels in scenes.drawn():
+def _fresh_images(scenes: OnTheFlyMix, by_family: Mapping[str, float]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Images, labels and family weights of the fresh scenes; those in a survey's shares weigh 1."""
+    for chunk, images, labels in scenes.draw():
         weight = 1.0 if chunk.epoch == TARGETS_EPOCH else by_family.get(chunk.family, 1.0)
         yield torch.from_numpy(images), torch.from_numpy(labels), torch.full((len(labels),), weight)
 
 
-PLAIN = 6.0
-"""logit of the first look from which a lens teaches little (`benchmarks/second_looks.py` prints its loss)"""
-EVERY = 4
-"""so many plain lenses are stood for by one"""
-
-
 def training_weights(first: nn.Module, images: Tensor, labels: Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """What images (N, band, y, x) of labels (N,) weigh in the loss (N,): 0 for those not shown.
+    """Training weights (N,) of images (N, band, y, x) with labels (N,): 0 below the gate, and easy lenses subsampled.
 
-    Not shown is what the first look does not let through. Of the plain lenses each fourth is, with the weight of four.
+    One easy lens in `KEEP_ONE_IN` is kept, with the weight of all.
     """
     logits = predict(first, images, device=device)
     weights = (logits > GATE_THRESHOLD).float()
-    (plain,) = ((labels == 1) & (logits > PLAIN)).nonzero(as_tuple=True)
-    weights[plain] = 0.0
-    weights[plain[EVERY // 2 :: EVERY]] = float(EVERY)
+    (easy,) = ((labels == 1) & (logits > EASY)).nonzero(as_tuple=True)
+    weights[easy] = 0.0
+    weights[easy[KEEP_ONE_IN // 2 :: KEEP_ONE_IN]] = float(KEEP_ONE_IN)
     return weights

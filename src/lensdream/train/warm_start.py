@@ -10,7 +10,7 @@ from lensdream.config import WarmStart
 from lensdream.networks.lensnet import DeepLensNet, LensNet
 
 
-def copied(start: DeepLensNet, settings: WarmStart) -> DeepLensNet:
+def fine_tuned(start: DeepLensNet, settings: WarmStart) -> DeepLensNet:
     """A network with the weights of another, and dropout of its own."""
     model = DeepLensNet(dataclasses.replace(start.config, dropout=settings.dropout))
     model.load_state_dict(start.state_dict())
