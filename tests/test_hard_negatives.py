@@ -71,8 +71,8 @@ def test_hard_ones_take_the_places_of_easy_ones(tmp_path):
     # four of the eight easy ones went, for the first four of the five hard ones
     assert sorted(brightness[after.labels == 0].tolist()) == [-4] * 4 + [0, 0.5, 0.5, 1, 2, 3]
     gone_on = made(tmp_path, bright)  # as after the last epoch: none is left that asks for its images
-    for seen in (images.seen, gone_on.seen):
-        assert [seen(2), seen(3), seen(6)] == [14, 18, 18]
+    for n_distinct in (images.n_distinct, gone_on.n_distinct):
+        assert [n_distinct(2), n_distinct(3), n_distinct(6)] == [14, 18, 18]
 
 
 def test_every_image_weighs_as_if_all_fresh_ones_had_been_stored(tmp_path):
@@ -93,7 +93,7 @@ def test_a_round_that_finds_nothing_changes_no_image(tmp_path):
     images = made(tmp_path, lambda number: iter([flat([-3.0] * 20).numpy()]), epochs=(1,))
     data = images.epoch(1, Brightness())
     assert (data.images == stored().images).all()
-    assert images.seen(9) == 14
+    assert images.n_distinct(9) == 14
 
 
 def test_no_more_than_half_of_the_easy_ones_go():

@@ -91,7 +91,7 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
         run.metrics(dataclasses.asdict(record), step=record.epoch)
         if best:
-            save_model(folder, model, stamp, train.seen(record.epoch + 1))
+            save_model(folder, model, stamp, train.n_distinct(record.epoch + 1))
         print(
             f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
             f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}",
@@ -101,7 +101,7 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     result = fit(
         job.build, job.settings.fit, train, job.validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks
     )
-    save_model(folder, result.model, stamp, train.seen(result.best_epoch + 1))
+    save_model(folder, result.model, stamp, train.n_distinct(result.best_epoch + 1))
     best = result.records[result.best_epoch]
     kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
     metrics = {

@@ -75,8 +75,8 @@ class WithHardNegatives:
                 self._take(due, model)
         return self._current
 
-    def seen(self, epochs: int) -> int:
-        """Number of distinct images in the first epochs: the stored ones and the hard ones of the rounds until then."""
+    def n_distinct(self, epochs: int) -> int:
+        """Number of images of the store and of the hard ones of earlier rounds, whichever process found them."""
         kept = (checkpoint.load(due.path, self.identity) for due in self._rounds if due.epoch < epochs)
         return len(self) + sum(len(found["rows"]) for found in kept if found is not None)
 

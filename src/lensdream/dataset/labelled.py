@@ -27,8 +27,8 @@ class TrainingImages(Protocol):
     def epoch(self, number: int, model: nn.Module) -> LabelledImages:
         """Images of an epoch, counted from 0; they may depend on the present model."""
 
-    def seen(self, epochs: int) -> int:
-        """Number of distinct images in the first epochs."""
+    def n_distinct(self, epochs: int) -> int:
+        """Number of distinct images in the first `epochs` epochs."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class LabelledImages:
         """All images, in every epoch and for any model."""
         return self
 
-    def seen(self, epochs: int) -> int:
-        """Number of images, for any number of epochs."""
+    def n_distinct(self, epochs: int) -> int:
+        """Number of distinct images, whatever the number of epochs."""
         return len(self)
 
 

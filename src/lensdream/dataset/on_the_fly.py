@@ -85,8 +85,8 @@ class FreshScenes:
             self._ahead[number + 1] = self._begin(number + 1)
         return LabelledImages(images, labels)
 
-    def seen(self, epochs: int) -> int:
-        """Number of distinct images in the first epochs: all are new."""
+    def n_distinct(self, epochs: int) -> int:
+        """Number of distinct images: every epoch has new ones."""
         return self.n * epochs
 
     def _begin(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

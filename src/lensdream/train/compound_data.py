@@ -51,8 +51,8 @@ class CompoundTrainingSet:
         """The images of an epoch, read from the store, whatever the model."""
         return labelled(self.store, self.rows(number))
 
-    def seen(self, epochs: int) -> int:
-        """All pairs, and the single lenses that have had their turn."""
+    def n_distinct(self, epochs: int) -> int:
+        """Number of distinct images: all pairs, and the single lenses that have had their turn."""
         return len(self.pairs) + min(len(self.singles), epochs * self.n_singles)
 
 

@@ -143,7 +143,7 @@ class GatedImages:
         """The same images in every epoch, whatever the model."""
         return self.data
 
-    def seen(self, epochs: int) -> int:
+    def n_distinct(self, epochs: int) -> int:
         """Number of distinct images, whatever the number of epochs."""
         return len(self)
 
