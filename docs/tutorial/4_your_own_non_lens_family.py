@@ -1,7 +1,7 @@
 """Draw a family of non-lenses of your own: here galaxies with a red companion right beside them.
 
 New in this one:
-- lensdream.population.catalogs.draw_pools: galaxies and deflectors to pick from, by SkyPy
+- lensdream.population.catalogs.draw_catalogs: galaxies and deflectors to pick from, by SkyPy
 - lensdream.population.builder: a scene put together from components
 - lensdream.Scenes -> lensdream.Renderer: many scenes at once
 

@@ -50,7 +50,7 @@ def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, cata
     workers : int
         Processes; the scenes do not depend on it.
     catalogs : Catalogs, optional
-        Galaxies and deflectors, from `draw_all_catalogs(settings)`; drawn anew by default.
+        Galaxies and deflectors to pick from, of `draw_all_catalogs(settings)`; drawn anew by default.
 
     Returns
     -------
