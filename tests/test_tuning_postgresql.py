@@ -185,11 +185,11 @@ def test_the_trial_of_a_killed_worker_is_taken_up_again_once(url, server, machin
     assert len(trials_of(url)) == 3
 
     # Whoever tries it again may die too, and that was it.
-    place = Database.from_text(url)
-    study = search._open_study(optuna.get_all_study_names(url)[0], place)
+    storage = Database.from_text(url)
+    study = search.open_study(optuna.get_all_study_names(url)[0], storage)
     study.enqueue_trial(trials[0].params, user_attrs={"retry_of": 0})
-    with place.turn():
-        place.claim(study, study.ask(tuning.SPACE))
+    with storage.turn():
+        storage.claim(study, study.ask(tuning.SPACE))
     time.sleep(1.5)
     wanted(here, 3)
     tuning.run("quick", here, storage=url)
@@ -207,7 +207,7 @@ def test_a_worker_that_was_given_up_goes_on_with_the_next_trial(url, machine, mo
         if not calls:
             time.sleep(1.5)
             other = Database.from_text(url)
-            study = search._open_study(optuna.get_all_study_names(url)[0], other)
+            study = search.open_study(optuna.get_all_study_names(url)[0], other)
             base = load("train", search.Training, "quick", here / "params.yaml")
             config = load("tune", TuneConfig, "quick", here / "params.yaml")
             trial = search._next_trial(study, other, config, base)
@@ -231,7 +231,7 @@ def test_beats_keep_a_long_trial_alive(url, machine, monkeypatch):
     def fit(*arguments, **keywords):
         time.sleep(6)
         other = Database.from_text(url)
-        study = search._open_study(optuna.get_all_study_names(url)[0], other)
+        study = search.open_study(optuna.get_all_study_names(url)[0], other)
         with other.turn():
             found.extend(other.close_abandoned(study))
         return good(*arguments, **keywords)
@@ -275,9 +275,9 @@ def test_a_url_that_is_none_is_refused_without_its_password(text):
 
 
 def test_a_plain_postgresql_url_means_our_driver():
-    place = Database.from_text("postgresql://user:secret@here/study?host=/run/postgresql&password=secret")
-    assert place.shown == "postgresql+psycopg://user:***@here/study?host=%2Frun%2Fpostgresql"
-    assert "secret" not in repr(place)
+    storage = Database.from_text("postgresql://user:secret@here/study?host=/run/postgresql&password=secret")
+    assert storage.label == "postgresql+psycopg://user:***@here/study?host=%2Frun%2Fpostgresql"
+    assert "secret" not in repr(storage)
 
 
 def test_a_missing_driver_is_named_with_the_remedy(machine, monkeypatch, capsys):

@@ -19,9 +19,9 @@ from lensdream.tracking.runs import StageRun, stage_run
 from lensdream.tuning import pages
 from lensdream.tuning.database import Database
 from lensdream.tuning.params_file import write_settings
-from lensdream.tuning.places import Journal
 from lensdream.tuning.search import Task, best_trial, judge, next_trial, open_study
-from lensdream.tuning.space import SPACE, changed, key_of, settings_of
+from lensdream.tuning.space import SPACE, key_of, settings_of, with_settings
+from lensdream.tuning.study_storage import Journal
 
 
 def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | None = None) -> None:
@@ -35,7 +35,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     params = root / "params.yaml"
     config = load("tune", TuneConfig, scale, params)
-    study_place = _journal(scale, root) if storage is None else Database.from_text(storage)
+    study_storage = _journal(scale, root) if storage is None else Database.from_text(storage)
     current = load("train", Training, scale, params)
     base = dataclasses.replace(current, fit=dataclasses.replace(current.fit, epochs=config.epochs), hard_negatives=0)
     folder = Paths(scale, root).images
@@ -46,15 +46,15 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
         LabelledImages.from_store(store, "validation", None),
     )
     torch.set_num_threads(base.fit.threads)
-    name = f"{scale}-{_study_digest(base, config, sha256_of(folder / 'manifest.json'))}"
-    with study_place.guarded():
-        study = open_study(name, study_place)
+    name = f"{scale}-{_question(base, config, sha256_of(folder / 'manifest.json'))}"
+    with study_storage.guarded():
+        study = open_study(name, study_storage)
         with stage_run(
             "tune", scale, {"tune": config, "train": base}, root=root, datasets={"images": folder}
         ) as record:
-            record.tags({"optuna_study": name, "optuna_place": study_place.shown})
-            while (trial := next_trial(study, study_place, config, base)) is not None:
-                with study_place.at_work(study, trial):
+            record.tags({"optuna_study": name, "optuna_place": study_storage.label})
+            while (trial := next_trial(study, study_storage, config, base)) is not None:
+                with study_storage.at_work(study, trial):
                     judge(study, trial, task, record)
             best = best_trial(study)
             record.metrics({"best_validation_auroc": best.value, "trials": len(study.get_trials(states=pages.JUDGED))})
@@ -73,7 +73,7 @@ def _journal(scale: str, root: Path) -> Journal:
 
 def _study_digest(base: Training, config: TuneConfig, images: str) -> str:
     """Digest of what makes trials comparable: images, budget, the settings that are not searched, and the space."""
-    fixed = dataclasses.asdict(changed(base, dict.fromkeys([*SPACE, "threads"])))
+    fixed = dataclasses.asdict(with_settings(base, dict.fromkeys([*SPACE, "threads"])))
     return hashlib.sha256(repr((images, config.images, fixed, SPACE)).encode()).hexdigest()[:8]
 
 

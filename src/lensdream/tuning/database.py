@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from lensdream.config import ConfigError
 from lensdream.runtime.provenance import Worker
-from lensdream.tuning.places import StudyPlace
+from lensdream.tuning.study_storage import StudyStorage
 
 BEAT_S = 30
 """between two heartbeats [s]"""
@@ -39,7 +39,7 @@ _LOCK = int.from_bytes(b"lensdrea")
 
 
 @dataclass(frozen=True)
-class Database(StudyPlace):
+class Database(StudyStorage):
     """A database of its own, shared by all who can reach it."""
 
     url: URL = field(repr=False)
@@ -50,21 +50,21 @@ class Database(StudyPlace):
         try:
             url = make_url(text)
         except (ArgumentError, ValueError):
-            # What cannot be read may have a password anywhere in it.
+            # A text that cannot be read may have a password anywhere in it.
             scheme, mark, _ = text.partition("://")
             raise _not_allowed(f"{scheme}://***" if mark else "***", "is not a URL") from None
         if "@" in f"{url.host}{url.database}":
             raise _not_allowed(f"{url.drivername}://***", "has a sign that must be escaped, as %40 for @") from None
         if url.drivername not in ("postgresql", _DRIVER):
-            raise _not_allowed(_shown(url), f"begins with {url.drivername}")
+            raise _not_allowed(_without_password(url), f"begins with {url.drivername}")
         if not url.database:
-            raise _not_allowed(_shown(url), "names no database")
+            raise _not_allowed(_without_password(url), "names no database")
         return cls(url.set(drivername=_DRIVER))
 
     @property
-    def shown(self) -> str:
-        """The URL without its password, and of its query only the place of a socket."""
-        return _shown(self.url)
+    def label(self) -> str:
+        """URL without its password, and of its query only the path of a socket."""
+        return _without_password(self.url)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -76,12 +76,12 @@ class Database(StudyPlace):
             connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(_LOCK)))
             yield
 
-    def open_storage(self) -> RDBStorage:
+    def open(self) -> RDBStorage:
         """Open the database, and make Optuna's tables where there are none."""
         return self._storage
 
     def is_dead(self, worker: Worker) -> bool:
-        """Nothing is sure of another machine's process; stale heartbeats tell."""
+        """False: of another machine's process nothing is sure, its heartbeats go stale."""
         return False
 
     def claim(self, study: Study, trial: Trial) -> None:
@@ -126,25 +126,25 @@ class Database(StudyPlace):
             cause = error if isinstance(error, DBAPIError) else error.__cause__
             reason = " ".join(str(getattr(cause, "orig", None) or cause or error).split())
             raise ConnectionError(
-                f"the database {self.shown} does not serve: {reason}. See that the server runs and lets this machine in "
+                f"the database {self.label} does not serve: {reason}. See that the server runs and lets this machine in "
                 "(pg_hba.conf), that the database exists and its owner is this user, and that the password is in "
-                "PGPASSWORD or ~/.pgpass. What was judged is kept: the same command goes on"
+                "PGPASSWORD or ~/.pgpass. Judged trials are kept: the same command goes on"
             ) from error
 
     @cached_property
     def _stale(self) -> list[FrozenTrial]:
-        """What Optuna failed last for want of a heartbeat."""
+        """Trials that Optuna failed last for want of a heartbeat."""
         return []
 
     @property
     def _connection(self) -> dict[str, str | int]:
-        """Of every connection: one time zone for all, so that no clock change ages a heartbeat."""
+        """Arguments of every connection: one time zone for all, so that no clock change ages a heartbeat."""
         options = f"{self.url.query.get('options', '')} -c timezone=UTC".strip()
         return {"connect_timeout": int(self.url.query.get("connect_timeout", 10)), "options": options}
 
     @cached_property
     def _engine(self) -> sqlalchemy.Engine:
-        """Of the turn; each turn has a connection of its own."""
+        """Engine of the turn; each turn has a connection of its own."""
         return self._made(
             sqlalchemy.create_engine, self.url, connect_args=self._connection, poolclass=sqlalchemy.NullPool
         )
@@ -165,7 +165,7 @@ class Database(StudyPlace):
                 )
             except RuntimeError as error:
                 raise ConfigError(
-                    f"the database {self.shown} has tables of another program or of another Optuna: {error} Give the "
+                    f"the database {self.label} has tables of another program or of another Optuna: {error} Give the "
                     "search a database of its own (createdb lensdream)"
                 ) from error
 
@@ -175,7 +175,7 @@ class Database(StudyPlace):
             return make(*arguments, **settings)
         except ImportError as error:
             raise ConfigError(
-                f"--storage {self.shown} needs the driver psycopg, which is not installed ({error}): "
+                f"--storage {self.label} needs the driver psycopg, which is not installed ({error}): "
                 'pip install --constraint constraints.txt -e ".[postgresql]"'
             ) from error
 
@@ -184,13 +184,13 @@ class Database(StudyPlace):
         return self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
 
 
-def _shown(url: URL) -> str:
-    place = {name: value for name, value in url.query.items() if name in ("host", "port")}
-    return url.set(password=None, query=place).render_as_string()
+def _without_password(url: URL) -> str:
+    socket = {name: value for name, value in url.query.items() if name in ("host", "port")}
+    return url.set(password=None, query=socket).render_as_string()
 
 
-def _not_allowed(shown: str, why: str) -> ConfigError:
+def _not_allowed(url: str, why: str) -> ConfigError:
     return ConfigError(
-        f"--storage {shown} {why}; allowed is the URL of a PostgreSQL database, {_ALLOWED}, with the password in PGPASSWORD "
+        f"--storage {url} {why}; allowed is the URL of a PostgreSQL database, {_ALLOWED}, with the password in PGPASSWORD "
         "or ~/.pgpass; without --storage the processes of this machine share a journal"
     )

@@ -1,4 +1,4 @@
-"""What a search found, as a table of its trials and two figures."""
+"""Pages of a search: the table of its trials and two figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lensdream.tuning.space import SPACE, settings_of
 
 JUDGED = (TrialState.COMPLETE, TrialState.PRUNED)
 FEWEST = 8
-"""completed trials from which the importance of a setting can be told"""
+"""completed trials that the importance of a setting can be estimated from"""
 
 
 def trials_table(study: optuna.Study) -> pd.DataFrame:
@@ -24,13 +24,13 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
     """
     rows = []
     for trial in study.get_trials(states=JUDGED, deepcopy=False):
-        seen = trial.intermediate_values
-        value = trial.value if trial.state is TrialState.COMPLETE else seen.get(max(seen, default=0), math.nan)
+        by_epoch = trial.intermediate_values
+        value = trial.value if trial.state is TrialState.COMPLETE else by_epoch.get(max(by_epoch, default=0), math.nan)
         about = {
             "trial": trial.number,
             "state": trial.state.name.lower(),
             "validation_auroc": value,
-            "epochs": len(seen),
+            "epochs": len(by_epoch),
             "seconds": math.nan if trial.duration is None else round(trial.duration.total_seconds(), 1),
         }
         rows.append(about | settings_of(trial.params))
@@ -54,7 +54,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 
 def history(table: pd.DataFrame) -> Figure:
-    """The score of every trial in their order, and the best so far."""
+    """Figure of the score of every trial in order, and the best so far."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     ordered = table.sort_values("trial")
@@ -69,18 +69,18 @@ def history(table: pd.DataFrame) -> Figure:
 
 
 def slices(table: pd.DataFrame, shares: dict[str, float]) -> Figure:
-    """The score against each setting, with its importance where that is known."""
+    """Figure of the score against each setting, with its importance where that is known."""
     columns = 4
     figure = Figure(figsize=(3 * columns, 2.8 * math.ceil(len(SPACE) / columns)), layout="constrained")
-    places = figure.subplots(math.ceil(len(SPACE) / columns), columns, sharey=True, squeeze=False).ravel()
-    for axes, (name, distribution) in zip(places, SPACE.items(), strict=False):
+    all_axes = figure.subplots(math.ceil(len(SPACE) / columns), columns, sharey=True, squeeze=False).ravel()
+    for axes, (name, distribution) in zip(all_axes, SPACE.items(), strict=False):
         for state, colour in (("pruned", "0.7"), ("complete", "tab:blue")):
             some = table[table["state"] == state]
             axes.plot(some[name], some["validation_auroc"], "o", color=colour, ms=4)
         if isinstance(distribution, FloatDistribution) and distribution.log:
             axes.set_xscale("log")
         axes.set_title(f"{name}, importance {shares[name]:.2f}" if name in shares else name, fontsize="medium")
-    for axes in places[len(SPACE) :]:
+    for axes in all_axes[len(SPACE) :]:
         axes.axis("off")
     figure.supylabel("validation AUROC; grey: pruned, when it was given up")
     return figure

@@ -1,4 +1,4 @@
-"""Settings put into `params.yaml` by line, so that its comments stay."""
+"""Edit of `params.yaml` line by line, so that its comments stay."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 import yaml
 
 from lensdream.config import ConfigError
+from lensdream.runtime.files import write_whole
 
 
 def write_settings(params: Path, settings: Mapping[str, float]) -> None:
-    """Replace values under `train.shared` in a `params.yaml`, in their lines alone: comments and their columns stay.
+    """Replace values under `train.shared` of a `params.yaml`, each in its line: comments and their columns stay.
 
     settings: by dotted name, such as `fit.learning_rate`. Raises `ConfigError` for a setting that is not there.
     """
@@ -34,9 +35,7 @@ def write_settings(params: Path, settings: Mapping[str, float]) -> None:
         reduce(getitem, parts, expected["train"]["shared"])[key] = value
     if yaml.safe_load("".join(lines)) != expected:
         raise ConfigError(f"{params} is laid out in a way that cannot be edited by line: set {dict(settings)} by hand")
-    part = params.with_name(f"{params.name}.part")
-    part.write_text("".join(lines))
-    part.replace(params)
+    write_whole(params, "".join(lines).encode())
 
 
 def _line_of(lines: list[str], path: tuple[str, ...]) -> int | None:

@@ -1,4 +1,4 @@
-"""The search: trials until enough are judged, and what they found."""
+"""The search: trials until enough are judged, and the best of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lensdream.dataset.labelled import LabelledImages
 from lensdream.networks.lensnet import LensNet
 from lensdream.train.loop import EpochRecord, fit
 from lensdream.tuning import pages
-from lensdream.tuning.places import StudyPlace
-from lensdream.tuning.space import SPACE, changed, holds, settings_of, value_of
+from lensdream.tuning.space import SPACE, is_in, settings_of, value_of, with_settings
+from lensdream.tuning.study_storage import StudyStorage
 
 if TYPE_CHECKING:
     from lensdream.tracking.runs import StageRun
@@ -26,43 +26,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What every trial of a search shares."""
+    """Settings and images that all trials of a search share."""
 
     train: Training
     images: LabelledImages
     validation: LabelledImages
 
 
-def open_study(name: str, place: StudyPlace) -> optuna.Study:
+def open_study(name: str, storage: StudyStorage) -> optuna.Study:
     """Open the study of this name, made if missing."""
-    with place.turn():
+    with storage.turn():
         return optuna.create_study(
             study_name=name,
-            storage=place.open_storage(),
+            storage=storage.open(),
             direction="maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
             load_if_exists=True,
         )
 
 
-def next_trial(study: optuna.Study, place: StudyPlace, config: TuneConfig, base: Training) -> Trial | None:
+def next_trial(study: optuna.Study, storage: StudyStorage, config: TuneConfig, base: Training) -> Trial | None:
     """Start a trial; None when all that are wanted are judged or under way."""
-    with place.turn():
-        for abandoned in place.close_abandoned(study):
+    with storage.turn():
+        for abandoned in storage.close_abandoned(study):
             if abandoned.params and "retry_of" not in abandoned.user_attrs:
                 _queue_again(study, abandoned)
         n = len(study.get_trials(deepcopy=False))
         if n == 0:
             # The settings in use come first: the best is never worse than they are.
             now = {name: value_of(base, name) for name in SPACE}
-            study.enqueue_trial({name: value for name, value in now.items() if holds(SPACE[name], value)})
+            study.enqueue_trial({name: value for name, value in now.items() if is_in(SPACE[name], value)})
         if len(study.get_trials(deepcopy=False, states=(*pages.JUDGED, TrialState.RUNNING))) >= config.trials:
             return None
         # A seed a trial: with one a process, all that start together would draw the same settings.
         seed = np.random.SeedSequence([config.seed, n]).generate_state(1)
         study.sampler = optuna.samplers.TPESampler(seed=int(seed[0]))
         trial = study.ask(SPACE)
-        place.claim(study, trial)
+        storage.claim(study, trial)
         return trial
 
 
@@ -73,24 +73,24 @@ def _queue_again(study: optuna.Study, trial: Trial | FrozenTrial) -> None:
 
 
 def judge(study: optuna.Study, trial: Trial, task: Task, record: StageRun) -> None:
-    """Train with the trial's settings and tell the study how it went."""
-    config = changed(task.train, settings_of(trial.params))
+    """Train with the trial's settings and report the result to the study."""
+    config = with_settings(task.train, settings_of(trial.params))
     stops = (optuna.TrialPruned, UpdateFinishedTrialError)
     try:
         with record.nested(f"trial {trial.number}", config, stopped_by=stops) as run:
             value = _train(trial, config, task, run)
             run.metrics({"best_validation_auroc": value})
-        told = study.tell(trial, value, skip_if_finished=True)
+        ended = study.tell(trial, value, skip_if_finished=True)
     except optuna.TrialPruned:
-        told = study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+        ended = study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     except UpdateFinishedTrialError:
-        told = study.get_trials(deepcopy=False)[trial.number]
+        ended = study.get_trials(deepcopy=False)[trial.number]
     except BaseException as error:
         study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         if isinstance(error, KeyboardInterrupt):
             _queue_again(study, trial)
         raise
-    print(f"trial {trial.number}: {_fate(told)}", flush=True)
+    print(f"trial {trial.number}: {_fate(ended)}", flush=True)
 
 
 def _fate(trial: FrozenTrial) -> str:

@@ -1,4 +1,4 @@
-"""The settings that are searched."""
+"""Space of the settings that are searched."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ SPACE: dict[str, BaseDistribution] = {
     "label_smoothing": FloatDistribution(0.0, 0.1),
     "shift_pixels": IntDistribution(0, 4),
 }
-"""settings of a `Training` that are searched, and where"""
+"""distribution of each setting of a `Training` that is searched"""
 
 OF_THE_NETWORK = ("width", "dropout")
-"""those of the network's shape; the others are of the fit"""
+"""settings of the network's shape; the others are of the fit"""
 
 
 def key_of(name: str) -> str:
-    """Where a setting of the space stands in the block of the training."""
+    """Dotted key of a setting of the space in the block of the training."""
     return f"network.{name}" if name in OF_THE_NETWORK else f"fit.{name}"
 
 
 def value_of(training: Training, name: str) -> float:
-    """The value that a setting of the space has in a training."""
+    """Value of a setting of the space in a training."""
     return getattr(training.network if name in OF_THE_NETWORK else training.fit, name)
 
 
-def changed(training: Training, settings: Mapping[str, float]) -> Training:
-    """The training with these settings of the space."""
+def with_settings(training: Training, settings: Mapping[str, float]) -> Training:
+    """Training with these settings of the space."""
     network = {name: value for name, value in settings.items() if name in OF_THE_NETWORK}
     fit = {name: value for name, value in settings.items() if name not in OF_THE_NETWORK}
     return dataclasses.replace(
@@ -47,14 +47,14 @@ def changed(training: Training, settings: Mapping[str, float]) -> Training:
 
 
 def settings_of(parameters: Mapping[str, float]) -> dict[str, float]:
-    """Return the settings a trial trains with: real numbers to three digits, so that they can be written down."""
+    """Settings that a trial trains with: real numbers to three digits, so that they can be written down."""
     return {
         name: float(f"{parameters[name]:.3g}") if isinstance(distribution, FloatDistribution) else int(parameters[name])
         for name, distribution in SPACE.items()
     }
 
 
-def holds(distribution: BaseDistribution, value: float) -> bool:
+def is_in(distribution: BaseDistribution, value: float) -> bool:
     """Whether a trial may have this value."""
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices

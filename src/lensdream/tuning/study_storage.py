@@ -1,4 +1,4 @@
-"""Where a study lies, and how the processes that share it keep out of each other's way."""
+"""Storage of a study, and the turns that the processes take which share it."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lensdream.runtime.provenance import Worker
 
 
-class StudyPlace(ABC):
-    """Where a study lies: `Journal` on this machine, `database.Database` for many."""
+class StudyStorage(ABC):
+    """Storage of a study: `Journal` on this machine, `database.Database` for many machines."""
 
-    shown: str
-    """its name, without secrets"""
+    label: str
+    """name of the storage, without secrets"""
 
     @abstractmethod
     def turn(self) -> AbstractContextManager[object]:
         """Lock of whoever opens the study or decides on the next trial."""
 
     @abstractmethod
-    def open_storage(self) -> BaseStorage:
-        """Open what Optuna writes to, in the own turn."""
+    def open(self) -> BaseStorage:
+        """Open the storage that Optuna writes to, in the own turn."""
 
     @abstractmethod
     def is_dead(self, worker: Worker) -> bool:
         """Whether a process has surely ended."""
 
     def guarded(self) -> AbstractContextManager[object]:
-        """Turn the errors of a place that is out of reach into one that says so and names the remedy."""
+        """Context that raises the errors of a storage that is out of reach as one that says what to do."""
         return nullcontext()
 
     def claim(self, study: Study, trial: Trial) -> None:
-        """Write down, in the own turn, that this process is at work on the trial."""
+        """Record, in the own turn, that this process works on the trial."""
         for name, value in Worker.current().tags().items():
             trial.set_user_attr(name, value)
 
     def at_work(self, study: Study, trial: Trial) -> AbstractContextManager[object]:
-        """Show signs of life while the trial trains."""
+        """Context in which the trial trains and signs of life are sent."""
         return nullcontext()
 
     def close_abandoned(self, study: Study) -> list[FrozenTrial]:
-        """Fail the trials whose process has ended, in the own turn; return them.
+        """Fail the trials whose process has ended, in the own turn, and return them.
 
-        A running trial that nobody has claimed is one of them: who asked for it held the turn and ended in it.
+        A running trial that no process has claimed is one of them: the process that asked for it ended in its turn.
         """
         abandoned = []
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -62,25 +62,25 @@ class StudyPlace(ABC):
 
 
 @dataclass(frozen=True)
-class Journal(StudyPlace):
-    """A journal file, shared by the processes of one machine: they know each other by their process ids."""
+class Journal(StudyStorage):
+    """A journal file, shared by the processes of one machine, which are identified by process ids."""
 
     path: Path
 
     @property
-    def shown(self) -> str:
-        """The file."""
+    def label(self) -> str:
+        """Path of the file."""
         return str(self.path)
 
     def turn(self) -> FileLock:
-        """Lock beside the journal."""
+        """Lock file beside the journal."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self.path.with_suffix(".turn"))
 
-    def open_storage(self) -> JournalStorage:
+    def open(self) -> JournalStorage:
         """Open the file; it need not exist."""
         return JournalStorage(JournalFileBackend(str(self.path), lock_obj=JournalFileOpenLock(str(self.path))))
 
     def is_dead(self, worker: Worker) -> bool:
-        """Whether no such process runs here."""
+        """Whether no such process runs on this machine."""
         return worker.is_dead()
