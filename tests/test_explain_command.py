@@ -16,7 +16,7 @@ from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.reader import read_cutout
 from lensdream.explain.cutout import explain_image
 from lensdream.explain.cutout_page import cutout_page
-from lensdream.explain.decision import FIRST_STAGE, SECOND_STAGE
+from lensdream.explain.decision import BY_FIRST_STAGE, BY_SECOND_STAGE
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder, load_cascade
 from lensdream.finder.operating_points import OperatingPoints
@@ -102,7 +102,7 @@ def test_maps_are_of_the_network_that_decided_and_say_so(cutout, tmp_path, monke
     assert (
         of_finder == pytest.approx(logit, abs=1e-5)
     ) == below_gate  # the mean of eight orientations is no single one
-    name = FIRST_STAGE if below_gate else SECOND_STAGE
+    name = BY_FIRST_STAGE if below_gate else BY_SECOND_STAGE
     header = fits.getheader(tmp_path / "lens-maps.fits")
     assert (header["LOGIT"], header["FINDER"]) == (pytest.approx(logit, abs=1e-4), pytest.approx(of_finder, abs=1e-4))
     assert (header["PROB"], header["LOOK"]) == (pytest.approx(1 / (1 + np.exp(-of_finder / 2)), abs=1e-4), name)

@@ -128,12 +128,21 @@ def test_a_finder_for_a_survey_s_shares(tmp_path):
         assert torch.allclose(same(images), plain(images), atol=1e-5)
         assert shift.abs().max() > 0.1
     save_model(tmp_path / "second", DeepLensNet(LensNetConfig(6)).eval(), 80)
-    with pytest.raises(ValueError, match="belongs to another second network: run the train-kinds stage again"):
+    with pytest.raises(ValueError, match="belongs to another second stage: run the train-kinds stage again"):
         load_cascade(tmp_path, IN_SURVEY)
     assert load_cascade(tmp_path).second is not None
 
 
-def test_the_kinds_a_lens_add_up(tmp_path):
+def test_a_class_prior_of_other_classes_names_the_stage_to_run(tmp_path):
+    save_finder(tmp_path, 80)
+    older = ("blob", *NON_LENS_CLASSES[1:])
+    save_class_prior(tmp_path, random_prior(48, dict.fromkeys(older, 1.0)))
+    operating_points.write(tmp_path, OperatingPoints({}, 1.0, IN_SURVEY), SURVEY_POINTS)
+    with pytest.raises(ModelError, match=r"non-lens classes blob, .*: run the train-kinds stage again$"):
+        Finder.load(tmp_path)
+
+
+def test_the_classes_per_lens_add_up(tmp_path):
     truth = pd.DataFrame({"family": ["lens", "ring", "elliptical", "field"], "label": [1, 0, 0, 0], "split": "train"})
     write_images(tmp_path / "images", truth, np.zeros((4, len(Band), 40, 40)))
     found = classes_per_lens(ImageStore.open(tmp_path / "images"), FRESH)

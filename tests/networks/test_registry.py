@@ -61,11 +61,11 @@ def test_the_networks_of_the_package_are_known_by_the_names_of_their_classes():
         "DeepLensNet": DeepLensNet, "LensNet": LensNet, "OU200": OU200, "OU66": OU66
     }  # fmt: skip
     for known in found.values():
-        assert known.build(known.settings()).config == known.settings()
+        assert known.network(known.settings()).config == known.settings()
 
 
 def test_every_recipe_has_a_network_and_settings():
-    for recipe in (*RECIPES.values(), recipes.DEEP, recipes.SECOND, recipes.COMPOUND):
+    for recipe in (*RECIPES.values(), recipes.DEEP, recipes.SECOND_STAGE, recipes.COMPOUND):
         assert recipe.network in registry.networks()
         assert recipe.settings_type()
 
@@ -74,8 +74,8 @@ def test_a_network_takes_a_module_and_a_row_of_recipes(tmp_path, monkeypatch):
     folder = tmp_path / "networks"
     folder.mkdir()
     (folder / "linear.py").write_text(MODULE)
-    monkeypatch.setattr(registry, "_known", dict(registry.networks()))
     monkeypatch.setattr(lensdream.networks, "__path__", [*lensdream.networks.__path__, str(folder)])
+    monkeypatch.setattr(registry, "_classes", dict(registry.networks()))
     monkeypatch.setitem(RECIPES, "linear", Recipe("Linear", "train-linear", "peers/linear", "linear", "Linear"))
     (tmp_path / "params.yaml").write_text(PARAMS)
     paths = Paths("tiny", tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lensdream.networks.layout import BASELINES, SECOND
+from lensdream.networks.layout import BASELINES, SECOND_STAGE
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Paths:
 
     @property
     def second(self) -> Path:
-        """Folder of the second stage's network; not every scale has one."""
-        return self.model / SECOND
+        """Folder of the network of the second looks; at most scales there is none."""
+        return self.model / SECOND_STAGE
 
     @property
     def baselines(self) -> Path:

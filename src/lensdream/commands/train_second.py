@@ -19,7 +19,7 @@ from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.runtime.files import sha256_of
-from lensdream.train.recipes import DEEP, SECOND, Recipe
+from lensdream.train.recipes import DEEP, SECOND_STAGE, Recipe
 from lensdream.train.second_stage_data import OnTheFlyMix, gated_images, gated_validation
 from lensdream.train.warm_start import fine_tuned
 
@@ -43,7 +43,7 @@ def run(scale: str, root: Path = Path()) -> None:
     if not is_model(start):
         raise FileNotFoundError(f"no DeepLensNet in {start}: run `lensdream train-deep --scale {scale}` first")
     weights = {"first": paths.model / WEIGHTS, "start": start / WEIGHTS}
-    _train(SECOND, partial(fine_tuned, load_model(start)), paths, weights)
+    _train(SECOND_STAGE, partial(fine_tuned, load_model(start)), paths, weights)
 
 
 def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, weights: dict[str, Path]) -> None:

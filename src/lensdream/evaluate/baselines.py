@@ -14,16 +14,14 @@ from lensdream import metrics
 from lensdream.config import EvaluateConfig
 from lensdream.finder import operating_points
 from lensdream.networks.cascade import Cascade
-from lensdream.networks.layout import BASELINES, SECOND, images_trained_on, is_model
+from lensdream.networks.layout import BASELINES, SECOND_STAGE, images_trained_on, is_model
 from lensdream.networks.model_file import load_model
 from lensdream.networks.predict import predict
 
 ONE_LOOK = "one_look"
 """the first stage alone, one orientation"""
 ALONE = "alone"
-"""the first stage alone, eight orientations where an image passes the gate"""
-SECOND_STAGE = "second"
-"""the second stage alone, one orientation"""
+"""with second looks, but without the second network: what that gains"""
 MISSED = "missed_at_fpr_1e-3_ratio"
 COLUMNS = {
     "accuracy": "accuracy",
@@ -72,9 +70,9 @@ def parameters(model: nn.Module) -> int:
 def read_all(folder: Path) -> dict[str, Network]:
     """Read the stages of the finder and every trained baseline, by name; a model may be without baselines."""
     found = {ONE_LOOK: Network.read(folder)}
-    if is_model(folder / SECOND):
+    if is_model(folder / SECOND_STAGE):
         alone = Cascade(load_model(folder)).to(memory_format=torch.channels_last).eval()
-        found |= {ALONE: Network(alone, images_trained_on(folder)), SECOND_STAGE: Network.read(folder / SECOND)}
+        found |= {ALONE: Network(alone, images_trained_on(folder)), SECOND_STAGE: Network.read(folder / SECOND_STAGE)}
     return found | {name: Network.read(path) for name, path in baseline_folders(folder).items()}
 
 

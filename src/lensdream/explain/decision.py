@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lensdream.networks.cascade import Cascade
 
-FIRST_STAGE, SECOND_STAGE = "the first stage", "one orientation of the second stage"
+BY_FIRST_STAGE, BY_SECOND_STAGE = "the first stage", "one orientation of the second stage"
 
 
 @dataclass(frozen=True)

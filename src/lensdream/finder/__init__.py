@@ -1,1 +1,1 @@
-"""Which kind of non-lens an image is, and so what a lens logit is where other shares of them are about."""
+"""The finder: a model folder, its cascade and thresholds as one object, and the look-up of models."""

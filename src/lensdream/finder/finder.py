@@ -1,4 +1,4 @@
-"""The finder as one object: cascade, class prior, thresholds and compound classifier of a model folder."""
+"""Finder as one object: cascade, class prior, thresholds and compound classifier of a model folder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from lensdream.explain.cutout import CutoutMaps, explain_image
 from lensdream.explain.decision import (
-    FIRST_STAGE,
-    SECOND_STAGE,
+    BY_FIRST_STAGE,
+    BY_SECOND_STAGE,
     Decision,
     deciding_network,
     is_decided_by_second_stage,
@@ -30,14 +30,14 @@ from lensdream.finder.locate import ModelError, find_model
 from lensdream.finder.operating_points import OperatingPoints, PointsError
 from lensdream.instrument import EUCLID, Band
 from lensdream.networks.cascade import Cascade
-from lensdream.networks.class_prior import SecondStage, load_class_prior
+from lensdream.networks.class_prior import ClassPriorError, SecondStage, load_class_prior
 from lensdream.networks.compound import PREVALENCE, CompoundClassifier, compound_probability
 from lensdream.networks.input import CenterCrop
 from lensdream.networks.layout import (
     CLASS_PRIOR,
     COMPOUND,
     POINTS,
-    SECOND,
+    SECOND_STAGE,
     SURVEY_POINTS,
     digest_of,
     is_model,
@@ -57,7 +57,7 @@ BANDS = tuple(band.name for band in Band)
 
 
 class HasImage(Protocol):
-    """What `read_cutout` gives, for example."""
+    """Anything with an image, such as a cutout that `read_cutout` gives."""
 
     image: np.ndarray
     """(band, y, x) [microjansky a pixel]"""
@@ -99,12 +99,12 @@ class Scores:
 
     @property
     def looks_like(self) -> list[str | None]:
-        """The likeliest class of each image; None where the class posterior is not known."""
+        """Likeliest class of each image; None where the class posterior is not known."""
         if self.class_posterior is None:
             return [None] * len(self)
         known = self.class_posterior.notna().all(axis=1)
         likeliest = self.class_posterior.fillna(0.0).idxmax(axis=1)
-        return [name if there else None for name, there in zip(likeliest, known, strict=True)]
+        return [name if has_posterior else None for name, has_posterior in zip(likeliest, known, strict=True)]
 
     def to_table(self) -> pd.DataFrame:
         """A row an image: logit, probability, `above_<rate>`, compound_probability, looks_like."""
@@ -132,14 +132,14 @@ class Finder:
     compound: CompoundClassifier | None
     points: OperatingPoints
     stamp: int
-    """side of the images it takes [pixel]"""
+    """side of the images that the finder takes [pixel]"""
     device: torch.device
     folder: Path
-    """that it was loaded from"""
+    """folder that the finder was loaded from"""
     name: str
-    """of the model in tables"""
+    """name of the model in tables"""
     digest: str
-    """of weights and settings"""
+    """digest of weights and settings"""
 
     @classmethod
     def load(
@@ -178,7 +178,7 @@ class Finder:
     def unmeasured(cls, folder: Path, shares: Mapping[str, float] | None = None) -> Finder:
         """Load the finder of a folder onto the CPU without thresholds, to measure it; raises `ModelError`.
 
-        shares: of the non-lens classes in a survey, for which logits are then; None for those of training.
+        shares: shares of the non-lens classes that the logits are for; None for those of training.
         """
         return cls._of(folder, folder.as_posix(), OperatingPoints(shares=shares), "cpu")
 
@@ -189,7 +189,7 @@ class Finder:
             cascade = load_cascade(folder, points.shares).to(device)
             compound = CompoundClassifier.load(folder).to(device) if is_model(folder / COMPOUND) else None
             return cls(cascade, compound, points, stamp_of(folder), device, folder, name, digest_of(folder))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ClassPriorError) as error:
             raise ModelError(str(error)) from None
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             # The first line only: torch lists every weight that differs.
@@ -208,7 +208,7 @@ class Finder:
 
     @cached_property
     def crop_pixels(self) -> int:
-        """Side of the middle of an image that the networks take [pixel]."""
+        """Side of the centre crop of an image that the networks take [pixel]."""
         sides = [part.side for part in self.cascade.modules() if isinstance(part, CenterCrop)]
         return min(max(sides, default=self.stamp), self.stamp)
 
@@ -318,18 +318,18 @@ class Finder:
         return explain_image(self.deciding_network(image), image, window=window, stride=stride)
 
     def decision(self, image: np.ndarray, logit: float) -> Decision:
-        """The score of an image (band, y, x) of this `logit`, and the network that `explain` makes maps of."""
+        """Score of an image (band, y, x) with this `logit`, and the network that `explain` makes maps of."""
         by_second = is_decided_by_second_stage(self.cascade, torch.from_numpy(image).to(self.device))
-        return Decision(logit, float(self.points.probability(logit)), SECOND_STAGE if by_second else FIRST_STAGE)
+        return Decision(logit, float(self.points.probability(logit)), BY_SECOND_STAGE if by_second else BY_FIRST_STAGE)
 
     def deciding_network(self, image: np.ndarray) -> nn.Module:
-        """The network that decides on an image (band, y, x): the second stage above the gate, else the first."""
+        """Network that decides on an image (band, y, x): the second stage above the gate, else the first."""
         return deciding_network(self.cascade, torch.from_numpy(image).to(self.device))
 
     def dream(
         self, image: np.ndarray, towards: str = LENS, *, climb: Climb | None = None, seed: int = 0
     ) -> tuple[np.ndarray, float, float]:
-        """Deep Dream: change an image until the network that decides on it takes it for a lens, or for none.
+        """Deep Dream: change an image until the network that decides on it gives a lens logit, or that of a non-lens.
 
         Parameters
         ----------
@@ -394,11 +394,11 @@ class Finder:
 
 
 def load_cascade(folder: Path, shares: Mapping[str, float] | None = None) -> Cascade:
-    """The cascade of a model folder, for a survey's `shares` of the non-lens classes where the folder has a class prior."""
+    """Cascade of a model folder, for a survey's `shares` of the non-lens classes where the folder has a class prior."""
     second = None
-    if is_model(folder / SECOND):
+    if is_model(folder / SECOND_STAGE):
         prior = load_class_prior(folder) if shares is not None and (folder / CLASS_PRIOR).is_file() else None
-        second = SecondStage(load_model(folder / SECOND), prior, shares)
+        second = SecondStage(load_model(folder / SECOND_STAGE), prior, shares)
     return Cascade(load_model(folder), second).to(memory_format=torch.channels_last).eval()
 
 

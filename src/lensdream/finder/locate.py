@@ -1,4 +1,4 @@
-"""Finding a model: a folder, an alias or version of the registry, the champion, the best of `models/`, the packaged one.
+"""Look-up of a model: a folder, an alias or version of the registry, the champion, the best of `models/`, the packaged one.
 
 No torch is imported here, so that a model that does not exist is refused at once.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from lensdream.networks.layout import MERIT, POINTS, SETTINGS, WEIGHTS, is_model
 
 PACKAGED = Path(__file__).parents[1] / "model"
-"""the model that a wheel ships; absent in a checkout"""
+"""folder of the model that a wheel ships; absent in a checkout"""
 
 
 class ModelError(ValueError):
@@ -60,7 +60,7 @@ def find_model(model: str | Path | None = None, root: Path = Path()) -> tuple[Pa
 
 
 def _in_registry(name: str | None, root: Path) -> tuple[Path, str] | None:
-    """The model of an alias or version; without a name the champion, None where there is none."""
+    """Folder and name of the model of an alias or version; without a name the champion, None where there is none."""
     from lensdream import tracking  # MLflow takes seconds to import, and few need it
 
     try:

@@ -1,4 +1,4 @@
-"""The thresholds and the temperature that travel with a model, and know which."""
+"""Operating points: thresholds and temperature of a model, with the digest of that model."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class OperatingPoints:
 
 
 def measurable(n_non_lenses: int, rates: Mapping[str, float] = RATES) -> dict[str, float]:
-    """The rates that at least one of so many non-lenses stands for, by name."""
+    """Rates that at least one of so many non-lenses stands for, by name."""
     return {name: rate for name, rate in rates.items() if rate * n_non_lenses >= 1 - 1e-9}
 
 
 def at_rates(non_lens_logits: np.ndarray, rates: Mapping[str, float] = RATES) -> dict[str, float]:
-    """Thresholds by `fpr_<rate>` from logits (N,); at a rate that is not measurable, the highest of them."""
+    """Thresholds by `fpr_<rate>` from logits (N,); at a rate that is not measurable, the highest logit."""
     return {f"fpr_{name}": threshold_at_fpr(non_lens_logits, rate) for name, rate in rates.items()}
 
 
@@ -69,7 +69,7 @@ def write(folder: Path, points: OperatingPoints, file: str = POINTS) -> None:
 
 
 def read(folder: Path, file: str = POINTS) -> OperatingPoints:
-    """What `write` wrote.
+    """Read the points of the model in `folder`.
 
     Raises `FileNotFoundError` where there is none, `PointsError` for a file that does not hold numbers, a temperature or
     shares that are not positive, and points of another model than the folder's; all name the stage to run.
@@ -100,7 +100,7 @@ def read(folder: Path, file: str = POINTS) -> OperatingPoints:
 
 
 def read_best(folder: Path) -> OperatingPoints:
-    """A survey's points where they were measured, else the test mix's, else none; raises `PointsError`."""
+    """Read a survey's points where they were measured, else those of the test mix, else none; raises `PointsError`."""
     for file in (SURVEY_POINTS, POINTS):
         if (folder / file).is_file():
             return read(folder, file)

@@ -1,4 +1,4 @@
-"""The cascade: a fast first stage scores every image once, a second stage those above the gate in eight orientations."""
+"""Cascade: a fast first stage scores every image once, a second stage those above the gate in eight orientations."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ GATE_THRESHOLD = -3.0
 """logit of the first stage below which no second stage follows: a chance of 5 %, where no threshold of 1e-2 or less lies"""
 
 N_ORIENTATIONS = 8
-"""orientations of the second stage"""
+"""orientations in which the second stage scores an image"""
 
 
 class Cascade(nn.Module):
-    """The mean logit over the symmetries of the square; of a second, larger network, where there is one.
+    """Mean logit over the symmetries of the square, of a second, larger network where there is one.
 
     A sky has no preferred direction, a trained network has: its logits of the eight orientations scatter, and their mean
-    errs less. Most of what a survey looks at is no lens at first sight and is scored once, by the first stage alone: a
-    second one may be several times as slow and costs little there. The mean of both networks is worse than the better of
+    errs less. Most of a survey's images do not pass the gate and are scored once, by the first stage alone: a
+    second one may be several times as slow and costs little. The mean of both networks is worse than the better of
     them.
     """
 
     def __init__(self, first: nn.Module, second: SecondStage | None = None, gate: float = GATE_THRESHOLD) -> None:
-        """Without a `second` stage, the first has all eight orientations above the `gate`."""
+        """Join the stages; without a `second` one, the first scores all eight orientations above the `gate`."""
         super().__init__()
         self.first = first
         self.second = second
@@ -58,7 +58,7 @@ class Cascade(nn.Module):
 
 
 def orientations(images: Tensor) -> list[Tensor]:
-    """The eight orientations of images (..., y, x), as they are first."""
+    """Eight orientations of images (..., y, x), the given one first."""
     return [torch.rot90(mirrored, quarter, (-2, -1)) for mirrored in (images, images.flip(-1)) for quarter in range(4)]
 
 

@@ -1,4 +1,4 @@
-"""The class prior: corrects lens logits where the mix of non-lens classes differs from that of training.
+"""Class prior of the non-lenses: corrects lens logits where the mix of classes differs from that of training.
 
 Prior shift after Saerens, Latinne & Decaestecker 2002 (Neural Computation 14, 21): of the odds
 p(image | lens) : sum over classes of number x p(image | class), only the numbers change.
@@ -15,13 +15,18 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from lensdream.networks.layout import CLASS_PRIOR, SECOND, WEIGHTS
+from lensdream.families import NON_LENS_CLASSES
+from lensdream.networks.layout import CLASS_PRIOR, SECOND_STAGE, WEIGHTS
 from lensdream.networks.lensnet import pooled
-from lensdream.runtime.files import sha256_of
+from lensdream.runtime.files import sha256_of, write_whole
+
+
+class ClassPriorError(ValueError):
+    """A class prior that does not belong to its model; the message names the stage to run."""
 
 
 class ClassPrior(nn.Module):
-    """A logistic regression from the second stage's features to the non-lens classes, and the mix of its training."""
+    """Logistic regression from the second stage's features to the non-lens classes, and the mix of its training."""
 
     def __init__(self, weight: Tensor, bias: Tensor, trained_on: Mapping[str, float]) -> None:
         """Take the regression and the mix of training.
@@ -45,20 +50,22 @@ class ClassPrior(nn.Module):
         return nn.functional.linear(features, self.weight, self.bias)
 
     def correction(self, log_likelihoods: Tensor, shares: Tensor) -> Tensor:
-        """(B, class), (class,) -> (B,): what a lens logit gains where non-lenses, as many as lenses, have these shares."""
+        """(B, class), (class,) -> (B,): gain of a lens logit where non-lenses, as many as lenses, have these shares."""
         of_training, of_target = (torch.logsumexp(log_likelihoods + mix.log(), 1) for mix in (self.trained_on, shares))
         return of_training - of_target
 
     def shares(self, numbers: Mapping[str, float]) -> Tensor:
         """Numbers by class as shares (class,) in the prior's order; raises `ValueError` for other classes."""
         if set(numbers) != set(self.names):
-            raise ValueError(f"shares of {', '.join(numbers)}, the classes of non-lenses are {', '.join(self.names)}")
+            raise ValueError(
+                f"shares of {', '.join(numbers)}, the classes of non-lenses are {', '.join(self.names)}: give each of these one"
+            )
         mix = torch.tensor([numbers[name] for name in self.names], dtype=torch.float32)
         return mix / mix.sum()
 
 
 class SecondStage(nn.Module):
-    """The second-stage network with its class prior: lens logits for a survey's shares of the non-lens classes."""
+    """Second-stage network with its class prior: lens logits for a survey's shares of the non-lens classes."""
 
     def __init__(
         self, network: nn.Module, prior: ClassPrior | None = None, shares: Mapping[str, float] | None = None
@@ -90,18 +97,27 @@ class SecondStage(nn.Module):
 def save_class_prior(folder: Path, prior: ClassPrior) -> None:
     """Write the class prior beside the second stage of the model in `folder`, to which it belongs."""
     path = folder / CLASS_PRIOR
-    path.parent.mkdir(parents=True, exist_ok=True)
-    about = {"kinds": json.dumps(prior.names), "of": sha256_of(folder / SECOND / WEIGHTS)}
-    part = path.with_name(f"{path.name}.part")
-    safetensors.torch.save_file(prior.state_dict(), part, about)
-    part.replace(path)
+    about = {"kinds": json.dumps(prior.names), "of": sha256_of(folder / SECOND_STAGE / WEIGHTS)}
+    write_whole(path, safetensors.torch.save(prior.state_dict(), about))
 
 
 def load_class_prior(folder: Path) -> ClassPrior:
-    """Read what `save_class_prior` wrote; raises `ValueError` where it belongs to another second stage than the folder's."""
+    """Read the class prior of the model in `folder`.
+
+    Raises `ClassPriorError` for a prior of another second stage than the folder's, or of other classes than
+    `NON_LENS_CLASSES`.
+    """
     with safe_open(folder / CLASS_PRIOR, "pt") as file:
         about = file.metadata()
         weight, bias, trained_on = (file.get_tensor(name) for name in ("weight", "bias", "trained_on"))
-    if about["of"] != sha256_of(folder / SECOND / WEIGHTS):
-        raise ValueError(f"{folder / CLASS_PRIOR} belongs to another second network: run the train-kinds stage again")
-    return ClassPrior(weight, bias, dict(zip(json.loads(about["kinds"]), trained_on.tolist(), strict=True)))
+    if about["of"] != sha256_of(folder / SECOND_STAGE / WEIGHTS):
+        raise ClassPriorError(
+            f"{folder / CLASS_PRIOR} belongs to another second stage: run the train-kinds stage again"
+        )
+    names = json.loads(about["kinds"])
+    if set(names) != set(NON_LENS_CLASSES):
+        raise ClassPriorError(
+            f"{folder / CLASS_PRIOR} has the non-lens classes {', '.join(names)}, this version has "
+            f"{', '.join(NON_LENS_CLASSES)}: run the train-kinds stage again"
+        )
+    return ClassPrior(weight, bias, dict(zip(names, trained_on.tolist(), strict=True)))

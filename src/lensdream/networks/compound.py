@@ -1,4 +1,4 @@
-"""The compound classifier of a finder: separates lenses with two sources from those with one."""
+"""Compound classifier of a finder: separates lenses with two sources from those with one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lensdream.networks.model_file import load_model
 GATE_THRESHOLD = -1.0
 """logit of the classifier's first orientation below which the other seven are left out: its thresholds lie well above"""
 TRAINING_ODDS = 1 / 3
-"""of compound to single lenses in trainings of the first edition, whose files do not say"""
+"""odds of compound to single lenses in trainings of the first edition, whose files lack them"""
 PREVALENCE = 0.01
 """share of compound lenses among the lenses of a survey, where nothing else is said"""
 
@@ -25,13 +25,13 @@ class CompoundClassifier(Cascade):
     """Compound logits (B,) of images of lenses (B, band, y, x) [microjansky a pixel]."""
 
     def __init__(self, network: nn.Module, training_odds: float = TRAINING_ODDS) -> None:
-        """`training_odds`: compound lenses for every single lens in its training."""
+        """Take a network, and the compound lenses for every single lens in its training."""
         super().__init__(network, gate=GATE_THRESHOLD)
         self.training_odds = training_odds
 
     @classmethod
     def load(cls, model: Path) -> CompoundClassifier:
-        """Read the classifier of a model folder; raises `FileNotFoundError` with the stage to run."""
+        """Read the classifier of a model folder; raises `FileNotFoundError` where there is none."""
         folder = model / COMPOUND
         if not is_model(folder):
             raise FileNotFoundError(f"no compound classifier in {folder}: run the train-compound stage first")

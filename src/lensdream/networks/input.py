@@ -1,4 +1,4 @@
-"""The layers that every network begins with: the crop, the compression of flux, the contrast of fine structure."""
+"""First layers of the networks: the crop, the compression of flux, the contrast of fine structure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lensdream.instrument import EUCLID, N_BANDS
 
 
 def asinh(x: Tensor) -> Tensor:
-    """The inverse hyperbolic sine, to 1e-6, by a logarithm: three times as fast as `torch.asinh` on a CPU.
+    """Inverse hyperbolic sine, to 1e-6, by a logarithm: three times as fast as `torch.asinh` on a CPU.
 
     Its gradient at exactly 0, which only missing bands and blackened pixels have, is 0 in place of 1.
     """
@@ -18,10 +18,10 @@ def asinh(x: Tensor) -> Tensor:
 
 
 class CenterCrop(nn.Module):
-    """The middle of an image, where a survey has put what is to be classified: what lies around it distracts."""
+    """Centre of an image, which holds the target; its surroundings distract."""
 
     def __init__(self, side: int) -> None:
-        """`side` of what is left [pixel]."""
+        """Take the `side` of the square that is kept [pixel]."""
         super().__init__()
         self.side = side
 
@@ -44,7 +44,7 @@ class InputTransform(nn.Module):
     """
 
     def __init__(self, softening: float = 3.0, blur: float = 2.5) -> None:
-        """`softening`: noise scatters where the response turns logarithmic; `blur`: width of the Gaussian [pixel]."""
+        """Take `softening`: noise scatters where the response turns logarithmic; `blur`: width of the Gaussian [pixel]."""
         super().__init__()
         self.softening = softening
         self.radius = round(2.5 * blur)

@@ -1,4 +1,4 @@
-"""A model folder: which files are in it, and the digest that tells its model from others. Imports no torch.
+"""Layout of a model folder: its files, and the digest that identifies its model. Imports no torch.
 
 model.safetensors, model.json              the first stage of the finder
 second/model.safetensors, model.json       the second stage; a model without one scores by its first stage
@@ -18,7 +18,7 @@ from lensdream.runtime.files import sha256_of
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "model.json"
-SECOND = "second"
+SECOND_STAGE = "second"
 COMPOUND = "compound"
 BASELINES = "peers"
 """folder of the models that the finder is compared with, a subfolder each: no part of the model"""
@@ -26,10 +26,10 @@ CLASS_PRIOR = Path("kinds", "kinds.safetensors")
 POINTS = "operating_points.json"
 """thresholds and temperature on the test mix, by the evaluate stage"""
 SURVEY_POINTS = "survey_points.json"
-"""on a survey's mix, by the survey-test stage; finders take these, where they are"""
+"""thresholds and temperature on a survey's mix, by the survey-test stage; a finder prefers these"""
 MERIT = "tpr_at_fpr_1e-2"
 """completeness that models are compared by, in `POINTS`"""
-NETWORKS = ("", SECOND, COMPOUND)
+NETWORKS = ("", SECOND_STAGE, COMPOUND)
 """folders of the networks of a model, within its own"""
 
 
@@ -48,7 +48,7 @@ def part_files(folder: Path) -> Iterator[Path]:
 
 
 def digest_of(folder: Path) -> str:
-    """Hex sha256 of the model in `folder`: of the paths and digests of its weights and settings."""
+    """Hex sha256 of the model in `folder`, of the paths and digests of its weights and settings."""
     lines = (f"{path.as_posix()} {sha256_of(folder / path)}\n" for path in part_files(folder))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -61,7 +61,7 @@ def weights_digest_of(folder: Path) -> str:
 
 
 def images_trained_on(folder: Path) -> int | None:
-    """Number of different images that the network in `folder` was trained on; None where an older version wrote it."""
+    """Number of different images that the network in `folder` was trained on; None for a model of an older version."""
     return _settings(folder).get("images_trained_on")
 
 
@@ -71,7 +71,7 @@ def stamp_of(folder: Path) -> int:
 
 
 def training_odds_of(folder: Path) -> float | None:
-    """Label-1 images for every label-0 image in the training of the network in `folder`; None where it does not say."""
+    """Label-1 images for every label-0 image in the training of the network in `folder`; None where that is not recorded."""
     return _settings(folder).get("training_odds")
 
 

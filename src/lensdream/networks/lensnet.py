@@ -1,4 +1,4 @@
-"""LensNet: a small residual network, fast on a CPU, built of `nn.ReLU` modules so that guided backpropagation is true."""
+"""LensNet, a small residual network, fast on a CPU; its `nn.ReLU` modules keep guided backpropagation true."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DeepLensNet(nn.Module):
     Parameters
     ----------
     config : LensNetConfig
-        Width, dropout and side of the middle that the network takes in.
+        Width, dropout and side of the crop that the network takes.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class DeepLensNet(nn.Module):
         self.head = nn.Linear(8 * w, 1)
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the middle."""
+        """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the crop."""
         return self.blocks(self.stem(self.transform(self.crop(images))))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class LensNet(nn.Module):
     Parameters
     ----------
     config : LensNetConfig
-        Width, dropout and side of the middle that the network takes in.
+        Width, dropout and side of the crop that the network takes.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class LensNet(nn.Module):
         self.head = nn.Linear(8 * w, 1)
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the middle."""
+        """(B, band, y, x) [microjansky a pixel] -> (B, 4 width, y / 16, x / 16) of the crop."""
         return self.block_3(self.block_2(self.block_1(self.stem(self.transform(self.crop(images))))))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -133,5 +133,5 @@ class LensNet(nn.Module):
 
 
 def pooled(maps: Tensor) -> Tensor:
-    """Mean and maximum of each map, (B, channel, y, x) -> (B, 2 channel): how much there is of a feature, and whether."""
+    """Mean and maximum of each map, (B, channel, y, x) -> (B, 2 channel): amount of a feature, and its peak."""
     return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)

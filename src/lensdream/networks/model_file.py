@@ -1,4 +1,4 @@
-"""A trained network on disk: `model.safetensors` (weights), `model.json` (its shape, bands, units). No pickles."""
+"""A trained network on disk: `model.safetensors` (weights) and `model.json` (shape, bands, units), no pickles."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import nn
 from lensdream.instrument import Band
 from lensdream.networks.layout import SETTINGS, WEIGHTS, is_model
 from lensdream.networks.registry import networks
+from lensdream.runtime.files import write_json, write_whole
 
 
 def save_model(
@@ -25,7 +26,6 @@ def save_model(
 
     stamp: side of its images [pixel]; training_odds: label-1 images for every label-0 image in its training.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "network": type(model).__name__,
         "config": dataclasses.asdict(model.config),
@@ -35,17 +35,13 @@ def save_model(
         "stamp": stamp,
         "images_trained_on": images_trained_on,
     } | ({} if training_odds is None else {"training_odds": training_odds})
-    part = folder / f"{WEIGHTS}.part"
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    safetensors.torch.save_file(state, part)
-    part.replace(folder / WEIGHTS)
-    part = folder / f"{SETTINGS}.part"
-    part.write_text(json.dumps(settings, indent=2) + "\n")
-    part.replace(folder / SETTINGS)
+    write_whole(folder / WEIGHTS, safetensors.torch.save(state))
+    write_json(folder / SETTINGS, settings)
 
 
 def load_model(folder: Path) -> nn.Module:
-    """Read what `save_model` wrote, in evaluation mode.
+    """Read a network that `save_model` wrote, in evaluation mode.
 
     Raises `FileNotFoundError` without a model there, `ValueError` for an unknown network or another band order.
     """
@@ -59,6 +55,6 @@ def load_model(folder: Path) -> nn.Module:
             f"this version reads a {', '.join(known)} for {expected}: train it again"
         )
     found = known[settings["network"]]
-    model = found.build(found.settings(**settings["config"]))
+    model = found.network(found.settings(**settings["config"]))
     model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     return model.eval()

@@ -1,8 +1,9 @@
 """OU-66 and OU-200 of Wilde et al. 2022 (MNRAS 512, 3464), layer by layer as in their public code.
 
-They end in two classes. We return the difference of the two: softmax of two is the sigmoid of their difference, so that their
-cross-entropy is the binary one of ours. The input is not theirs: they scaled every band of every image to [0, 1], which loses
-flux and colour to one hot pixel. Here they get what LensNet gets, asinh of the flux over a fixed constant a band.
+The published networks end in two classes. Ours give the difference of the two: softmax of two is the sigmoid of their
+difference, so that the published cross-entropy is the binary one of ours. The input differs: the paper scales every band of
+every image to [0, 1], which loses flux and colour to one hot pixel. These networks take asinh of the flux over a fixed
+constant a band, as LensNet does.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SOFTENING = 3.0
 
 @dataclass(frozen=True)
 class OUConfig:
-    """What can be set of these networks."""
+    """Shape of the networks of Wilde et al. 2022."""
 
     dropout: float = setting(0.2, 0.0, 0.9, "after every convolution")
 
@@ -33,11 +34,11 @@ class OUNetwork(nn.Module):
     """Images of any size to lens logits; the resize and the transform of the flux are its first layers."""
 
     side: ClassVar[int]
-    """of what the convolutions see [pixel]"""
+    """side of the resized image that the convolutions take [pixel]"""
     convolutions: ClassVar[tuple[tuple[int, int, bool], ...]]
     """channels, side of the kernel [pixel], whether a 2x2 maximum follows; none is padded"""
     hidden: ClassVar[tuple[int, int]]
-    """features that the convolutions leave, and the hidden layer behind them"""
+    """features that the convolutions give, and the hidden layer behind them"""
 
     def __init__(self, config: OUConfig) -> None:
         super().__init__()

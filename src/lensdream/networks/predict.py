@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 CPU_BATCH, GPU_BATCH = 32, 512
-"""images at once where nothing else is said: what more of them need leaves a CPU's cache, which halves the speed"""
+"""images of a batch by default: larger ones leave a CPU's cache, which halves the speed"""
 
 
 def predict(
@@ -17,9 +17,9 @@ def predict(
     batch_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Logits (N,), or (N, k) where `model` gives several, of images (N, band, y, x) of any float type.
+    """Logits (N,), or (N, k) where `model` gives several outputs, of images (N, band, y, x) of any float type.
 
-    Leaves a module in evaluation mode.
+    A module is left in evaluation mode.
     """
     batch_size = batch_size or (CPU_BATCH if torch.device(device).type == "cpu" else GPU_BATCH)
     if isinstance(model, nn.Module):

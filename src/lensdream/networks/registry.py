@@ -1,4 +1,4 @@
-"""The networks of this package by the names of their classes, each with the settings that it is built of.
+"""Registry of the networks of this package: classes by name, each with its settings.
 
 A module of the package adds a network by `@network(ItsSettings)`; no list names it.
 """
@@ -17,34 +17,30 @@ Class = TypeVar("Class", bound=type[nn.Module])
 
 
 @dataclass(frozen=True)
-class Known:
-    """A class of networks."""
+class NetworkClass:
+    """A class of networks and the settings that it is built of."""
 
     network: type[nn.Module]
     settings: type
     """a dataclass, that `network` is called with and keeps as `config`"""
 
-    def build(self, settings: object) -> nn.Module:
-        """A network with random weights."""
-        return self.network(settings)
 
-
-_known: dict[str, Known] = {}
+_classes: dict[str, NetworkClass] = {}
 
 
 def network(settings: type) -> Callable[[Class], Class]:
-    """Decorator of a network's class: it is built of these settings, and models of it are saved and read."""
+    """Decorator that registers a network's class with its settings, so that its models are saved and read."""
 
     def add(found: Class) -> Class:
-        _known[found.__name__] = Known(found, settings)
+        _classes[found.__name__] = NetworkClass(found, settings)
         return found
 
     return add
 
 
-def networks() -> dict[str, Known]:
-    """All networks by name, as a `model.json` has them."""
+def networks() -> dict[str, NetworkClass]:
+    """Classes of all networks by name, as a `model.json` has them."""
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{__package__}.{module.name}")
-    return dict(sorted(_known.items()))
+    return dict(sorted(_classes.items()))

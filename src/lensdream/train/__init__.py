@@ -1,1 +1,1 @@
-"""The finder's second network: a DeepLensNet, taught what the first look lets through."""
+"""Training: the loop, the recipes of the networks, and the training sets of second stage, class prior and compounds."""

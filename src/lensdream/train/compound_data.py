@@ -1,4 +1,4 @@
-"""What the compound head learns from: compound lenses, the single lenses matched to them, ordinary single lenses."""
+"""Training set of the compound classifier: compound lenses, their matched singles, ordinary single lenses."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from lensdream.families import COMPOUND, COMPOUND_TRAIN, LENS, MATCHED_SINGLE
 
 @dataclass(frozen=True)
 class CompoundTrainingSet:
-    """`TrainingImages` of which every epoch has all pairs, and the next part of the single lenses.
+    """`TrainingImages` with all pairs in every epoch, and the next part of the ordinary single lenses.
 
-    Single lenses are what there is most of, in a survey as in the training split: all of them are seen in turn.
+    Single lenses are the most numerous, in a survey as in the training split: all of them have their turn.
     """
 
     store: ImageStore
@@ -29,9 +29,9 @@ class CompoundTrainingSet:
     singles: np.ndarray
     """rows of the ordinary single lenses, in the order in which they have their turn"""
     n_singles: int
-    """ordinary single lenses of an epoch"""
+    """number of ordinary single lenses of an epoch"""
     start: str
-    """digest of the weights that the training starts from: with others, an interrupted one does not go on"""
+    """digest of the weights that the training starts from: with others, an interrupted one begins anew"""
 
     def __len__(self) -> int:
         """Count the images of an epoch."""
@@ -39,16 +39,16 @@ class CompoundTrainingSet:
 
     @property
     def identity(self) -> str:
-        """The store, the scenes out of it, and the weights in the beginning."""
+        """Digest of the store and the scenes out of it, and of the weights in the beginning."""
         return json.dumps([digest_of(self.store, self.pairs, self.singles), len(self), self.start])
 
     def rows(self, number: int) -> np.ndarray:
-        """Rows of the truth table that an epoch, counted from 0, has the images of."""
+        """Rows of the truth table whose images an epoch has, counted from 0."""
         turn = np.arange(number * self.n_singles, (number + 1) * self.n_singles)
         return np.concatenate([self.pairs, np.take(self.singles, turn, mode="wrap")]) if len(turn) else self.pairs
 
     def epoch(self, number: int, model: nn.Module | None = None) -> LabelledImages:
-        """The images of an epoch, read from the store, whatever the model."""
+        """Images of an epoch, read from the store, whatever the model."""
         return labelled(self.store, self.rows(number))
 
     def n_distinct(self, epochs: int) -> int:
@@ -59,11 +59,11 @@ class CompoundTrainingSet:
 def compound_training_set(
     store: ImageStore, settings: CompoundTraining, start: str
 ) -> tuple[CompoundTrainingSet, LabelledImages]:
-    """The training set of the compound classifier, and its validation images.
+    """Training set of the compound classifier, and its validation images.
 
     A share `held_out` of the pairs, evenly taken, both partners together, and the single lenses of the validation split
     are for validation. `singles_per_compound` ordinary single lenses stand beside each compound lens in either, or as
-    many as there are. Raises `ValueError` with the remedy for a store that lacks any of it.
+    many as there are. Raises `ValueError` for a store that lacks any of it.
     """
     pairs = pairs_of(store)
     n_held = max(1, round(len(pairs) * settings.held_out))
@@ -83,7 +83,7 @@ def compound_training_set(
 def pairs_of(store: ImageStore) -> np.ndarray:
     """Rows of the truth table (N, 2): a compound lens of `COMPOUND_TRAIN`, and the single lens matched to it.
 
-    Raises `ValueError` with the remedy where there are none, too few to hold one out, or some without a partner.
+    Raises `ValueError` where there are none, too few to hold one out, or some without a partner.
     """
     truth = store.truth
     again = "raise population.compound_arc_train and population.double_ring_train, run population and simulate again"
@@ -91,7 +91,7 @@ def pairs_of(store: ImageStore) -> np.ndarray:
     if len(compound) < 2:
         raise ValueError(
             f"the split {COMPOUND_TRAIN} of {store.folder} has {len(compound)} compound lenses, at least 2 are needed, "
-            f"one to learn from and one to validate on: {again}"
+            f"one to train and one to validate on: {again}"
         )
     row_of = pd.Series(np.arange(len(truth)), truth["index"])
     partner = row_of.reindex(truth["partner"].iloc[compound]).fillna(-1).to_numpy(int)

@@ -27,7 +27,7 @@ from lensdream.runtime.distributed import ALONE, Ranks
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch did."""
+    """Losses, rate and speed of one epoch."""
 
     epoch: int
     train_loss: float
@@ -40,7 +40,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class FitResult:
-    """The model of the best validation epoch, and the history."""
+    """Model of the best validation epoch, and the history."""
 
     model: nn.Module
     best_epoch: int
@@ -57,7 +57,7 @@ def fit(
     on_epoch: Callable[[EpochRecord, nn.Module, bool], None] = lambda record, model, best: None,
     ranks: Ranks = ALONE,
 ) -> FitResult:
-    """Train the network that `build` makes, and keep the epoch of the lowest validation loss.
+    """Train a network and keep the epoch of the lowest validation loss.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def fit(
     validation : LabelledImages
         Images that decide which epoch is kept.
     checkpoint : Path, optional
-        Where every epoch's end is saved. An interrupted run goes on from it with the same result; a checkpoint of another
+        File of the state after each epoch. An interrupted run resumes from it with the same result; a checkpoint of another
         network, other settings or images is not used.
     on_epoch : callable
         Called with the epoch's `EpochRecord`, the network, and whether the epoch is the best one so far.
@@ -127,7 +127,7 @@ def fit(
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["rng"])
-        if device.type == "cuda" and saved["gpu_rng"] is not None:  # it may have begun without a GPU
+        if device.type == "cuda" and saved["gpu_rng"] is not None:  # the run may have begun without a GPU
             torch.cuda.set_rng_state(saved["gpu_rng"], device)
         records = [EpochRecord(**record) for record in saved["records"]]
         best_state, best_epoch = saved["best_state"], saved["best_epoch"]
@@ -205,16 +205,16 @@ def fit(
 
 
 def validated(model: nn.Module, validation: LabelledImages, device: torch.device) -> tuple[float, float]:
-    """Loss and AUROC."""
+    """Validation loss and AUROC of a network."""
     logits = predict(model, validation.images, device=device)
     loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
     return loss, float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
 
 
 def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
-    """How an `AveragedModel` takes in a step: as a mean that keeps `decay` of what it was, and less in the beginning.
+    """Update of an `AveragedModel`: a running mean that keeps `decay` of its value at each step, less in the beginning.
 
-    After n steps it keeps (1 + n) / (10 + n) at most. With all of the decay from the start the random weights would
+    After n steps the mean keeps (1 + n) / (10 + n) at most. With all of the decay from the start the random weights would
     stand in the mean for some 1 / (1 - decay) steps, which are epochs of a short training.
     """
 

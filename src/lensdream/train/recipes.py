@@ -1,4 +1,4 @@
-"""The trainings by name: which network, where their settings stand, and where the model goes. Nothing heavy is imported here.
+"""Recipes of the trainings: network, block of settings, stage and folder of the model. Nothing heavy is imported here.
 
 A network joins by a row of `RECIPES` and a module of `lensdream.networks` that has it.
 """
@@ -21,33 +21,33 @@ class Recipe:
     """A network and its training."""
 
     title: str
-    """in figures"""
+    """name in figures"""
     stage: str
-    """name of its stage, and so of its metrics, figures, checkpoint and run"""
+    """name of the stage, and so of its metrics, figures, checkpoint and run"""
     folder: str
-    """of its model, within `models/<scale>`"""
+    """folder of the model, within `models/<scale>`"""
     block: str
-    """of its settings in `params.yaml`"""
+    """block of the settings in `params.yaml`"""
     network: str
-    """name of its class"""
+    """name of the network's class"""
     text: str = ""
-    """what `params.yaml` says of the block"""
+    """text of the block in `params.yaml`"""
 
     def settings_type(self) -> type:
-        """The dataclass of its settings."""
+        """Dataclass of the training's settings."""
         from lensdream.networks.registry import networks
 
         return config.BLOCKS.get(self.block) or Training[networks()[self.network].settings]
 
     def read_settings(self, scale: str, params: Path) -> Any:  # noqa: ANN401 - of `settings_type`
-        """Read its settings at a scale."""
+        """Read the training's settings at a scale."""
         return config.load(self.block, self.settings_type(), scale, params)
 
     def build(self, shape: object) -> nn.Module:
-        """The network of this shape, with random weights."""
+        """Build the network of this shape, with random weights."""
         from lensdream.networks.registry import networks
 
-        return networks()[self.network].build(shape)
+        return networks()[self.network].network(shape)
 
 
 RECIPES = {
@@ -67,14 +67,14 @@ RECIPES = {
         "LensNet of twice the width, in larger batches; minutes on a GPU, hours on two cores.",
     ),
 }  # fmt: skip
-"""by the name that the command line and the tables use"""
+"""recipes by the name that the command line and the tables use"""
 
 DEEP = Recipe("DeepLensNet", "train-deep", "deep", "deep", "DeepLensNet")
-"""has a stage of its own, for it is trained only on images that pass the first stage"""
-SECOND = Recipe("second network", "train-second", "second", "second_network", "DeepLensNet")
-"""goes on from the weights of `DEEP`"""
+"""trained by a stage of its own, on images that pass the gate of the first stage only"""
+SECOND_STAGE = Recipe("second stage", "train-second", "second", "second_network", "DeepLensNet")
+"""fine-tuned from the weights of `DEEP`"""
 COMPOUND = Recipe("LensNet, compound against single lenses", "train-compound", "compound", "compound_head", "LensNet")
-"""goes on from the finder's weights"""
+"""starts from the weights of the first stage"""
 
 
 def blocks() -> list[str]:
@@ -83,7 +83,7 @@ def blocks() -> list[str]:
 
 
 def recipe_of(network: str) -> Recipe:
-    """Look up a network; raises `ValueError` that lists them all."""
+    """Look up the recipe of a network; raises `ValueError` that lists them all."""
     if network not in RECIPES:
         raise ValueError(f"no network {network!r}; networks are {', '.join(RECIPES)}")
     return RECIPES[network]

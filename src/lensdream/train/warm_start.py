@@ -1,4 +1,4 @@
-"""Networks that go on from trained weights."""
+"""Networks that start from trained weights."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lensdream.networks.lensnet import DeepLensNet, LensNet
 
 
 def fine_tuned(start: DeepLensNet, settings: WarmStart) -> DeepLensNet:
-    """A network with the weights of another, and dropout of its own."""
+    """Network with the weights of `start` and the dropout of the settings."""
     model = DeepLensNet(dataclasses.replace(start.config, dropout=settings.dropout))
     model.load_state_dict(start.state_dict())
     return model
 
 
 def with_new_head(finder: nn.Module, settings: WarmStart) -> LensNet:
-    """The finder's network with its weights, but for the last layer, which is new and random.
+    """First stage of the finder with its weights, but for the last layer, which is new and random.
 
-    The features of an image are kept; what follows from them, that a lens is a lens, is not what is asked here. Raises
-    `ValueError` for a finder that is no LensNet.
+    The features of an image are kept, the lens logit that follows from them is not. Raises `ValueError` for a finder whose
+    first stage is no LensNet.
     """
     if not isinstance(finder, LensNet):
         raise ValueError(
