@@ -1,4 +1,4 @@
-"""The settings of every stage: one frozen dataclass each, with the default, range, unit and text of every value.
+"""Settings of every stage: one frozen dataclass each, with the default, range, unit and text of every value.
 
 All have defaults, so that a notebook makes them without `params.yaml`; `load` reads them from there, and
 `lensdream params --write` writes the texts behind its values. Nothing heavy is imported here.

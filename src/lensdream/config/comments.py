@@ -1,4 +1,4 @@
-"""The comments of `params.yaml`, written from the settings: text, unit and range behind each value."""
+"""Comments of `params.yaml`, written from the settings: text, unit and range behind each value."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ HEADER = (
 )
 WIDTH = 124
 COLUMN = 30
-"""of comments behind values"""
+"""column of comments behind values"""
 
 LINE = re.compile(r"(?P<indent> *)(?P<key>[\w-]+):(?P<value>[^#]*)(#.*)?")
 
 
 @dataclass(frozen=True)
 class Block:
-    """What is known of a block of `params.yaml`."""
+    """Settings and text of a block of `params.yaml`."""
 
     settings: type
     text: str
 
 
 def block_of(settings: type, text: str = "") -> Block:
-    """A block of these settings; without a text the first line of their docstring."""
+    """Block of these settings; without a text the first line of their docstring."""
     return Block(settings, text or (settings.__doc__ or "").split("\n\n")[0])
 
 
 def commented(text: str, blocks: Mapping[str, Block]) -> str:
-    """The same settings with the comments of their dataclasses.
+    """Text of the same settings with the comments of their dataclasses.
 
     Raises `ConfigError` for a layout whose lines are not all `name: value`.
     """
     lines = [*_wrapped(HEADER, "")]
     path: list[str] = []
-    told: set[tuple[str, ...]] = set()
+    commented_already: set[tuple[str, ...]] = set()
     for line in text.splitlines():
         found = LINE.fullmatch(line)
         if found is None:
@@ -56,8 +56,10 @@ def commented(text: str, blocks: Mapping[str, Block]) -> str:
         block, setting = blocks.get(path[0]), (path[0], *path[2:])
         if len(path) == 1:
             lines += ["", *_wrapped(block.text if block else "", "")]
-        comment = _comment(block.settings, path[2:]) if block and len(path) > 2 and setting not in told else ""
-        told.add(setting)
+        comment = (
+            _comment(block.settings, path[2:]) if block and len(path) > 2 and setting not in commented_already else ""
+        )
+        commented_already.add(setting)
         lines += _behind(bare, comment)
     result = "\n".join(lines) + "\n"
     if yaml.safe_load(result) != yaml.safe_load(text):
@@ -66,12 +68,12 @@ def commented(text: str, blocks: Mapping[str, Block]) -> str:
 
 
 def _comment(settings: type, path: list[str]) -> str:
-    """What is said of the setting at a path; nothing of those that are unknown."""
-    field, kind = settings_fields(settings).get(path[0], (None, None))
+    """Comment of the setting at a path; empty for an unknown one."""
+    field, field_type = settings_fields(settings).get(path[0], (None, None))
     if field is None:
         return ""
-    if len(path) > 1 and dataclasses.is_dataclass(kind):
-        return _comment(kind, path[1:])
+    if len(path) > 1 and dataclasses.is_dataclass(field_type):
+        return _comment(field_type, path[1:])
     if len(path) > 1:  # a family of a mix
         return field.metadata["texts"].get(path[1], "")
     return " ".join(_parts(field.metadata))
@@ -87,7 +89,7 @@ def _parts(about: Mapping[str, object]) -> Iterator[str]:
 
 
 def number(value: float) -> str:
-    """A bound in few characters."""
+    """Text of a bound in few characters."""
     if math.isinf(value):
         return ".inf"
     if value == 2**31 - 1:

@@ -1,4 +1,4 @@
-"""The settings of every stage at a scale, read from `params.yaml`.
+"""Settings of every stage at a scale, read from `params.yaml`.
 
 `params.yaml` has one block a stage. Its `shared` part holds for every scale, and each scale (`quick`, `poster`) adds what
 differs. Every block has all scales. What a block leaves out has the default of its dataclass. An unknown key, a wrong type or a
@@ -48,7 +48,7 @@ BLOCKS: dict[str, type] = {
     "report": ReportConfig,
     "tune": TuneConfig,
 }
-"""settings of every block of `params.yaml`, but for those of the networks of `train.recipes`"""
+"""settings of every block of `params.yaml`, without those of the networks of `train.recipes`"""
 
 
 def load(stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml")) -> Config:
@@ -71,7 +71,7 @@ def load(stage: str, config: type[Config], scale: str, params: Path = Path("para
 
 
 def scales(params: Path = Path("params.yaml"), blocks: Collection[str] | None = None) -> list[str]:
-    """The scales that `params.yaml` has; raises `ConfigError` for a block in it that is none of `blocks`."""
+    """Scales that `params.yaml` has; raises `ConfigError` for a block in it that is none of `blocks`."""
     document = _document(params)
     unknown = [name for name in document if blocks is not None and name not in blocks]
     if unknown:
@@ -85,72 +85,73 @@ def require_scale(scale: str, params: Path = Path("params.yaml"), blocks: Collec
     _refuse_unknown(scale, scales(params, blocks), params)
 
 
-def merged(shared: Mapping[str, Any], scale: Mapping[str, Any], place: str = "") -> tuple[dict[str, Any], list[str]]:
-    """The values of both, nested ones too, and the dotted names of those that stand in both."""
+def merged(shared: Mapping[str, Any], scale: Mapping[str, Any], key_path: str = "") -> tuple[dict[str, Any], list[str]]:
+    """Values of both, nested ones too, and the dotted names of values in both."""
     values, twice = dict(shared), []
     for key, value in scale.items():
         if isinstance(value, Mapping) and isinstance(values.get(key), Mapping):
-            values[key], nested = merged(values[key], value, f"{place}{key}.")
+            values[key], nested = merged(values[key], value, f"{key_path}{key}.")
             twice += nested
             continue
         if key in values:
-            twice.append(f"{place}{key}")
+            twice.append(f"{key_path}{key}")
         values[key] = value
     return values, twice
 
 
 def settings_fields(config: type) -> dict[str, tuple[dataclasses.Field, type]]:
-    """The fields of a dataclass, each with its type; of `Training[OUConfig]` `network` is an `OUConfig`."""
+    """Fields of a dataclass, each with its type; of `Training[OUConfig]` `network` is an `OUConfig`."""
     plain = get_origin(config) or config
     given = dict(zip(getattr(plain, "__parameters__", ()), get_args(config), strict=False))
     types = get_type_hints(plain)
     fields = {field.name: (field, types[field.name]) for field in dataclasses.fields(plain)}
-    for name, (field, kind) in fields.items():
-        if isinstance(kind, TypeVar):
-            fields[name] = field, given.get(kind) or type(field.default_factory())
+    for name, (field, field_type) in fields.items():
+        if isinstance(field_type, TypeVar):
+            fields[name] = field, given.get(field_type) or type(field.default_factory())
     return fields
 
 
-def _built(config: type, values: object, place: str, problems: list[str], default: object = None) -> Any:  # noqa: ANN401
-    """Settings of these values, `default` for the rest; what is wrong joins the problems, and then nothing is made."""
+def _built(config: type, values: object, key_path: str, problems: list[str], default: object = None) -> Any:  # noqa: ANN401
+    """Settings of these values, `default` for the rest; problems are appended, and then None is returned."""
     if not isinstance(values, Mapping):
-        problems.append(f"{place}: {values!r} holds no settings by name: write each as `name: value`")
+        problems.append(f"{key_path}: {values!r} holds no settings by name: write each as `name: value`")
         return None
     fields = settings_fields(config)
-    problems += [f"{place}.{key}: unknown key; known are {', '.join(fields)}" for key in values if key not in fields]
+    problems += [f"{key_path}.{key}: unknown key; known are {', '.join(fields)}" for key in values if key not in fields]
     default = (get_origin(config) or config)() if default is None else default
     found = {}
-    for name, (field, kind) in fields.items():
-        at, of_default = f"{place}.{name}", getattr(default, name)
-        if dataclasses.is_dataclass(kind):
-            of_default = of_default if isinstance(of_default, kind) else kind()
-            found[name] = _built(kind, values.get(name, {}), at, problems, of_default)
+    for name, (field, field_type) in fields.items():
+        at, of_default = f"{key_path}.{name}", getattr(default, name)
+        if dataclasses.is_dataclass(field_type):
+            of_default = of_default if isinstance(of_default, field_type) else field_type()
+            found[name] = _built(field_type, values.get(name, {}), at, problems, of_default)
         elif name in values:
             found[name] = values[name]
-            problems += _value_problems(field, kind, values[name], at)
+            problems += _value_problems(field, field_type, values[name], at)
     try:
         return None if problems else dataclasses.replace(default, **found)
     except ConfigError as error:
         problems.append(str(error))
 
 
-def _value_problems(field: dataclasses.Field, kind: type, value: object, place: str) -> list[str]:
+def _value_problems(field: dataclasses.Field, field_type: type, value: object, key_path: str) -> list[str]:
     about = field.metadata
-    if get_origin(kind) is dict:
+    if get_origin(field_type) is dict:
         if not isinstance(value, Mapping):
-            return [f"{place}: {value!r} holds no shares by name: write each as `family: share`"]
-        return [p for name, share in value.items() for p in _value_problems(field, float, share, f"{place}.{name}")]
-    if isinstance(value, bool) != (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
-        return [f"{place}: {value!r} is not of type {kind.__name__}"]
+            return [f"{key_path}: {value!r} holds no shares by name: write each as `family: share`"]
+        return [p for name, share in value.items() for p in _value_problems(field, float, share, f"{key_path}.{name}")]
+    allowed = (int, float) if field_type is float else field_type
+    if isinstance(value, bool) != (field_type is bool) or not isinstance(value, allowed):
+        return [f"{key_path}: {value!r} is not of type {field_type.__name__}"]
     if "low" in about and not about["low"] <= value <= about["high"]:
-        return [f"{place}: {value!r} is not in [{about['low']:g}, {about['high']:g}]"]
+        return [f"{key_path}: {value!r} is not in [{about['low']:g}, {about['high']:g}]"]
     if "names" in about and value not in about["names"]:
-        return [f"{place}: {value!r} is none of {', '.join(about['names'])}"]
+        return [f"{key_path}: {value!r} is none of {', '.join(about['names'])}"]
     return []
 
 
 def _document(params: Path) -> dict:
-    """The blocks of the file; raises `ConfigError` for a layout that cannot be read."""
+    """Blocks of the file; raises `ConfigError` for a layout that cannot be read."""
     try:
         document = yaml.safe_load(params.read_text())
     except FileNotFoundError:

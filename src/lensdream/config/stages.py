@@ -61,7 +61,7 @@ class PopulationConfig:
     double_ring_train: int = setting(300, 0, MANY, "the same")
 
     def __post_init__(self) -> None:
-        """Check what no single bound can."""
+        """Check bounds that involve several settings."""
         shares = checked_mix("population.non_lens_shares", self.non_lens_shares)
         object.__setattr__(self, "non_lens_shares", shares)
 
@@ -82,7 +82,7 @@ class SimulateConfig:
     )
 
     def __post_init__(self) -> None:
-        """Check what no single bound can."""
+        """Check bounds that involve several settings."""
         problems = []
         if self.padding > self.stamp:
             problems.append(
@@ -158,7 +158,7 @@ class SurveyConfig:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Check what no single bound can."""
+        """Check bounds that involve several settings."""
         object.__setattr__(self, "non_lens_shares", checked_mix("survey.non_lens_shares", self.non_lens_shares))
         if self.n_peers > self.n:
             raise ConfigError(

@@ -47,7 +47,7 @@ class LensNetConfig:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What can be set of a network that starts from trained weights, and has their shape."""
+    """Shape of a network that starts from trained weights: all but the dropout is theirs."""
 
     dropout: float = setting(0.2, 0.0, 0.9, "before the last layer")
 
@@ -72,7 +72,7 @@ class Training(Generic[Network]):
     hard_rounds: int = setting(0, 0, 100, "such rounds, evenly spread over the epochs")
 
     def __post_init__(self) -> None:
-        """Check what no single bound can."""
+        """Check bounds that involve several settings."""
         if self.hard_negatives and not 0 < self.hard_rounds < self.fit.epochs:
             raise ConfigError(
                 f"hard_rounds = {self.hard_rounds} do not fit between {self.fit.epochs} epochs: at least 1 and fewer than "
