@@ -32,7 +32,7 @@ def ablated(renderer, scenes):
 
 def test_each_component_is_taken_from_the_scenes_that_have_it(ablated):
     _, parts = ablated
-    places = {name: part.places.tolist() for name, part in parts.items()}
+    places = {name: part.rows.tolist() for name, part in parts.items()}
     assert places["target"] == places["neighbours"] == [0, 1, 2]
     assert places["arcs"] == places["source_1"] == [1, 2]
     assert places["source_2"] == [2]
@@ -47,8 +47,8 @@ def test_scene_without_a_component_is_the_scene_drawn_without_it(renderer, scene
 def test_sky_stays_where_the_component_was_not(ablated):
     whole, parts = ablated
     part = parts["arcs"]
-    change = (whole.images[part.places] - part.without)[:, Band.VIS]
-    light = whole.noiseless[part.places, Band.VIS]
+    change = (whole.images[part.rows] - part.without)[:, Band.VIS]
+    light = whole.noiseless[part.rows, Band.VIS]
     assert change[~part.mask].abs().median() < 0.2 * change[part.mask].abs().median()
     assert (change[light < 1e-6].abs() < 1e-6).all()
 

@@ -12,7 +12,7 @@ from lensdream.evaluate.explanations import channel_pages, measure
 from lensdream.evaluate.explanations.scores import auroc
 from lensdream.explain.chain import chain_of
 from lensdream.explain.dream import Climb
-from lensdream.explain.kernels import answers, effects, maximising
+from lensdream.explain.kernels import activations, maximising, silencing_effects
 from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.plots import grid
 
@@ -46,26 +46,26 @@ def images():
     return images
 
 
-def test_answers_say_how_much_and_where(network, images):
-    found = answers(chain_of(network).split(2), images, batch=2)
+def test_activations_have_a_size_and_a_position(network, images):
+    found = activations(chain_of(network).split(2), images, batch=2)
     assert found.mean.shape == found.peak.shape == (3, N_BANDS)
     assert found.peak[1].tolist() == [0, 0, 5, 0]
     assert found.mean[1, Band.J] == pytest.approx(5.0 / 80)
-    assert found.places[1, Band.J].tolist() == [6.5, 10.5]
-    assert not found.peak[2].any()  # below 0 there is no answer
+    assert found.positions[1, Band.J].tolist() == [6.5, 10.5]
+    assert not found.peak[2].any()  # below 0 there is no activation
 
 
-def test_answers_of_the_middle_have_their_places_in_the_image(network, images):
-    seen = answers(chain_of(network).split(2), images)
+def test_activations_of_a_crop_have_their_positions_in_the_image(network, images):
+    centre = activations(chain_of(network).split(2), images)
     around = torch.nn.functional.pad(images, (4, 3, 6, 6), value=9.0)
-    found = answers(dataclasses.replace(chain_of(network), cut=lambda x: x[..., 6:22, 4:24]).split(2), around)
-    torch.testing.assert_close(found.peak, seen.peak)
-    torch.testing.assert_close(found.places, seen.places + torch.tensor([6.0, 4.0]))
+    found = activations(dataclasses.replace(chain_of(network), cut=lambda x: x[..., 6:22, 4:24]).split(2), around)
+    torch.testing.assert_close(found.peak, centre.peak)
+    torch.testing.assert_close(found.positions, centre.positions + torch.tensor([6.0, 4.0]))
 
 
 def test_effect_is_what_the_logit_loses_without_the_channel(network, images):
     images[0] = 2.0
-    lost = effects(chain_of(network).split(2), images, batch=2)
+    lost = silencing_effects(chain_of(network).split(2), images, batch=2)
     torch.testing.assert_close(lost[0], 2.0 * torch.arange(1.0, N_BANDS + 1))
     torch.testing.assert_close(lost[1], torch.tensor([0, 0, 3 * 5.0 / 80, 0]))
     torch.testing.assert_close(lost.sum(1), network(images).detach())

@@ -100,7 +100,7 @@ def test_windows_that_do_not_fit_are_refused(images, window, stride, message):
 
 def test_image_with_nan_is_refused(images):
     images[1, 0, 3, 3] = torch.nan
-    with pytest.raises(ValueError, match=r"1 of 2 images .* not finite \(the first at place 1\)"):
+    with pytest.raises(ValueError, match=r"1 of 2 images .* not finite \(the first is image 1\)"):
         occlude(plain(lambda x: x.sum((1, 2, 3))), images)
 
 

@@ -42,8 +42,8 @@ EVERYWHERE = np.ones((3, 3))
 class Part:
     """Images of a batch's scenes without one component, for the m scenes that have it."""
 
-    places: np.ndarray
-    """(m,) places of the scenes in the batch"""
+    rows: np.ndarray
+    """(m,) rows of the scenes in the batch"""
     without: Tensor
     """(m, band, y, x) [microjansky a pixel] images without the component"""
     mask: Tensor
@@ -59,14 +59,14 @@ def ablate(renderer: Renderer, scenes: Scenes) -> tuple[Rendered, dict[str, Part
     sky = whole.sky_sigma[:, Band.VIS]
     parts = {}
     for name, roles in ROLES.items():
-        places = _scenes_with(scenes, roles)
-        if not len(places):
+        rows = _scenes_with(scenes, roles)
+        if not len(rows):
             continue
-        less = renderer.render(scenes.take(places).without(set(roles)))
-        light = whole.noiseless[places, Band.VIS] - less.noiseless[:, Band.VIS]
-        parts[name] = Part(places, less.images, above_sky(light, sky[places]))
+        less = renderer.render(scenes.take(rows).without(set(roles)))
+        light = whole.noiseless[rows, Band.VIS] - less.noiseless[:, Band.VIS]
+        parts[name] = Part(rows, less.images, above_sky(light, sky[rows]))
         if name == "source_1":
-            centre = scenes.scenes[["mass_y", "mass_x"]].to_numpy()[places] / renderer.frame.pixel_scale
+            centre = scenes.scenes[["mass_y", "mass_x"]].to_numpy()[rows] / renderer.frame.pixel_scale
             counter = _without_counter_images(parts[name], whole.images, light, centre)
             parts |= {} if counter is None else {COUNTER_IMAGE: counter}
     return whole, parts
@@ -103,10 +103,10 @@ def _without_counter_images(source: Part, whole: Tensor, light: Tensor, centre: 
             found[k] = torch.from_numpy(region).to(whole.device)
     if not found:
         return None
-    rows = np.array(list(found))
+    doubles = np.array(list(found))
     regions = torch.stack(list(found.values()))
-    without = torch.where(regions[:, None], source.without[rows], whole[source.places[rows]])
-    return Part(source.places[rows], without, source.mask[rows] & regions)
+    without = torch.where(regions[:, None], source.without[doubles], whole[source.rows[doubles]])
+    return Part(source.rows[doubles], without, source.mask[doubles] & regions)
 
 
 def _scenes_with(scenes: Scenes, roles: frozenset[Role]) -> np.ndarray:

@@ -22,7 +22,7 @@ def whole(images: Tensor) -> Tensor:
 def crop_of(network: nn.Module) -> Cut:
     """Receptive crop of a network: its first layer, where that is a `CenterCrop`, else the whole image.
 
-    A network may wrap another (`finder.class_prior.InShares`).
+    A network may wrap another, as `networks.class_prior.SecondStage` does.
     """
     first = next((module for module in network.modules() if not any(module.children())), None)
     return first if isinstance(first, CenterCrop) else whole

@@ -54,7 +54,9 @@ def explain_image(network: nn.Module, image: np.ndarray, *, window: int, stride:
     sky = sky_fill(tuple(pixels.shape), EUCLID, torch.Generator().manual_seed(seed)).to(pixels)
     # All covers are scored in one call; bands that a cover leaves alone are filled with the image's own pixels.
     covered = {"sky": bands, "black": bands} | {band: [band] for band in bands}
-    fills = [_only(here, torch.zeros_like(sky) if name == "black" else sky, pixels) for name, here in covered.items()]
+    fills = [
+        _only(bands_of, torch.zeros_like(sky) if name == "black" else sky, pixels) for name, bands_of in covered.items()
+    ]
     fill = torch.cat(fills)
     found = occlude(chain_of(network), pixels.expand_as(fill), window=window, stride=stride, fill=fill, chunk=CHUNK)
     maps = dict(zip(covered, found.to_pixels(found.logit_change).float().cpu().numpy(), strict=True))

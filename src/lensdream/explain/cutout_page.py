@@ -44,7 +44,7 @@ def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, decision: Decisi
         if band in maps.by_band:
             heatmaps.draw_signed(axis, maps.by_band[band], limit)
         else:
-            _say(axis, "no data")
+            _write(axis, "no data")
     bar = heatmaps.bar_below(figure, axes[-1, 1:], drawn, "both")
     bar.set_label("logit lost with the square: red supports non-lens, blue lens", fontsize="small")
     if remark:
@@ -52,7 +52,7 @@ def cutout_page(name: str, image: np.ndarray, maps: CutoutMaps, decision: Decisi
     return figure
 
 
-def _say(axis: Axes, words: str) -> None:
+def _write(axis: Axes, words: str) -> None:
     axis.text(0.5, 0.5, words, ha="center", va="center", fontsize="small", color="0.4", transform=axis.transAxes)
 
 

@@ -1,4 +1,4 @@
-"""The network of a cascade that decides on an image, so that maps are of that one."""
+"""Decision of a cascade: which of its networks decides on an image, so that maps are of that one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ BY_FIRST_STAGE, BY_SECOND_STAGE = "the first stage", "one orientation of the sec
 
 @dataclass(frozen=True)
 class Decision:
-    """The finder's score of an image, and which of its networks the maps are of."""
+    """Score of an image by the finder, and the network that the maps are of."""
 
     logit: float
-    """of the finder: mean over the orientations"""
+    """lens logit of the finder: mean over the orientations"""
     probability: float
-    """of a lens, calibrated"""
+    """calibrated probability of a lens"""
     network: str
-    """that the maps are of"""
+    """name of the network that the maps are of"""
 
 
 @torch.inference_mode()
@@ -31,5 +31,5 @@ def is_decided_by_second_stage(cascade: Cascade, image: Tensor) -> bool:
 
 
 def deciding_network(cascade: Cascade, image: Tensor) -> nn.Module:
-    """The second stage for an image (band, y, x) above the gate, else the first; of the image as it lies."""
+    """Second stage for an image (band, y, x) above the gate, else the first; for the image in its own orientation."""
     return cascade.second if is_decided_by_second_stage(cascade, image) else cascade.first

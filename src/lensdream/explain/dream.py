@@ -22,7 +22,7 @@ from lensdream.optics.psf import convolve, moffat_kernel
 TOWARDS_LENS, TOWARDS_NON_LENS = 1.0, -1.0
 """sign of the logit that is climbed"""
 SMALLEST_OCTAVE = 16
-"""pixels below which a stamp no longer shows a lens"""
+"""pixels below which a lens in a stamp cannot be recognised"""
 
 Transfer = Callable[[int], Tensor]
 """image width [pixel] -> transfer (band, width, width // 2 + 1) of the point spread at that sampling"""

@@ -85,16 +85,16 @@ def guided_grad_cam(model: nn.Module, layer: nn.Module, images: Tensor) -> Tenso
     """
     check_guidable(model)
     check_images(images)
-    view = CropWindow.of(crop_of(model), images.shape[-2:])
+    window = CropWindow.of(crop_of(model), images.shape[-2:])
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "Setting backward hooks"
         )  # a warning on every call that they will be removed again
-        seen = _leaf(view.cut(images))
-        maps = captum.attr.GuidedGradCam(model, layer).attribute(seen, interpolate_mode="bilinear").detach()
-    if maps.shape != seen.shape:  # captum only warns when it cannot bring the CAM to the image's size
-        raise RuntimeError(f"captum returned a map of shape {tuple(maps.shape)} for images {tuple(seen.shape)}")
-    return view.put_back(maps, images.shape[-2:])
+        inputs = _leaf(window.cut(images))
+        maps = captum.attr.GuidedGradCam(model, layer).attribute(inputs, interpolate_mode="bilinear").detach()
+    if maps.shape != inputs.shape:  # captum only warns when it cannot bring the CAM to the image's size
+        raise RuntimeError(f"captum returned a map of shape {tuple(maps.shape)} for images {tuple(inputs.shape)}")
+    return window.put_back(maps, images.shape[-2:])
 
 
 def integrated_gradients(score_fn: ScoreFn, images: Tensor, *, steps: int = 32, chunk: int = 32) -> Tensor:

@@ -19,39 +19,39 @@ from lensdream.explain.score_function import check_images, scored
 
 
 @dataclass(frozen=True)
-class Answers:
+class Activations:
     """Activations of the channels of one layer on n images."""
 
     mean: Tensor
     """(n, channel) mean activation over the image"""
     peak: Tensor
     """(n, channel) largest activation"""
-    places: Tensor
-    """(n, channel, 2) place of the peak: y, x in the image [pixel]"""
+    positions: Tensor
+    """(n, channel, 2) position of the peak: y, x in the image [pixel]"""
 
 
 @torch.inference_mode()
-def answers(chain: Chain, images: Tensor, *, batch: int = 64) -> Answers:
+def activations(chain: Chain, images: Tensor, *, batch: int = 64) -> Activations:
     """Activations of a chain's last layer on images (n, band, y, x) [microjansky a pixel]."""
     check_images(images)
-    parts = [_answers(chain, part) for part in images.split(batch)]
-    return Answers(*(torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "peak", "places")))
+    parts = [_activations(chain, part) for part in images.split(batch)]
+    return Activations(*(torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "peak", "positions")))
 
 
-def _answers(chain: Chain, images: Tensor) -> Answers:
+def _activations(chain: Chain, images: Tensor) -> Activations:
     maps = _maps(chain, images)
     width = maps.shape[-1]
-    peak, place = maps.flatten(2).max(2)
+    peak, peak_at = maps.flatten(2).max(2)
     # The middle of the cell of image pixels that an activation stands for.
-    view = CropWindow.of(chain.cut, images.shape[-2:])
-    cell = torch.tensor([view.height / maps.shape[-2], view.width / width])
-    start = torch.tensor([view.top, view.left])
-    places = (torch.stack([place // width, place % width], 2) + 0.5) * cell.to(maps) - 0.5 + start.to(maps)
-    return Answers(maps.mean((2, 3)), peak, places)
+    window = CropWindow.of(chain.cut, images.shape[-2:])
+    cell = torch.tensor([window.height / maps.shape[-2], window.width / width])
+    start = torch.tensor([window.top, window.left])
+    positions = (torch.stack([peak_at // width, peak_at % width], 2) + 0.5) * cell.to(maps) - 0.5 + start.to(maps)
+    return Activations(maps.mean((2, 3)), peak, positions)
 
 
 @torch.inference_mode()
-def effects(chain: Chain, images: Tensor, *, batch: int = 64) -> Tensor:
+def silencing_effects(chain: Chain, images: Tensor, *, batch: int = 64) -> Tensor:
     """Logit lost (n, channel) when a channel of the chain's last layer is silenced, one at a time.
 
     Positive where the channel supports 'lens'. Costs one pass of the rest of the network per channel.
@@ -98,12 +98,12 @@ def maximising(
     """
     climbed = []
     for part in channels.split(batch):
-        with _inputs_of(activation) as seen:
+        with _inputs_of(activation) as inputs:
 
-            def middle(images: Tensor, part: Tensor = part, seen: list[Tensor] = seen) -> Tensor:
-                seen.clear()
+            def middle(images: Tensor, part: Tensor = part, inputs: list[Tensor] = inputs) -> Tensor:
+                inputs.clear()
                 network(images)
-                (maps,) = seen
+                (maps,) = inputs
                 height, width = maps.shape[-2:]
                 return maps[torch.arange(len(part)), part, height // 2, width // 2]
 
@@ -125,9 +125,9 @@ def maximising(
 @contextmanager
 def _inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
     """Context in which every input of a module is appended to the list that it gives."""
-    seen: list[Tensor] = []
-    hook = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    inputs: list[Tensor] = []
+    hook = module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     try:
-        yield seen
+        yield inputs
     finally:
         hook.remove()

@@ -48,15 +48,19 @@ class Occlusion:
 
     def to_pixels(self, change: Tensor) -> Tensor:
         """Occlusion map (B, y, x) of a change (B, n_y, n_x): the mean over the squares that cover a pixel."""
-        rows = _cover(self.corners_y, self.window, self.size[0]).to(change)
-        columns = _cover(self.corners_x, self.window, self.size[1]).to(change)
+        rows, columns = self._covered(change)
         return (rows.T @ change @ columns) / torch.outer(rows.sum(0), columns.sum(0))
 
     def summed(self, attributions: Tensor) -> Tensor:
         """Sums of a map of single pixels (B, y, x) over each square: (B, n_y, n_x), comparable with a change."""
-        rows = _cover(self.corners_y, self.window, self.size[0]).to(attributions)
-        columns = _cover(self.corners_x, self.window, self.size[1]).to(attributions)
+        rows, columns = self._covered(attributions)
         return rows @ attributions @ columns.T
+
+    def _covered(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows (n_y, y) and columns (n_x, x) that each square covers, 1 or 0, of the type of `like`."""
+        corners = (self.corners_y, self.corners_x)
+        rows, columns = (_cover(c, self.window, n).to(like) for c, n in zip(corners, self.size, strict=True))
+        return rows, columns
 
 
 def window_corners(length: int, window: int, stride: int) -> Tensor:

@@ -51,19 +51,19 @@ class Span:
 
 @dataclass(frozen=True)
 class Squares:
-    """Places of squares, and the spans in which each layer of a chain is evaluated around them."""
+    """Positions of squares, and the spans in which each layer of a chain is evaluated around them."""
 
     corners: tuple[Tensor, Tensor]
     """(n_y,) first rows and (n_x,) first columns of patches of the receptive crop, each with all of a square inside it"""
     size: tuple[int, int]
-    """of the patches [pixel]"""
+    """size of the patches [pixel]"""
     covered: tuple[Tensor, Tensor]
     """(n_y, height) and (n_x, width) bool: which rows and columns of a patch the square covers"""
     spans: tuple[tuple[Span, Span], ...]
-    """of each layer, rows and columns"""
+    """spans of each layer, along rows and columns"""
 
     @property
-    def places(self) -> Tensor:
+    def positions(self) -> Tensor:
         """(n, 2) numbers of row and column of the squares that cover any pixel of the receptive crop."""
         rows, columns = (covered.any(1) for covered in self.covered)
         return torch.outer(rows, columns).nonzero()
@@ -74,8 +74,8 @@ def plan(chain: Chain, image: Tensor, corners: tuple[Tensor, Tensor], side: int)
 
     Returns the chain to use, too: its layers end where one cannot be evaluated in part.
     """
-    view = CropWindow.of(chain.cut, image.shape[-2:])
-    placed = [_placed(c, side, *axis) for c, axis in zip(corners, view.axes, strict=True)]
+    window = CropWindow.of(chain.cut, image.shape[-2:])
+    placed = [_placed(c, side, *axis) for c, axis in zip(corners, window.axes, strict=True)]
     begins, covered = ([p[k] for p in placed] for k in range(2))
     length = tuple(c.shape[1] for c in covered)
     whole = Squares(tuple(begins), length, tuple(covered), ())
@@ -115,8 +115,10 @@ def checked(chain: Chain, squares: Squares, image: Tensor) -> bool:
     The squares are as bright as the image's brightest pixels, so that they change the score everywhere.
     """
     bright = chain.cut(image.amax((1, 2), keepdim=True).expand_as(image))
-    places = squares.places
-    chosen = places[torch.linspace(0, len(places) - 1, min(CHECKED, len(places)), device=places.device).long()]
+    positions = squares.positions
+    chosen = positions[
+        torch.linspace(0, len(positions) - 1, min(CHECKED, len(positions)), device=positions.device).long()
+    ]
     whole = chain.split(0)
     try:
         one = score_at(chain, squares, _Kept.of(chain, image), bright, chosen)
@@ -131,10 +133,10 @@ def score_squares(chain: Chain, squares: Squares, image: Tensor, cover: Tensor, 
 
     chain, squares: as `plan` gives them. Returns logits () and (n_y, n_x).
     """
-    kept, cover, places = _Kept.of(chain, image), chain.cut(cover), squares.places
+    kept, cover, positions = _Kept.of(chain, image), chain.cut(cover), squares.positions
     changed = kept.score.repeat(*(len(corners) for corners in squares.corners))
-    scores = [score_at(chain, squares, kept, cover, some) for some in places.split(chunk)]
-    changed[places[:, 0], places[:, 1]] = torch.cat(scores)
+    scores = [score_at(chain, squares, kept, cover, some) for some in positions.split(chunk)]
+    changed[positions[:, 0], positions[:, 1]] = torch.cat(scores)
     return kept.score, changed
 
 
@@ -155,23 +157,23 @@ class _Kept:
         return cls(tuple(m[0].permute(1, 2, 0).contiguous() for m in maps), scored(chain.rest, maps[-1])[0])
 
 
-def score_at(chain: Chain, squares: Squares, kept: _Kept, cover: Tensor, places: Tensor) -> Tensor:
-    """Logits (n,) with one square at each of these places (n, 2), numbers of row and column.
+def score_at(chain: Chain, squares: Squares, kept: _Kept, cover: Tensor, positions: Tensor) -> Tensor:
+    """Logits (n,) with one square at each of these positions (n, 2), numbers of row and column.
 
     cover (band, y, x): receptive crop of the covering image.
     """
-    rows, columns = places.T
+    rows, columns = positions.T
     begin = squares.corners[0][rows], squares.corners[1][columns]
     covered = squares.covered[0][rows][:, :, None] & squares.covered[1][columns][:, None, :]
     as_is, covering = (_cut(maps, begin, squares.size) for maps in (kept.maps[0], cover.permute(1, 2, 0)))
     patch = torch.where(covered[..., None], covering, as_is)
     for layer, (y, x), maps in zip(chain.layers, squares.spans, kept.maps, strict=False):
-        seen = _cut(maps, (y.crops[rows], x.crops[columns]), (y.crop, x.crop))
-        seen[_windows((y.patches[rows], x.patches[columns]), (y.patch, x.patch))] = patch
-        given = layer(seen.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        crops = _cut(maps, (y.crops[rows], x.crops[columns]), (y.crop, x.crop))
+        crops[_windows((y.patches[rows], x.patches[columns]), (y.patch, x.patch))] = patch
+        given = layer(crops.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         patch = given[_windows((y.found[rows], x.found[columns]), (y.box, x.box))]
         begin = y.boxes[rows], x.boxes[columns]
-    last = kept.maps[-1].expand(len(places), -1, -1, -1).clone()
+    last = kept.maps[-1].expand(len(positions), -1, -1, -1).clone()
     last[_windows(begin, tuple(patch.shape[1:3]))] = patch
     return scored(chain.rest, last.permute(0, 3, 1, 2))
 
@@ -214,19 +216,19 @@ def _span(depends: np.ndarray, begin: np.ndarray, length: int) -> Span | None:
     crop = int((needed_to - crops).max())
     crop = min(n_in, crop + (n_in - crop) % stride)
     crops = np.minimum(crops, n_in - crop)
-    places = (crops, begin - crops, boxes, boxes - crops // stride)
-    crops, patches, boxes, found = (torch.from_numpy(np.asarray(p, np.int64)) for p in places)
+    arrays = (crops, begin - crops, boxes, boxes - crops // stride)
+    crops, patches, boxes, found = (torch.from_numpy(np.asarray(array, np.int64)) for array in arrays)
     return Span(crop, crops, length, patches, box, boxes, found)
 
 
 def _ends(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First true place of each row (n, m), and the place behind the last."""
+    """First true column of each row (n, m), and the column behind the last."""
     return rows.argmax(1), rows.shape[1] - rows[:, ::-1].argmax(1)
 
 
 def _moved(span: Span, device: torch.device) -> Span:
-    places = {name: value.to(device) for name, value in vars(span).items() if isinstance(value, Tensor)}
-    return Span(**(vars(span) | places))
+    tensors = {name: value.to(device) for name, value in vars(span).items() if isinstance(value, Tensor)}
+    return dataclasses.replace(span, **tensors)
 
 
 def _cut(maps: Tensor, begin: tuple[Tensor, Tensor], size: tuple[int, int]) -> Tensor:

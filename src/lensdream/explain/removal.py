@@ -54,9 +54,9 @@ def remove(score_fn: ScoreFn, images: Tensor, maps: Tensor, *, fill: Tensor, ste
     for image, values, cover in zip(images, maps, fill, strict=True):
         for curve, sign in zip(curves, (-1, 1), strict=True):
             order = shuffle[torch.argsort(sign * values.flatten()[shuffle], stable=True)]
-            place = torch.empty_like(order)
-            place[order] = torch.arange(len(order), device=order.device)
-            removed = place.view(values.shape) < counts  # (steps + 1, 1, y, x)
+            rank = torch.empty_like(order)
+            rank[order] = torch.arange(len(order), device=order.device)
+            removed = rank.view(values.shape) < counts  # (steps + 1, 1, y, x)
             replaced = torch.where(removed, cover, image)
             curve.append(scored(score_fn, replaced.contiguous(memory_format=torch.channels_last)))
     return Removal(shares, torch.stack(curves[0]), torch.stack(curves[1]))

@@ -19,7 +19,7 @@ def check_images(images: Tensor) -> None:
     if not finite.all():
         bad = torch.nonzero(~finite).flatten().tolist()
         raise ValueError(
-            f"{len(bad)} of {len(images)} images hold pixels that are not finite (the first at place {bad[0]}): "
+            f"{len(bad)} of {len(images)} images hold pixels that are not finite (the first is image {bad[0]}): "
             "fill or drop them before explaining"
         )
 

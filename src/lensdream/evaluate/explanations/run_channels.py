@@ -15,7 +15,7 @@ from lensdream.evaluate.explanations import channel_pages, measure
 from lensdream.evaluate.explanations.explained_set import array
 from lensdream.explain.chain import Chain, chain_of
 from lensdream.explain.dream import Climb, psf_transfer
-from lensdream.explain.kernels import Answers, answers, effects, maximising
+from lensdream.explain.kernels import Activations, activations, maximising, silencing_effects
 from lensdream.explain.occlusion import sky_fill
 from lensdream.instrument import EUCLID, N_BANDS
 from lensdream.networks.lensnet import LensNet
@@ -69,9 +69,9 @@ def run(
     result, pages, tables = {}, {}, []
     for layer in LAYERS:
         chain = _up_to(model, layer.name)
-        found = answers(chain, images)
+        found = activations(chain, images)
         some = np.linspace(0, len(chosen) - 1, min(EFFECT_IMAGES, len(chosen))).astype(int)
-        effect = array(effects(chain, images[some]))
+        effect = array(silencing_effects(chain, images[some]))
         table = measure.channel_table(array(found.mean), effect, lens, lens[some])
         result[layer.name] = measure.measure_channels(table, array(found.mean), lens, settings.seed)
         dreamt = _maximising(model, layer, images.amax((0, 2, 3)), settings)
@@ -130,12 +130,12 @@ def _page(
     layer: _Layer,
     table: pd.DataFrame,
     shown: np.ndarray,
-    found: Answers,
+    found: Activations,
     images: np.ndarray,
     dreamt: np.ndarray,
 ) -> Figure:
     kernels = None if layer.kernel is None else array(model.get_submodule(layer.kernel).weight)
-    peak, positions = array(found.peak), array(found.places)
+    peak, places = array(found.peak), array(found.positions)
     rows = []
     for channel in shown:
         strongest = np.argsort(-peak[:, channel], kind="stable")[:CUTOUTS]
