@@ -58,7 +58,7 @@ def main() -> None:
     scenes = OnTheFlyMix.read(arguments.scale, PARAMS, fresh)
     store, stored = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     first = load_model(paths.model)
-    found = through(scenes, paths.model)
+    found = passing(scenes, paths.model)
     found.append(taken(stored, gated_rows(store, "train", first)))
     for number, part in enumerate(parts(drawing.joined(found), arguments.parts)):
         write(part, arguments.out / f"part-{number}")

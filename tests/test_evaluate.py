@@ -269,9 +269,7 @@ def test_every_baseline_is_compared_with_the_finder():
     ratios = [found[name]["missed_at_fpr_1e-3_ratio"]["value"] for name in ("lensnet-wide", "ou66", "ou200")]
     assert 1 < ratios[0] < ratios[1] < ratios[2]
     assert set(found["ou66"]["missed_at_fpr_1e-3_ratio"]) == {"value", "low", "high"}
-    few = baselines.compared(
-        others, scored(3.0, 6000), np.arange(5000) < 500, LABELS, settings
-    )  # some 250 cannot tell
+    few = baselines.compared(others, scored(3.0, 6000), np.arange(5000) < 500, LABELS, settings)  # some 250 cannot tell
     assert all(np.isnan(block["missed_at_fpr_1e-3_ratio"]["value"]) for block in few.values())
 
 

@@ -1,4 +1,4 @@
-"""The finder behind MLflow's generic interface: `mlflow.pyfunc.load_model` and `mlflow models serve` load it by this module.
+"""Finder behind MLflow's generic interface: `mlflow.pyfunc.load_model` and `mlflow models serve` load it by this module.
 
 A logged model holds weights, settings and operating points; the code is the installed package, nothing is unpickled.
 Registered models name this module: it keeps its name.
@@ -16,7 +16,7 @@ from lensdream.finder.finder import Finder
 
 
 class TablePredictor:
-    """A finder as MLflow calls it: arrays in, a table out."""
+    """A finder with MLflow's interface: arrays in, a table out."""
 
     def __init__(self, finder: Finder) -> None:
         self.finder = finder

@@ -46,7 +46,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
         LabelledImages.from_store(store, "validation", None),
     )
     torch.set_num_threads(base.fit.threads)
-    name = f"{scale}-{_question(base, config, sha256_of(folder / 'manifest.json'))}"
+    name = f"{scale}-{_study_digest(base, config, sha256_of(folder / 'manifest.json'))}"
     with study_storage.guarded():
         study = open_study(name, study_storage)
         with stage_run(

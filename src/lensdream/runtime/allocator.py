@@ -1,4 +1,4 @@
-"""Keeping freed memory: large arrays come and go at every operation, and glibc hands each back to the kernel."""
+"""Reuse of freed memory: large arrays come and go at every operation, and glibc hands each back to the kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State of an unfinished job on disk, so that a killed one goes on."""
+"""State of an unfinished job on disk, so that a killed one resumes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def save(path: Path, state: dict) -> None:
-    """Write a state, of which `identity` says what it belongs to; what was there stays whole until the new one is."""
+    """Write a state, whose `identity` names its job; an older file stays whole until the new one is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save(state, part)
@@ -17,7 +17,7 @@ def save(path: Path, state: dict) -> None:
 
 
 def load(path: Path | None, identity: str) -> dict | None:
-    """The state at a path, if it belongs to this job; its tensors are read from there when they are used."""
+    """Read the state at a path, if it is of this job; tensors are read from the file when they are used."""
     if path is None or not path.is_file():
         return None
     state = torch.load(path, weights_only=True, mmap=True)

@@ -20,12 +20,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes that train together, as one of them sees them."""
+    """Processes that train together, from the position of one of them."""
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
-    """number among those of this machine, and of its GPU"""
+    """number of the process on this machine, and of its GPU"""
 
     @property
     def first(self) -> bool:
@@ -34,15 +34,15 @@ class Ranks:
 
     @property
     def device(self) -> torch.device:
-        """Where this process computes."""
+        """Device of this process."""
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
     def part(self, batch: Tensor) -> Tensor:
-        """What this process has of a batch (B, ...)."""
+        """Part of a batch (B, ...) that this process takes."""
         return batch[self.rank :: self.size]
 
     def together(self, model: nn.Module) -> nn.Module:
-        """The model with the gradients of all processes averaged; on GPUs they share the statistics of a batch."""
+        """Model with the gradients of all processes averaged; on GPUs the processes share the statistics of a batch."""
         if self.size == 1:
             return model
         if self.device.type == "cuda":
@@ -51,29 +51,29 @@ class Ranks:
         return nn.parallel.DistributedDataParallel(model)
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of a number over all processes."""
+        """Mean of a number over all processes."""
         if self.size > 1:
             distributed.all_reduce(value)
         return value / self.size
 
     def of_first(self, value: Value) -> Value:
-        """What the first process says, in all of them, once it says it."""
+        """Value of the first process in all processes, which wait for it."""
         if self.size == 1:
             return value
-        said = [value]
-        distributed.broadcast_object_list(said)
-        return said[0]
+        values = [value]
+        distributed.broadcast_object_list(values)
+        return values[0]
 
 
 ALONE = Ranks()
 """one process, as without `torchrun`"""
 PATIENCE = timedelta(hours=3)
-"""of processes that wait for the first one: it may be looking for hard negatives"""
+"""time that processes wait for the first one, which may be searching for hard negatives"""
 
 
 @contextmanager
 def started_ranks() -> Iterator[Ranks]:
-    """The processes that `torchrun` started together with this one, or this one alone."""
+    """Context of the processes that `torchrun` started together with this one, or of this one alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE

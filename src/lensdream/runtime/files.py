@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and told apart by their digests."""
+"""Files, written whole or not at all, and their digests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, and its folder if missing; an interrupted write leaves what was there before."""
+    """Write a file, and its folder if missing; an interrupted write leaves the older file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
@@ -25,7 +25,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def without_nan(value: object) -> object:
-    """The same nested dictionaries and lists with None, JSON's null, for every NaN."""
+    """Nested dictionaries and lists of the same values, with None, JSON's null, for every NaN."""
     if isinstance(value, dict):
         return {key: without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

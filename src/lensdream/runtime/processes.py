@@ -1,4 +1,4 @@
-"""Worker processes: an ordered map over them, Ctrl-C that only their parent hears, and an end with their parent's."""
+"""Worker processes: an ordered map over them, Ctrl-C handled by their parent alone, and an end with their parent's."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class WorkerDied(ChildProcessError):
 def worker_map(processes: int, start: Callable[..., object], arguments: tuple) -> Iterator[OrderedMap]:
     """Give a map over processes; with 0 processes, over this one.
 
-    `start(*arguments)` makes a state in each process, once, and every task there is handed that object: `function(state,
-    task)`. What tasks change of it stays in their process. `start` and `function` are sent to the processes by name: a
+    `start(*arguments)` makes a state in each process, once, and every task there takes that object: `function(state,
+    task)`. Changes that tasks make to it stay in their process. `start` and `function` are sent to the processes by name: a
     class's constructor and its methods will do.
 
     Worker processes begin with their tasks at once and work ahead of whoever reads the results; this process computes
-    each result when it is asked for. Reading raises `WorkerDied`, with the remedy, at the task that a killed worker had, and
-    what `function` raised elsewhere. Leaving the context, by an interrupt too, ends the workers where they are, and so does
-    the death of this process, whatever killed it. For the main thread only, as it alone hears Ctrl-C.
+    each result when it is asked for. Reading raises `WorkerDied` at the task of a worker that was killed, and
+    any error of `function` at its task. Leaving the context, by an interrupt too, ends the workers where they are, and so does
+    the death of this process, whatever killed it. For the main thread only, as it alone receives Ctrl-C.
     """
     if processes == 0:
         yield partial(_mapped, start(*arguments))
@@ -77,7 +77,7 @@ def _worker(context: ForkServerContext, start: Callable[..., object], arguments:
 
 
 def _result(idle: SimpleQueue[_Worker], function: Callable, task: object) -> object:
-    """What an idle worker makes of a task."""
+    """Result of a task from an idle worker."""
     process, connection = worker = idle.get()
     try:
         connection.send((function, task))
@@ -90,7 +90,7 @@ def _result(idle: SimpleQueue[_Worker], function: Callable, task: object) -> obj
             + (
                 ": it was killed, most likely for want of memory; set simulate.workers lower and run again"
                 if killed
-                else "; what it said of that stands above. simulate.workers: 1 computes without workers"
+                else "; its own message stands above. simulate.workers: 1 computes without workers"
             )
         ) from lost
     finally:
@@ -116,14 +116,14 @@ def _work(connection: Connection, start: Callable[..., object], arguments: tuple
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error, or one that tells it where it cannot be pickled, as one whose constructor takes other arguments."""
+    """The error, or where it cannot be pickled a `RuntimeError` of its text."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # whatever its pickling raises
-        told = RuntimeError(f"{type(error).__name__}: {error}")
+        replacement = RuntimeError(f"{type(error).__name__}: {error}")
         for note in error.__notes__:
-            told.add_note(note)
-        return told
+            replacement.add_note(note)
+        return replacement
     return error
 
 
@@ -135,19 +135,19 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _deaf_children() -> Iterator[None]:
-    """Processes that start in here never hear Ctrl-C; one that comes meanwhile is heard when they have started.
+    """Context in which started processes are deaf to Ctrl-C; one that comes meanwhile takes effect when they have started.
 
     A terminal sends Ctrl-C to all of its processes. A worker inherits the blocked signal and so is deaf from its first
     import on, long before it could ignore the signal itself.
     """
     resource_tracker.ensure_running()  # the pool or its server would start it, and it unblocks the signal
-    came: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    received: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         signal.signal(signal.SIGINT, handler)
-    if came:
+    if received:
         signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Where a result comes from: repository, commit, DVC's experiment, digest of the data, process at work."""
+"""Provenance of a result: repository, commit, DVC's experiment, digest of the data, process at work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import yaml
 from lensdream.runtime.files import sha256_of
 
 DVC_VARIABLES = ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_STAGE")
-"""What DVC tells the commands that it runs."""
+"""variables that DVC sets for the commands that it runs"""
 
 _EXPERIMENT_FOLDERS = (".dvc", "tmp", "exps")
 _OUTPUTS = ("dvc.lock", "metrics", "figures", "models", "reports", "artifacts", "mlruns")
@@ -37,18 +37,18 @@ def repository_root(root: Path) -> Path:
 
 
 def dvc_environment() -> dict[str, str]:
-    """Return what DVC told this process, under the names of `DVC_VARIABLES`; empty outside of DVC."""
+    """Variables of DVC in this process by their names, `DVC_VARIABLES`; empty outside of DVC."""
     return {name: os.environ[name] for name in DVC_VARIABLES if os.environ.get(name)}
 
 
 @dataclass(frozen=True)
 class GitState:
-    """The code's version."""
+    """Version of the code."""
 
     commit: str
-    """of HEAD; 'none' without git or a commit"""
+    """hash of HEAD; 'none' without git or a commit"""
     dirty: bool
-    """whether inputs differ from the commit; what stages write does not count"""
+    """whether inputs differ from the commit; files that stages write do not count"""
 
 
 def git_state(root: Path) -> GitState:
@@ -65,7 +65,7 @@ def git_state(root: Path) -> GitState:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Return what git prints; None where git is absent or fails."""
+    """Output of a git command; None where git is absent or fails."""
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -112,7 +112,7 @@ def lock_digest(root: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Worker:
-    """A process: its start time tells it from a later one of the same number."""
+    """A process: its start time distinguishes it from a later one of the same number."""
 
     host: str
     pid: int
@@ -121,19 +121,19 @@ class Worker:
 
     @classmethod
     def current(cls) -> Worker:
-        """Return this process."""
+        """The process that calls."""
         return cls(socket.gethostname(), os.getpid(), int(psutil.Process().create_time()))
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Worker | None:
-        """Read what `tags` wrote; None where that is not there."""
+        """Read a process from `tags`; None where they lack it."""
         try:
             return cls(tags["host"], int(tags["pid"]), int(tags["process_started"]))
         except KeyError:
             return None
 
     def tags(self) -> dict[str, str]:
-        """Write it as text."""
+        """Host, number and start time as text."""
         return {"host": self.host, "pid": str(self.pid), "process_started": str(self.started)}
 
     def is_dead(self) -> bool:

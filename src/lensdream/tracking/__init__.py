@@ -1,4 +1,4 @@
-"""What MLflow remembers: runs, checkpoints and the registry of models; the only package that imports MLflow.
+"""Tracking with MLflow: runs, checkpoints and the registry of models; the only package that imports MLflow.
 
 Everything lies in the repository's `mlruns/`: the SQLite file `mlflow.db` and the folder `artifacts/`. Every stage is
 one run of the experiment `lensdream`, nested under the run `pipeline <scale>` of its commit.

@@ -13,17 +13,17 @@ PORT = 5000
 
 
 def ui_command(root: Path = Path(), port: int = PORT) -> list[str]:
-    """Command line that serves MLflow's pages on this machine only; makes the database if missing."""
+    """Command line that serves MLflow's pages on this machine only; the database is made if missing."""
     open_store(root)
     environment = ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true"]
-    places = [
+    storage = [
         "--backend-store-uri",
         tracking_uri(root),
         "--artifacts-destination",
         (folder_of(root) / "artifacts").as_uri(),
     ]
     # Without job execution one worker needs a third of the memory.
-    server = [sys.executable, "-m", "mlflow", "server", *places, "--host", HOST, "--port", str(port), "--workers", "1"]
+    server = [sys.executable, "-m", "mlflow", "server", *storage, "--host", HOST, "--port", str(port), "--workers", "1"]
     return ["env", *environment, *server]
 
 
@@ -33,9 +33,9 @@ def run_url(experiment_id: str, run_id: str, port: int = PORT) -> str:
 
 
 def stage_links(scale: str, root: Path = Path(), port: int = PORT) -> dict[str, str]:
-    """Address of the newest finished run of each stage; empty without a database, which it does not make.
+    """Address of the newest finished run of each stage; empty without a database, which is not made.
 
-    Within a DVC experiment they are the experiment's runs, outside of one those of none.
+    Within a DVC experiment the runs are the experiment's, outside of one those of none.
     """
     if not database_of(root).is_file():
         return {}

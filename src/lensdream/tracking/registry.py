@@ -1,4 +1,4 @@
-"""The registry: which trained model is the champion, and where it lies."""
+"""Registry of trained models: versions, aliases, and the champion."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class RegisteredVersion:
     version: int
     weights_sha256: str
     created: bool
-    """whether these weights are new to the registry"""
+    """whether the registry had no version of these weights"""
     aliases: tuple[str, ...]
-    """that point to it now"""
+    """aliases of the version"""
     run_id: str | None
     """the training run that stored these weights, where MLflow knows it"""
 
@@ -37,8 +37,8 @@ def register(folder: Path, scale: str, *, root: Path = Path(), promote: bool) ->
     """Make the model of a scale, in `folder`, a version of the registered model, once for the same weights.
 
     The aliases `candidate` and `candidate-<scale>` point to it afterwards; with `promote` outside of a DVC experiment
-    `champion` too, and the champion before it becomes `previous`. Weights that are registered already get the operating
-    points that lie beside them now.
+    `champion` too, and the champion before it becomes `previous`. Weights that are registered already get their present
+    operating points.
 
     Raises `FileNotFoundError` without a trained model.
     """
@@ -83,7 +83,7 @@ def _new_version(store: Store, folder: Path, scale: str, root: Path, digest: str
 
 
 def _training_run(store: Store, digest: str) -> str | None:
-    """Return the newest run that logged these weights as a checkpoint."""
+    """Newest run that logged these weights as a checkpoint."""
     found = store.client.search_logged_models([store.experiment_id], f"tags.weights_sha256 = '{digest}'")
     checkpoints = [model for model in found if model.model_type == "checkpoint"]
     return max(checkpoints, key=lambda model: model.creation_timestamp).source_run_id if checkpoints else None
@@ -101,7 +101,7 @@ def _point(store: Store, version: str, scale: str, *, promote: bool) -> None:
 
 
 def _aliases(store: Store) -> Mapping[str, str]:
-    """Return the version that each alias points to."""
+    """Version that each alias points to."""
     models = store.client.search_registered_models(f"name = '{MODEL}'")
     return {alias: str(version) for model in models for alias, version in model.aliases.items()}
 
@@ -117,7 +117,7 @@ def pull(name_or_alias: str = CHAMPION, *, root: Path = Path()) -> Path:
     `name_or_alias` is an alias (`champion`, `candidate-poster`) or a version number, with or without
     `models:/lensdream@` or `models:/lensdream/` before it.
 
-    Raises `LookupError` with the remedy where there is no such model.
+    Raises `LookupError` where there is no such model.
     """
     name = name_or_alias.removeprefix(f"models:/{MODEL}@").removeprefix(f"models:/{MODEL}/")
     if not database_of(root).is_file():

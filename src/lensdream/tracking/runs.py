@@ -1,4 +1,4 @@
-"""Runs: one a stage, nested under one a pipeline."""
+"""Runs of MLflow: one a stage, nested under one a pipeline."""
 
 from __future__ import annotations
 
@@ -22,13 +22,10 @@ from lensdream.tracking.store import Store, lock_of, log_model, network_files, o
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-# isort: split
-# After `store`, which quietens MLflow before it is imported.
-
 
 @dataclass(frozen=True)
 class StageRun:
-    """A run that is under way."""
+    """A run in progress."""
 
     run_id: str
     _store: Store
@@ -54,7 +51,7 @@ class StageRun:
         self._store.client.log_batch(self.run_id, tags=[RunTag(key, str(value)) for key, value in values.items()])
 
     def figure(self, path: Path, folder: str = "figures") -> None:
-        """Keep an image file, to be seen in the run's `folder`."""
+        """Keep an image file in the run's `folder`."""
         self.artifact(path, folder)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
@@ -183,7 +180,7 @@ def _sampled(run_id: str, uri: str, wanted: bool) -> Iterator[None]:
 
 
 def _mlflow_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return what MLflow's own pages show in their columns."""
+    """Tags that MLflow's own pages have columns for."""
     return {
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": f"lensdream {tags['stage']}",
@@ -213,7 +210,7 @@ def _inputs(datasets: Mapping[str, Path], identities: Mapping[str, str], stage: 
 
 
 def _pipeline_run(store: Store, tags: Mapping[str, str]) -> str:
-    """Find or make the run above all stages of a scale, code version and DVC experiment; it is RUNNING then."""
+    """Find or make the run above all stages of a scale, code version and DVC experiment, and set it to RUNNING."""
     keys = ("scale", "git_commit", "git_dirty", "dvc_exp_name")
     wanted = {"kind": "pipeline", **{key: tags.get(key, "none") for key in keys}}
     found = next(search_runs(store, **wanted), None)
@@ -226,7 +223,7 @@ def _pipeline_run(store: Store, tags: Mapping[str, str]) -> str:
 
 
 def _close_stale_runs(store: Store, stage: str, scale: str) -> None:
-    """Mark as KILLED what still runs according to the database, but whose process has ended."""
+    """Mark as KILLED the runs that the database has as running, but whose process has ended."""
     for run in search_runs(store, "attributes.status = 'RUNNING'", stage=stage, scale=scale):
         worker = Worker.from_tags(run.data.tags)
         if worker is None or not worker.is_dead():

@@ -1,4 +1,4 @@
-"""The database and its folder of artefacts: where they lie, how they are opened, searched and filled with models."""
+"""Database of MLflow and its folder of artefacts: paths, opening, searches and logged models."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from lensdream.instrument import N_BANDS
 from lensdream.networks.layout import POINTS, SETTINGS, SURVEY_POINTS, WEIGHTS, part_files
 from lensdream.runtime.provenance import repository_root
 
-# MLflow reads it when it is imported.
+# MLflow reads this variable when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-# It tells of every table that it makes.
+# MLflow logs every table that it makes.
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 EXPERIMENT = "lensdream"
 
 MODEL_FOLDER = Path("data", "network")
-"""of weights, settings and operating points inside a logged model"""
+"""folder of weights, settings and operating points inside a logged model"""
 
 _LOADER = "lensdream.serving"
-"""module that MLflow imports to load a model; not imported here, for it stands on what uses this package"""
+"""module that MLflow imports to load a model; not imported here, as it imports packages that use this one"""
 
 _SIGNATURE = ModelSignature(
     inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, N_BANDS, -1, -1))]),
@@ -75,7 +75,7 @@ def folder_of(root: Path) -> Path:
 
 
 def database_of(root: Path) -> Path:
-    """MLflow's database; it may not exist yet."""
+    """Path of MLflow's database, which may not exist yet."""
     return folder_of(root) / "mlflow.db"
 
 
@@ -85,7 +85,7 @@ def tracking_uri(root: Path = Path()) -> str:
 
 
 def lock_of(root: Path) -> FileLock:
-    """Lock between processes, for what is looked up and then made."""
+    """Lock between processes around a look-up and the entry that is made after it."""
     return FileLock(folder_of(root) / "lock")
 
 
@@ -153,7 +153,7 @@ def network_files(folder: Path) -> list[Path]:
 def model_files(folder: Path) -> list[Path]:
     """Files of the model in `folder` and, where they were measured, its operating points.
 
-    Raises what `network_files` does.
+    Raises `FileNotFoundError` without weights or settings.
     """
     network_files(folder)
     names = (*part_files(folder), POINTS, SURVEY_POINTS)

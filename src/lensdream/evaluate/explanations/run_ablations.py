@@ -81,7 +81,7 @@ def _ablated(
     for name, part in parts.items():
         scored = array(model(part.without.to(device)))
         for k, image, logit, mask in zip(part.rows, part.without, scored, array(part.mask), strict=True):
-            without[k][name] = (array(image) if places[k] in drawn else None, float(logit))
+            without[k][name] = (array(image) if rows[k] in drawn else None, float(logit))
             masks[k][name] = mask
     drawn_again, apart = whole.images.to(device), [dict(disjoint_masks(one)) for one in masks]
     fills = {"zero": torch.zeros_like(drawn_again), "sky": sky_of(drawn_again, settings)}

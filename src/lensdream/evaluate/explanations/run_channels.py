@@ -135,7 +135,7 @@ def _page(
     dreamt: np.ndarray,
 ) -> Figure:
     kernels = None if layer.kernel is None else array(model.get_submodule(layer.kernel).weight)
-    peak, places = array(found.peak), array(found.positions)
+    peak, positions = array(found.peak), array(found.positions)
     rows = []
     for channel in shown:
         strongest = np.argsort(-peak[:, channel], kind="stable")[:CUTOUTS]
