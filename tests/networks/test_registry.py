@@ -74,8 +74,8 @@ def test_a_network_takes_a_module_and_a_row_of_recipes(tmp_path, monkeypatch):
     folder = tmp_path / "networks"
     folder.mkdir()
     (folder / "linear.py").write_text(MODULE)
-    monkeypatch.setattr(lensdream.networks, "__path__", [*lensdream.networks.__path__, str(folder)])
     monkeypatch.setattr(registry, "_classes", dict(registry.networks()))
+    monkeypatch.setattr(lensdream.networks, "__path__", [*lensdream.networks.__path__, str(folder)])
     monkeypatch.setitem(RECIPES, "linear", Recipe("Linear", "train-linear", "peers/linear", "linear", "Linear"))
     (tmp_path / "params.yaml").write_text(PARAMS)
     paths = Paths("tiny", tmp_path)
