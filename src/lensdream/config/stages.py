@@ -14,7 +14,7 @@ FIELD_WIDTH = 11.2
 
 @dataclass(frozen=True)
 class PopulationConfig:
-    """Which scenes are drawn, and how many."""
+    """Population: scenes to draw, and their numbers."""
 
     seed: int = setting(20220225, 0, LARGEST_SEED, "of every draw")
     sky_area: float = setting(0.15, 1e-3, 100.0, "sky that SkyPy fills with galaxies", "deg2")
@@ -68,7 +68,7 @@ class PopulationConfig:
 
 @dataclass(frozen=True)
 class SimulateConfig:
-    """How scenes become images."""
+    """Rendering of scenes into images."""
 
     stamp: int = setting(80, 32, 1024, "side of an image; 112 at most with the padding on both sides", "pixel")
     padding: int = setting(16, 8, 128, "rendered around it and cut away, as wide as the point spread", "pixel")
@@ -111,7 +111,7 @@ class SimulateConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How the finder is measured on the test set."""
+    """Evaluation of the finder on the test set."""
 
     bootstrap: int = setting(1000, 10, 10**6, "resamplings of the scenes for the 95 % intervals")
     seed: int = setting(2, 0, LARGEST_SEED, "of the resampling")
@@ -121,7 +121,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class SurveyConfig:
-    """What a survey's list of resolved VIS targets holds, and how the finder is measured on fresh ones."""
+    """Target mix of a survey (its list of resolved VIS targets), and the test of the finder on freshly simulated targets."""
 
     n: int = setting(2000, 100, MANY, "non-lenses streamed, at least ten over the lowest rate that is to be measured")
     n_peers: int = setting(
@@ -169,7 +169,7 @@ class SurveyConfig:
 
 @dataclass(frozen=True)
 class CompoundConfig:
-    """How finder and compound classifier are measured on compound lenses."""
+    """Test of finder and compound classifier on compound lenses."""
 
     bootstrap: int = setting(1000, 10, 10**6, "resamplings of the scenes for the 95 % intervals")
     seed: int = setting(3, 0, LARGEST_SEED, "of the resampling")
@@ -179,7 +179,7 @@ class CompoundConfig:
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """Which scenes are explained, and how."""
+    """Explanations: scenes and methods."""
 
     seed: int = setting(4, 0, LARGEST_SEED, "of scenes, controls and jitter")
     window: int = setting(4, 1, 256, "side of the black square; 4 is the poster's", "pixel")
@@ -212,7 +212,7 @@ class ExplainConfig:
 
 @dataclass(frozen=True)
 class ObserveConfig:
-    """How real cutouts are read and scored."""
+    """Scoring of real cutouts."""
 
     batch_size: int = setting(32, 1, 65536, "more leave a CPU's cache, and take twice as long")
     pictures: int = setting(60, 0, 10**4, "cutouts drawn on the page, highest scores first")
@@ -220,14 +220,14 @@ class ObserveConfig:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What the report shows."""
+    """Contents of the report."""
 
     examples_per_family: int = setting(6, 1, 100, "images drawn of each family")
 
 
 @dataclass(frozen=True)
 class TuneConfig:
-    """The search for better training settings."""
+    """Search for better training settings."""
 
     trials: int = setting(4, 1, 10**5, "trainings that are judged")
     images: int = setting(2000, 2, MANY, "training images of a trial")

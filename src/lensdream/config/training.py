@@ -11,7 +11,7 @@ from lensdream.config.fields import LARGEST_SEED, MANY, ConfigError, part, setti
 
 @dataclass(frozen=True)
 class Fit:
-    """How any network is fitted to images."""
+    """Fit of any network to images."""
 
     seed: int = setting(1, 0, LARGEST_SEED, "of weights, order and augmentation")
     learning_rate: float = setting(0.002, 1e-6, 1.0, "peak of the one-cycle schedule")
@@ -58,7 +58,7 @@ Network = TypeVar("Network")
 
 @dataclass(frozen=True)
 class Training(Generic[Network]):
-    """How a network learns lenses from non-lenses; `Training[OUConfig]` has another network's shape."""
+    """Training of a network that separates lenses from non-lenses; `Training[OUConfig]` has another network's shape."""
 
     fit: Fit = part(Fit)
     network: Network = part(LensNetConfig, "the network's shape")
@@ -87,7 +87,7 @@ class Training(Generic[Network]):
 
 @dataclass(frozen=True)
 class FreshMix:
-    """How many fresh scenes a second-stage network is trained on beside the stored ones, and which."""
+    """Fresh scenes that the second stage is trained on in addition to the stored ones."""
 
     scenes: int = setting(2000, 0, MANY, "drawn once, in the training split's shares but for the share of lenses")
     lens_share: float = setting(0.35, 0.0, 1.0, "of lenses among them")
@@ -100,7 +100,7 @@ class FreshMix:
 
 @dataclass(frozen=True)
 class SecondStageTraining:
-    """How DeepLensNet learns, from random weights, from the images that pass the first stage; for a GPU."""
+    """Training of DeepLensNet from random weights on the images that pass the gate of the first stage; for a GPU."""
 
     fit: Fit = part(Fit, seed=8, batch_size=256)
     network: LensNetConfig = part(LensNetConfig, "the network's shape", width=64)
@@ -109,7 +109,7 @@ class SecondStageTraining:
 
 @dataclass(frozen=True)
 class SecondStageFineTuning:
-    """How the second-stage network goes on from DeepLensNet's weights, with more lenses of rare kinds."""
+    """Fine-tuning of the second stage from DeepLensNet's weights on a training set with more rare lenses."""
 
     fit: Fit = part(Fit, seed=8, batch_size=256, learning_rate=0.0007, warmup_epochs=0.1, epochs=4)
     network: WarmStart = part(WarmStart, "the network, which has the shape of DeepLensNet")
@@ -118,7 +118,7 @@ class SecondStageFineTuning:
 
 @dataclass(frozen=True)
 class ClassPriorConfig:
-    """How the class prior is fitted: which class a non-lens is of, by the features of the second-stage network."""
+    """Fit of the class prior: a regression of the non-lens class on the features of the second-stage network."""
 
     fresh_of_each: int = setting(
         200, 10, 10**7, "fresh non-lenses drawn of each of the thirteen classes; fewer pass the first stage"
@@ -132,7 +132,7 @@ class ClassPriorConfig:
 
 @dataclass(frozen=True)
 class CompoundTraining:
-    """How the compound classifier learns; it starts from the finder's weights, so few epochs do."""
+    """Training of the compound classifier from the weights of the first stage, so that few epochs do."""
 
     fit: Fit = part(Fit, seed=7, learning_rate=0.001, warmup_epochs=0.5, band_dropout=0.1, epochs=8)
     network: WarmStart = part(WarmStart, "the network, which has the shape of the finder's")

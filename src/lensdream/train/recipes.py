@@ -51,7 +51,7 @@ class Recipe:
 
 
 RECIPES = {
-    "lensnet": Recipe("LensNet", "train", "", "train", "LensNet", "How LensNet learns."),
+    "lensnet": Recipe("LensNet", "train", "", "train", "LensNet", "Training of LensNet."),
     "ou66": Recipe(
         "OU-66", "train-ou66", "peers/ou66", "ou66", "OU66",
         "OU-66 of Wilde et al. 2022, by their recipe, but for batches and epochs: Adam at a constant learning rate, batches of "
