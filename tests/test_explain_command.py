@@ -24,7 +24,7 @@ from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import load_model, save_model
-from test_kinds import IN_SURVEY, save_told
+from test_kinds import IN_SURVEY, save_finder
 
 STAMP = 32
 CENTRE = (150.0, 2.0)
@@ -84,7 +84,7 @@ def test_each_cutout_gives_a_picture_and_a_file_of_maps(model, cutout, tmp_path,
 @pytest.mark.parametrize("below_gate", [False, True])
 def test_maps_are_of_the_network_that_decided_and_say_so(cutout, tmp_path, monkeypatch, below_gate):
     two_networks = tmp_path / "two"
-    save_told(two_networks, STAMP)
+    save_finder(two_networks, STAMP)
     if below_gate:
         first = load_model(two_networks)
         torch.nn.init.constant_(first.head.bias, -20.0)

@@ -1,4 +1,4 @@
-"""All maps of one image without truth or neighbours in a set, such as a user's own cutout."""
+"""Explanation maps of one image without truth or neighbours in a set, such as a user's own cutout."""
 
 from __future__ import annotations
 
