@@ -1,5 +1,7 @@
 """The command line: exit codes, messages without tracebacks, and the pipeline's files against each other."""
 
+import argparse
+import contextlib
 import json
 import os
 import re
@@ -7,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +20,7 @@ import yaml
 
 from conftest import heed_interrupts
 from lensdream import tracking
-from lensdream.cli import GROUPS, main
+from lensdream.cli import COMMANDS, GROUPS, main
 from lensdream.commands import register
 from lensdream.dataset.store import SCHEMA_VERSION
 from lensdream.finder import operating_points
@@ -56,6 +60,8 @@ def test_an_unknown_scale_is_a_usage_error(repository, capsys):
     [
         (["train", "--scale", "huge"], "scales are poster, quick"),
         (["train", "--scale", "quick", "--network", "ou100"], "networks are lensnet, ou66, ou200, lensnet-wide"),
+        (["score", "lens.fits", "--out", "scores.csv", "--model", "gone"], "no model 'gone': no such folder"),
+        (["explain", "lens.fits", "--model", "gone"], "no model 'gone': no such folder"),
     ],
 )
 def test_what_is_unknown_is_refused_before_anything_heavy_is_imported(arguments, words, repository):
@@ -68,6 +74,13 @@ def test_what_is_unknown_is_refused_before_anything_heavy_is_imported(arguments,
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_of_a_command_has_a_help_text(name):
+    parser = argparse.ArgumentParser()
+    COMMANDS[name].add_arguments(parser)
+    assert all(action.help for action in parser._actions)
 
 
 def test_an_unknown_block_is_refused(repository, capsys):
@@ -137,17 +150,26 @@ def wait_for(there, seconds=120):
         time.sleep(0.05)
 
 
+def copied(screen, path):
+    """Write what appears on a terminal into a file, until its last process ends: bars are drawn on terminals only."""
+    with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while text := os.read(screen, 4096):
+            file.write(text)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ready", [False, True], ids=["while workers start", "while they draw"])
 def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
     document = yaml.safe_load((repository / "params.yaml").read_text())
     document["population"]["quick"]["double_ring"] = 10**6
     (repository / "params.yaml").write_text(yaml.safe_dump(document))
-    with (repository / "errors").open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lensdream.cli", "population", "--scale", "quick"],
-            stderr=errors, start_new_session=True, preexec_fn=heed_interrupts,
-        )  # fmt: skip
+    (repository / "errors").touch()
+    screen, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
+    command = [sys.executable, "-m", "lensdream.cli", "population", "--scale", "quick"]
+    process = subprocess.Popen(command, stderr=terminal, start_new_session=True, preexec_fn=heed_interrupts)
+    os.close(terminal)
+    threading.Thread(target=copied, args=(screen, repository / "errors"), daemon=True).start()
 
     def workers():
         """The server and what it forked."""
@@ -162,6 +184,7 @@ def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
     children = workers()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(timeout=60) == 130
+    wait_for(lambda: "interrupted: " in (repository / "errors").read_text(), 10)
     told = (repository / "errors").read_text()
     assert "interrupted: what was whole is kept; run the same command again for the rest" in told
     assert "Traceback" not in told

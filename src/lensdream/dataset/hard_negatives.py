@@ -146,6 +146,9 @@ def fresh_non_lenses(population: PopulationConfig, simulate: SimulateConfig, n: 
         catalogs = drawing.draw_all_catalogs(only)
         with worker_map(simulate.workers, ImageDrawer.start, (only, simulate, catalogs)) as ordered:
             drawn = ordered(ImageDrawer.draw, chunks)
-            yield from (images for images, _ in tqdm(drawn, total=len(chunks), desc=f"round {number}", leave=False))
+            yield from (
+                images
+                for images, _ in tqdm(drawn, total=len(chunks), desc=f"round {number}", leave=False, disable=None)
+            )
 
     return draw

@@ -77,7 +77,9 @@ class FreshScenes:
         drawn = self._ahead.pop(number, None) or self._begin(number)
         start = 0
         n_chunks = len(self.chunks(number))
-        for part, part_labels in tqdm(drawn, total=n_chunks, desc=f"scenes of epoch {number}", leave=False):
+        for part, part_labels in tqdm(
+            drawn, total=n_chunks, desc=f"scenes of epoch {number}", leave=False, disable=None
+        ):
             inside = slice(start, start + len(part))
             images[inside], labels[inside] = torch.from_numpy(part), torch.from_numpy(part_labels)
             start += len(part)

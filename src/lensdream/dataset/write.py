@@ -124,7 +124,7 @@ def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, 
     tasks = ((shard, scenes.take(slice(shard.start, shard.stop))) for shard in missing)
     processes = 0 if settings.workers == 1 or len(missing) <= 1 else min(settings.workers, len(missing))
     with worker_map(processes, ShardWriter.start, (settings, folder)) as ordered:
-        for _ in tqdm(ordered(ShardWriter.write, tasks), total=len(missing), desc="shards", leave=False):
+        for _ in tqdm(ordered(ShardWriter.write, tasks), total=len(missing), desc="shards", leave=False, disable=None):
             pass
 
 

@@ -45,7 +45,7 @@ def streamed(
     tasks = target_mix.chunks(target_mix.counts(settings.n, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     workers = 0 if simulate.workers == 1 else simulate.workers
     with stream.scoring(population, simulate, model, settings, workers) as score_all:
-        parts = tqdm(score_all(tasks), total=len(tasks), desc="chunks of non-lenses", leave=False)
+        parts = tqdm(score_all(tasks), total=len(tasks), desc="chunks of non-lenses", leave=False, disable=None)
         return stream.joined(parts, settings.atlas)
 
 

@@ -42,7 +42,9 @@ def streamed(
     tasks = target_mix.chunks(target_mix.counts(settings.n_peers, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     arguments = (population, simulate, drawing.draw_all_catalogs(population), model, settings)
     with worker_map(0 if simulate.workers == 1 else simulate.workers, BaselinesScorer.start, arguments) as ordered:
-        return pd.concat(tqdm(ordered(BaselinesScorer.score, tasks), total=len(tasks), leave=False), ignore_index=True)
+        return pd.concat(
+            tqdm(ordered(BaselinesScorer.score, tasks), total=len(tasks), leave=False, disable=None), ignore_index=True
+        )
 
 
 @dataclass(frozen=True)

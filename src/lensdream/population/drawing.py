@@ -75,7 +75,9 @@ def draw_scenes(settings: PopulationConfig | None = None, workers: int = 1, cata
     settings = settings or PopulationConfig()
     tasks, catalogs = chunks(settings), catalogs or draw_all_catalogs(settings)
     with worker_map(0 if workers == 1 else workers, SceneDrawer.start, (settings, catalogs)) as ordered:
-        return joined(tqdm(ordered(SceneDrawer.draw, tasks), total=len(tasks), desc="chunks of scenes", leave=False))
+        return joined(
+            tqdm(ordered(SceneDrawer.draw, tasks), total=len(tasks), desc="chunks of scenes", leave=False, disable=None)
+        )
 
 
 def draw_all_catalogs(settings: PopulationConfig) -> Catalogs:

@@ -43,8 +43,8 @@ def draw_non_lenses(scenes: OnTheFlyMix, n: int) -> Iterator[tuple[int, np.ndarr
     with worker_map(scenes.simulate.workers, ImageDrawer.start, arguments) as ordered:
         for chunks, near_miss, early in ((without_source, 0.0, families.PAIRED), (others, 1.0, NEAR_MISS)):
             parts = ordered(partial(target_mix.draw_images, near_miss=near_miss), chunks)
-            parts = tqdm(parts, total=len(chunks), desc="fresh non-lenses", leave=False)
-            for chunk, (images, _) in zip(chunks, parts, strict=True):
+            known = tqdm(parts, total=len(chunks), desc="fresh non-lenses", leave=False, disable=None)
+            for chunk, (images, _) in zip(chunks, known, strict=True):
                 yield NON_LENS_CLASSES.index(early if chunk.family == LENS else chunk.family), images
 
 

@@ -149,7 +149,9 @@ def fit(
             weights = weights * data.weights
         model.train()
         total = torch.zeros((), device=device)
-        batches = tqdm(order.split(settings.batch_size), desc=f"epoch {epoch}", leave=False, disable=not ranks.first)
+        batches = tqdm(
+            order.split(settings.batch_size), desc=f"epoch {epoch}", leave=False, disable=None if ranks.first else True
+        )
         for whole in batches:
             if len(whole) < 2 * ranks.size:  # batch normalisation needs two
                 continue

@@ -124,8 +124,8 @@ class OnTheFlyMix:
         with worker_map(self.simulate.workers, ImageDrawer.start, arguments) as ordered:
             of_targets = partial(target_mix.draw_images, near_miss=self.survey.near_miss)
             parts = chain(ordered(ImageDrawer.draw, chunks), ordered(of_targets, target_chunks))
-            parts = tqdm(parts, total=len(chunks) + len(target_chunks), desc="fresh scenes", leave=False)
-            yield from ((chunk, *part) for chunk, part in zip(chunks + target_chunks, parts, strict=True))
+            known = tqdm(parts, total=len(chunks) + len(target_chunks), desc="fresh scenes", leave=False, disable=None)
+            yield from ((chunk, *part) for chunk, part in zip(chunks + target_chunks, known, strict=True))
 
 
 @dataclass(frozen=True)
