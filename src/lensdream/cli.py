@@ -1,4 +1,4 @@
-"""The command line: one table of commands, each a function of `lensdream.commands` that is imported when it is called.
+"""Command line `lensdream`: a table of commands, each a function of `lensdream.commands` that is imported when called.
 
 Exit codes: 0 done, 1 a broken store or a diverged training, 2 usage, settings or a stage that has not run yet, 3 some
 input skipped, 130 interrupted.
@@ -26,7 +26,7 @@ AddArguments = Callable[[argparse.ArgumentParser], None]
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its help line, the function that it calls, and the arguments that become the function's."""
+    """Command: a help line, a function, and the arguments of the command line that the function takes."""
 
     help: str
     function: str
@@ -40,71 +40,85 @@ class Command:
 
 
 def _scale(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scale", required=True, help="a scale of params.yaml, such as quick or poster")
+    parser.add_argument("--scale", required=True, help="scale of params.yaml, such as quick or poster")
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
     _scale(parser)
-    parser.add_argument("--network", default="lensnet", help="lensnet, ou66, ou200, or lensnet-wide (default: lensnet)")
+    parser.add_argument(
+        "--network", default="lensnet", help="network to train: lensnet, ou66, ou200 or lensnet-wide (default: lensnet)"
+    )
 
 
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        help="a model folder, or an alias or version in the registry (default: the champion, else the best model folder)",
+        help="model folder, or an alias or version of the registry (default: the champion, else the best model folder)",
     )
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--scale", help="a scale of params.yaml: explain a fixed set of its simulated scenes")
+    what.add_argument("--scale", help="scale of params.yaml whose simulated test scenes are explained instead of files")
     what.add_argument("paths", nargs="*", default=[], help="folders, globs and files of FITS cutouts to explain")
-    parser.add_argument("--out", default="explained", help="folder for a PNG and a FITS a cutout (default: explained)")
+    parser.add_argument(
+        "--out",
+        default="explained",
+        help="folder for the results, a PNG and a FITS file for each cutout (default: explained)",
+    )
     _model(parser)
-    parser.add_argument("--window", type=int, default=4, help="side of the occluding square [pixel] (default: 4)")
-    parser.add_argument("--stride", type=int, default=2, help="step of the occluding square [pixel] (default: 2)")
+    parser.add_argument(
+        "--window", type=int, default=4, help="side of the square that covers the image [pixel] (default: 4)"
+    )
+    parser.add_argument(
+        "--stride", type=int, default=2, help="step from one position of the square to the next [pixel] (default: 2)"
+    )
 
 
 def _score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="*", help="folders, globs and files of FITS cutouts")
+    parser.add_argument("paths", nargs="*", help="folders, globs and files of FITS cutouts to score")
     parser.add_argument(
         "--positions",
         metavar="TABLE",
-        help="CSV of positions in files: id, file (relative to the table) and x_pix, y_pix or ra_deg, dec_deg",
+        help="CSV table of objects in larger FITS images: id, file (relative to the table) and x_pix, y_pix or ra_deg, dec_deg",
     )
-    parser.add_argument("--out", required=True, help="table to write, .parquet or .csv")
+    parser.add_argument("--out", required=True, help="file of the table of scores, .parquet or .csv")
     _model(parser)
 
 
 def _tune(parser: argparse.ArgumentParser) -> None:
     _scale(parser)
-    parser.add_argument("--write", action="store_true", help="write the best settings into params.yaml")
+    parser.add_argument(
+        "--write", action="store_true", help="write the best settings into params.yaml (default: print them)"
+    )
     parser.add_argument(
         "--storage",
         metavar="URL",
-        help="PostgreSQL database that workers on several machines share, postgresql+psycopg://USER@HOST/DATABASE "
-        "(default: a journal for the workers of this machine)",
+        help="PostgreSQL database for trials on several machines, postgresql+psycopg://USER@HOST/DATABASE "
+        "(default: a journal file for trials on this machine)",
     )
 
 
 def _register(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scale", help="a scale of params.yaml (default: every scale whose model was evaluated)")
+    parser.add_argument(
+        "--scale", help="scale whose model is registered (default: every scale with an evaluated model)"
+    )
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", help="an image store")
-    parser.add_argument("--format", choices=["fits"], default="fits")
-    parser.add_argument("--family", required=True)
-    parser.add_argument("--n", type=int, required=True, help="number of images")
+    parser.add_argument("folder", help="folder of an image store, such as artifacts/quick/images")
+    parser.add_argument("--format", choices=["fits"], default="fits", help="format of the files (default: fits)")
+    parser.add_argument("--family", required=True, help="family of scenes, such as lens or spiral")
+    parser.add_argument("--n", type=int, required=True, help="number of images to export")
     parser.add_argument("--out", required=True, help="folder for the FITS files")
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", help="an image store")
-    parser.add_argument("--out", required=True, help="PNG file to write")
-    parser.add_argument("--per-family", type=int, default=8, metavar="N", help="images in a row (default: 8)")
-    parser.add_argument("--family", nargs="+", default=[], metavar="NAME", help="draw only these families")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of images (default: 0)")
+    parser.add_argument("folder", help="folder of an image store, such as artifacts/quick/images")
+    parser.add_argument("--out", required=True, help="PNG file of the picture")
+    parser.add_argument("--per-family", type=int, default=8, metavar="N", help="images of each family (default: 8)")
+    parser.add_argument("--family", nargs="+", default=[], metavar="NAME", help="families to draw (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random choice of images (default: 0)")
     parser.add_argument(
         "--beside",
         nargs="+",
@@ -115,17 +129,17 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", help="an image store")
+    parser.add_argument("folder", help="folder of an image store, such as artifacts/quick/images")
 
 
 def _params(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--write", action="store_true", help="write the comments (default: say whether they are up to date)"
+        "--write", action="store_true", help="write the comments (default: check that they are up to date)"
     )
 
 
 def _ui(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--port", type=int, default=5000, help="port of the web pages (default: 5000)")
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
@@ -136,17 +150,19 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Score your own images": {
         "score": Command("score FITS cutouts into a table of candidates", "score:run", _score),
         "explain": Command(
-            "draw maps of what supports 'lens' in FITS cutouts, or study a scale's simulated scenes",
+            "draw maps of the pixels that support 'lens', in FITS cutouts or in simulated test scenes",
             "explain:run",
             _explain,
         ),
     },
     "Stages of the pipeline (`dvc repro` runs them)": {
-        "population": Command("draw galaxies with SkyPy and build the tables of scenes", "population:run", _scale),
-        "simulate": Command("render the scenes into an image store", "simulate:run", _scale),
+        "population": Command(
+            "draw galaxies with SkyPy and build the tables of simulated scenes", "population:run", _scale
+        ),
+        "simulate": Command("render the tables of simulated scenes into an image store", "simulate:run", _scale),
         "train": Command("train a network and keep the epoch of the lowest validation loss", "train:run", _train),
         "train-deep": Command(
-            "train DeepLensNet from random weights on the images that pass the first stage",
+            "train DeepLensNet from random weights on images that pass the gate of the first stage",
             "train_second:run_deep",
             _scale,
         ),
@@ -154,7 +170,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "fine-tune the second-stage network on a training set with more rare lenses", "train_second:run", _scale
         ),
         "train-kinds": Command(
-            "fit the class prior: corrects logits where the mix of non-lenses differs from training",
+            "fit the class prior, which corrects logits where the mix of non-lenses differs from training",
             "train_prior:run",
             _scale,
         ),
@@ -163,13 +179,13 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "evaluate": Command("measure the finder on the test set and fix its thresholds", "evaluate:run", _scale),
         "survey-test": Command(
-            "measure the finder on fresh non-lenses in the proportions of a survey", "survey_test:run", _scale
+            "measure the finder on newly simulated non-lenses in the proportions of a survey", "survey_test:run", _scale
         ),
         "survey-peers": Command(
             "compare the finder with the baseline networks on simulated survey targets", "survey_peers:run", _scale
         ),
         "compound-test": Command(
-            "measure finder and compound classifier on compound lenses that no training had",
+            "measure the finder and the compound classifier on compound lenses kept out of training",
             "compound_test:run",
             _scale,
         ),
@@ -181,12 +197,14 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Models and experiments": {
         "tune": Command("search for better training settings with Optuna", "tune:run", _tune),
         "register": Command("register trained models and promote a better one to champion", "register:run", _register),
-        "ui": Command("open MLflow on 127.0.0.1", "ui:run", _ui),
+        "ui": Command("serve the MLflow pages of all runs on 127.0.0.1", "ui:run", _ui),
     },
     "Data sets and documents": {
-        "dataset export": Command("write images of a store as FITS cutouts in Euclid's layout", "export:run", _export),
-        "dataset show": Command("draw images of every family into one picture", "show:run", _show),
-        "dataset check": Command("compare every file of a store with its manifest", "check:run", _folder),
+        "dataset export": Command(
+            "write images of an image store as FITS cutouts in Euclid's layout", "export:run", _export
+        ),
+        "dataset show": Command("draw images of every family of an image store into one picture", "show:run", _show),
+        "dataset check": Command("compare every file of an image store with its manifest", "check:run", _folder),
         "params": Command("write the comments of params.yaml from the settings", "params:run", _params),
         "readme": Command("write the committed metrics into the README's tables", "readme:run", _nothing),
     },
@@ -195,7 +213,7 @@ COMMANDS = {name: command for group in GROUPS.values() for name, command in grou
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; errors that a user can mend are printed without a traceback."""
+    """Run one command; errors that a user can correct are printed without a traceback."""
     argv = list(sys.argv[1:] if argv is None else argv)
     name, rest = _split(argv)
     command = COMMANDS[name]
@@ -249,8 +267,12 @@ def _help() -> str:
 
 
 def _refuse_unknown(arguments: Mapping[str, object]) -> None:
-    """Raise `ValueError` for a scale that params.yaml has not, and for an unknown network, before heavy imports."""
-    scale, network = arguments.get("scale"), arguments.get("network")
+    """Raise `ValueError` for a scale, a network or a model that does not exist, before heavy imports."""
+    scale, network, model = (arguments.get(name) for name in ("scale", "network", "model"))
+    if model is not None:
+        from lensdream.finder.locate import find_model
+
+        find_model(str(model))
     if scale is not None:
         from lensdream.config import require_scale
         from lensdream.train import recipes
