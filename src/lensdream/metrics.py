@@ -1,4 +1,4 @@
-"""Numbers from logits and labels, each with a bootstrap interval. Pure functions of arrays.
+"""Metrics of logits and labels, with bootstrap intervals: pure functions of arrays.
 
 Examples
 --------
@@ -22,12 +22,12 @@ UNKNOWN: Interval = dict.fromkeys(("value", "low", "high"), float("nan"))
 
 
 def precision(found: np.ndarray, labels: np.ndarray) -> float:
-    """Share of lenses among what is called a lens; NaN where nothing is.
+    """Share of lenses among the images classified as lenses; NaN without any.
 
     Parameters
     ----------
     found : ndarray of bool
-        What is called a lens (N,).
+        Images classified as lenses (N,).
     labels : ndarray
         1 for lenses, 0 for non-lenses (N,).
 
@@ -45,12 +45,12 @@ def precision(found: np.ndarray, labels: np.ndarray) -> float:
 
 
 def recall(found: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the lenses that are called so; NaN without lenses.
+    """Share of the lenses that are classified as lenses; NaN without lenses.
 
     Parameters
     ----------
     found : ndarray of bool
-        What is called a lens (N,).
+        Images classified as lenses (N,).
     labels : ndarray
         1 for lenses, 0 for non-lenses (N,).
 
@@ -74,7 +74,7 @@ def f1(found: np.ndarray, labels: np.ndarray) -> float:
     Parameters
     ----------
     found : ndarray of bool
-        What is called a lens (N,).
+        Images classified as lenses (N,).
     labels : ndarray
         1 for lenses, 0 for non-lenses (N,).
 
@@ -123,7 +123,7 @@ def auroc(logits: np.ndarray, labels: np.ndarray) -> float:
 def threshold_at_fpr(non_lens_logits: np.ndarray, fpr: float) -> float:
     """Lowest logit t for which at most this share of the non-lenses lies above t; NaN without non-lenses.
 
-    With fewer than 1 / fpr non-lenses it is the highest of them: no false positive is left.
+    With fewer than 1 / fpr non-lenses the threshold is the highest of them: no false positive is left.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def threshold_at_fpr(non_lens_logits: np.ndarray, fpr: float) -> float:
     Returns
     -------
     float
-        The threshold; what lies above it counts as a lens.
+        The threshold; images above it count as lenses.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def threshold_at_fpr(non_lens_logits: np.ndarray, fpr: float) -> float:
 
 
 def threshold_interval(non_lens_logits: np.ndarray, fpr: float) -> Interval:
-    """`threshold_at_fpr` with its 95 % interval, two of the logits.
+    """Threshold of `threshold_at_fpr` with its 95 % interval, two of the logits.
 
     How many of n non-lenses lie above the true threshold is binomial, whatever their distribution; the interval is between
     the order statistics at its percentiles 2.5 and 97.5. A bound beyond the highest or lowest logit is NaN: there is none.
@@ -207,7 +207,7 @@ def tpr_at_fpr(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
 
 
 def missed_ratio(logits: np.ndarray, labels: np.ndarray, fpr: float) -> float:
-    """Lenses that the first of two networks misses over those that the second does; NaN where that misses none.
+    """Ratio of the lenses missed by the first of two networks to those missed by the second; NaN where that misses none.
 
     `logits` are (N, 2), a column a network, each with its own threshold at the false-positive rate.
 
@@ -300,7 +300,7 @@ def expected_calibration_error(
     labels : ndarray
         1 for lenses, 0 for non-lenses (N,).
     weights : ndarray, optional
-        What each image counts (N,); 1 by default.
+        Weight of each image (N,); 1 by default.
     bins : int
         Number of bins.
 
@@ -323,7 +323,7 @@ def expected_calibration_error(
 def error_if_calibrated(probabilities: np.ndarray, n: int, rng: np.random.Generator) -> Interval:
     """Calibration error of as many images whose probabilities are right, with the 95 % range of `n` sets of labels.
 
-    The distance in a bin is never negative, so an error of zero is not what a calibrated network shows.
+    The distance in a bin is never negative, so the error of a calibrated network is above zero.
 
     Parameters
     ----------
@@ -384,7 +384,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray 
     labels : ndarray
         1 for lenses, 0 for non-lenses (N,).
     weights : ndarray, optional
-        What each image counts (N,); 1 by default.
+        Weight of each image (N,); 1 by default.
 
     Returns
     -------
@@ -438,7 +438,7 @@ def bootstrap(
     *,
     biased: bool = False,
 ) -> Interval:
-    """A measure of (logits, labels) with its 95 % interval from resampling lenses and non-lenses apart.
+    """Measure of (logits, labels) with its 95 % interval from resampling lenses and non-lenses separately.
 
     Parameters
     ----------
@@ -554,7 +554,7 @@ def completeness(
 
 
 def values_of(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers in nested blocks that have an interval, without it, under dotted names; what is NaN is left out.
+    """Values of nested blocks with intervals, under dotted names; NaN is left out.
 
     Parameters
     ----------
@@ -625,7 +625,7 @@ def bootstrap_groups(
 
 
 def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> Interval:
-    """A share with its 95 % bootstrap interval; resampling hits is drawing from a binomial.
+    """Share of hits with its 95 % bootstrap interval: resampled hits are binomial.
 
     Parameters
     ----------
@@ -654,7 +654,7 @@ def share_with_interval(hits: np.ndarray, n: int, rng: np.random.Generator) -> I
 
 
 def rare_share(hits: np.ndarray) -> Interval:
-    """A share with its 95 % interval after Wilson, which holds for a few hits and for none.
+    """Share of hits with its 95 % interval after Wilson, valid for a few hits and for none.
 
     Parameters
     ----------
@@ -675,14 +675,14 @@ def rare_share(hits: np.ndarray) -> Interval:
 
 
 def wilson(hits: int, n: int) -> Interval:
-    """The share `hits` of n with its 95 % interval after Wilson (1927); NaN of nothing.
+    """Share of `hits` in n with its 95 % interval after Wilson (1927); NaN for n = 0.
 
     Parameters
     ----------
     hits : int
-        How many.
+        Number of hits.
     n : int
-        Of how many.
+        Number of trials.
 
     Returns
     -------

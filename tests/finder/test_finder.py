@@ -11,7 +11,7 @@ import torch
 
 from conftest import random_scene
 from lensdream.cutouts.reader import Cutout
-from lensdream.explain.decision import FIRST_STAGE, SECOND_STAGE
+from lensdream.explain.decision import BY_FIRST_STAGE, BY_SECOND_STAGE
 from lensdream.explain.dream import Climb
 from lensdream.families import LENS, NON_LENS_CLASSES
 from lensdream.finder import operating_points
@@ -226,7 +226,7 @@ def test_maps_are_of_the_network_that_decides(poster, images, k):
         assert maps.logit == pytest.approx(decided(torch.from_numpy(image)[None]).item(), abs=1e-4)
     assert poster.deciding_network(image) is decided
     decision = poster.decision(image, 1.5)
-    assert decision.network == (SECOND_STAGE if by_second else FIRST_STAGE)
+    assert decision.network == (BY_SECOND_STAGE if by_second else BY_FIRST_STAGE)
     assert decision.probability == pytest.approx(1 / (1 + np.exp(-1.5 / poster.points.temperature)))
     assert maps.sky.shape == image.shape[1:]
 

@@ -1,1 +1,1 @@
-"""The compound head: the finder's network, taught to tell lenses with two sources from those with one."""
+"""Commands of `lensdream`, a module each: settings and files in, results, figures and MLflow's records out."""

@@ -1,4 +1,4 @@
-"""`lensdream dataset check`: every file of a store against its manifest."""
+"""`lensdream dataset check`: compare every file of an image store with its manifest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lensdream.dataset.store import ImageStore
 
 
 def run(folder: str) -> int:
-    """Print every problem; returns 1 for a broken store."""
+    """Print every problem of an image store; returns 1 for a broken one."""
     found = problems(Path(folder))
     for problem in found:
         print(f"lensdream: {problem}", file=sys.stderr)

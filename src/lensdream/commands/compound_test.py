@@ -1,4 +1,4 @@
-"""`lensdream compound-test`: measure finder and compound classifier on compound lenses that no training had."""
+"""`lensdream compound-test`: measure the finder and the compound classifier on compound lenses kept out of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lensdream explain`: maps of what supports 'lens', of a scale's simulated scenes or of a user's FITS cutouts."""
+"""`lensdream explain`: maps of the pixels that support 'lens', in a user's FITS cutouts or in simulated test scenes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def run(
     scale: str | None, paths: Sequence[str], out: str, model: str | None, window: int, stride: int, root: Path = Path()
 ) -> int | None:
-    """Study the scenes of a scale, or explain cutouts; returns the exit code of the latter."""
+    """Explain the test scenes of a scale, or cutouts; returns an exit code for cutouts."""
     if scale is not None:
         from lensdream.commands import explain_study
 

@@ -1,4 +1,4 @@
-"""The command `lensdream explain FILE.fits`: a picture and a FITS file of maps for each of a user's own cutouts."""
+"""`lensdream explain FILE.fits`: write a picture and a FITS file of maps for each of a user's cutouts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def explain_files(
     """Explain the FITS files that `paths` name (folders, globs, files); two files for each into the folder `out`.
 
     `model`: as `Finder.load` takes it. Returns the exit code: 0 all explained, 3 some skipped (each on
-    stderr with the reason), 2 usage error (told on stderr, nothing written).
+    stderr with the reason), 2 usage error (printed on stderr, nothing written).
     """
     try:
         files, unmatched = named_files(paths, "explain")
@@ -65,7 +65,7 @@ def explain_files(
 
 
 def _explain(path: Path, stem: Path, finder: Finder, window: int, stride: int) -> float:
-    """Write both files of one cutout; returns its logit. Raises `CutoutError` for one that cannot be explained."""
+    """Write both files of a cutout; returns its logit. Raises `CutoutError` where there is no finite one."""
     cutout = read_cutout(path, finder.stamp, middle=finder.crop_pixels)
     try:
         sky = sky_of_stamp(path, finder.stamp)
@@ -99,7 +99,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _stems(files: Iterable[Path]) -> list[str]:
-    """Names without suffix, each once: of files of one name in several folders, the later get a number."""
+    """Unique names of files, without suffix: files of one name in several folders get a number from the second on."""
     stems: dict[str, None] = {}
     for file in files:
         stem = NAMED_FITS.sub("", file.name)

@@ -1,4 +1,4 @@
-"""Maps of a cutout as a FITS file on the cutout's own sky."""
+"""`lensdream explain FILE.fits`, its FITS file: maps of a cutout with the cutout's world coordinates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SkyError(ValueError):
 
 
 def sky_of_stamp(path: Path, stamp: int) -> fits.Header:
-    """World coordinates of the network's image: those of the file's VIS plane, or of what stands in for it, cut to it.
+    """World coordinates of the network's image: those of the file's VIS plane, or of the band in its place, cut out.
 
     stamp: side [pixel of 0.1 arcsec], around the middle of the plane, as `read_cutout` takes it. Without world
     coordinates in the file, an empty header. Raises `CutoutError` as `read_cutout` does, and `SkyError`.
@@ -66,15 +66,15 @@ def _cut_out(plane: Plane, window: Window, stamp: int) -> fits.Header:
 
 
 def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, decision: Decision) -> bytes:
-    """All maps of a cutout, each an extension with its world coordinates; and the image that the network was shown."""
+    """Bytes of a FITS file: all maps of a cutout and the network's input image, each an extension with world coordinates."""
     first = fits.PrimaryHDU()
     cards = first.header
     cards["OBJECT"] = _in_ascii(cutout.object)
     cards["FILE"] = _in_ascii(cutout.path.name)
     cards["MODEL"] = (_in_ascii(model), "name@sha256")
-    cards["LOGIT"] = (maps.logit, "of the look that the maps are of")
-    cards["LOOK"] = (decision.network, "of the finder")
-    cards["FINDER"] = (decision.logit, "logit of the finder, mean of its looks")
+    cards["LOGIT"] = (maps.logit, "logit of the network that the maps explain")
+    cards["LOOK"] = (decision.network, "network that the maps explain")
+    cards["FINDER"] = (decision.logit, "logit of the finder, mean over orientations")
     cards["PROB"] = (decision.probability, "of a lens, by the finder")
     cards["WINDOW"] = (maps.window, "[pixel] side of the occluding square")
     cards["STRIDE"] = (maps.stride, "[pixel] its step")
@@ -91,7 +91,7 @@ def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, de
     planes["INTEGRATED_GRADIENTS"] = (maps.integrated, "share of the logit [logit a pixel], summed over bands")
     units = [_extension(name, values, sky, meaning) for name, (values, meaning) in planes.items()]
     for band in Band:
-        shown = "[microjansky a pixel] as the network was shown it"
+        shown = "[microjansky a pixel] input of the network"
         units.append(_extension(EUCLID.bands[band].fits_name, cutout.image[band], sky, shown))
     buffer = io.BytesIO()
     fits.HDUList([first, *units]).writeto(buffer)
@@ -99,7 +99,7 @@ def maps_file(cutout: Cutout, maps: CutoutMaps, sky: fits.Header, model: str, de
 
 
 def _in_ascii(text: str) -> str:
-    """Text as a FITS card may hold it: what is no printable ASCII is written as an escape."""
+    """Text for a FITS card: characters other than printable ASCII become escapes."""
     return "".join(c if c.isascii() and c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -1,4 +1,4 @@
-"""The explain stage: a fixed set of scenes, every method, and the scores of the maps against the simulator's truth."""
+"""`lensdream explain --scale`: apply every method to a fixed set of scenes; score the maps against the simulator's truth."""
 
 from __future__ import annotations
 

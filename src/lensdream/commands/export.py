@@ -1,4 +1,4 @@
-"""`lensdream dataset export`: images of a store as FITS cutouts in Euclid's layout."""
+"""`lensdream dataset export`: write images of an image store as FITS cutouts in Euclid's layout."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from lensdream.dataset.store import ImageStore
 
 
 def run(folder: str, format: str, family: str, n: int, out: str) -> None:
-    """Write the first `n` images of a family; FITS is the one format."""
+    """Write the first `n` images of a family; FITS is the only format."""
     export_fits(ImageStore.open(Path(folder)), Path(out), family, n)

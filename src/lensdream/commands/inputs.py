@@ -1,4 +1,4 @@
-"""What the commands on a user's own files share: files, a model, and an exit code that tells of what was skipped."""
+"""`lensdream score`, `explain` and `dataset show`, their input: a user's files, skipped files and exit codes."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ ALL_DONE, USAGE_ERROR, SOME_SKIPPED = 0, 2, 3
 
 
 class UsageError(ValueError):
-    """What the user has to change, with the remedy."""
+    """Arguments that the user has to change; the message says how."""
 
 
 @dataclass
 class Skipped:
-    """What could not be done; each is told on stderr when it is added."""
+    """Skipped files and patterns; each is printed on stderr, with the reason, when it is added."""
 
     what: list[str] = field(default_factory=list)
 
     def add(self, what: Path | str, reason: str) -> None:
-        """One more, and why."""
+        """Record a skipped file and its reason."""
         self.what.append(text_of(what))
         print(f"skipped {text_of(what)}: {reason}", file=sys.stderr)
 
     def __len__(self) -> int:
-        """Count them."""
+        """Number of skipped files and patterns."""
         return len(self.what)
 
     @property
     def exit_code(self) -> int:
-        """Of a command that skipped these and did the rest."""
+        """Exit code of the command: `SOME_SKIPPED` where anything was skipped."""
         return SOME_SKIPPED if self.what else ALL_DONE
 
 
 def named_files(patterns: Sequence[str], verb: str) -> tuple[list[Path], list[str]]:
-    """Files that folders, globs and names name, and the patterns that match nothing; see `report_unmatched`.
+    """Files named by folders, globs and file names, and the patterns without a match; see `report_unmatched`.
 
-    Raises `UsageError` where there is none at all to `verb`.
+    Raises `UsageError` where there is no file to `verb`.
     """
     files, unmatched = find_files(patterns)
     if not files:
@@ -53,6 +53,6 @@ def named_files(patterns: Sequence[str], verb: str) -> tuple[list[Path], list[st
 
 
 def report_unmatched(patterns: Sequence[str], skipped: Skipped) -> None:
-    """Count patterns that match nothing among the skipped."""
+    """Add patterns without a match to the skipped."""
     for pattern in patterns:
         skipped.add(pattern, "no such file, and as a folder or glob it matches nothing")

@@ -1,4 +1,4 @@
-"""The observe stage: real cutouts scored by the model just trained, as a table, metrics and a page of pictures."""
+"""`lensdream observe`: score real cutouts with the model of a scale; table, metrics and a page of pictures."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MORE_FOLDERS = "LENSDREAM_CUTOUTS"
 """environment variable that names folders of cutouts outside the repository, separated as in PATH"""
 REMEDY = f"put FITS cutouts into data/cutouts/ or name folders of them in {MORE_FOLDERS}, then run the stage again"
 EXPLAINED = 6
-"""cutouts with maps, those of the highest logits; places in larger images have none"""
+"""cutouts with maps, those of the highest logits; objects in larger images have none"""
 COLUMNS = ("path", "object", "kind", "probability", "logit", "above_fpr_1e-2", "above_fpr_1e-3", "flags", "model")
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Score the FITS files in `data/cutouts` and in the folders of LENSDREAM_CUTOUTS, and places that tables name.
+    """Score the FITS files in `data/cutouts` and in the folders of LENSDREAM_CUTOUTS, and objects named by tables.
 
     Writes `scores.csv`, `page.html`, `sheet-*.png` and, where the scale's images are there to compare with,
     `real-lenses.png` under `artifacts/<scale>/observed`, and `metrics/<scale>/observe.json`. No files at all: a message,
@@ -74,14 +74,14 @@ def run(scale: str, root: Path = Path()) -> None:
 
 @dataclass
 class Highest:
-    """The scores of the highest logits: of a large folder, only some images are kept."""
+    """Scores of the highest logits, so that only some images of a large folder stay in memory."""
 
     most: int
     _heap: list[tuple[float, int, Score]] = field(default_factory=list)
     _added: int = 0
 
     def add(self, score: Score) -> None:
-        """Keep a score, if it is one of the `most` highest so far; of equal logits, those added first."""
+        """Keep a score if it is one of the `most` highest so far; of equal logits, the first."""
         self._added += 1
         heapq.heappush(self._heap, (score.logit, -self._added, score))
         if len(self._heap) > self.most:
@@ -93,7 +93,7 @@ class Highest:
 
 
 def _targets(paths: Paths, environment: Mapping[str, str]) -> tuple[list[Target], list[dict[str, str]]]:
-    """Everything to score, and what cannot be: `{file, reason}`."""
+    """Targets to score, and skipped tables and folders: `{file, reason}`."""
     skipped: list[dict[str, str]] = []
     named = [Path(name) for name in environment.get(MORE_FOLDERS, "").split(os.pathsep) if name]
     for folder in named:
@@ -144,7 +144,7 @@ def _write_page(
 
 
 def _write_maps(paths: Paths, finder: Finder, scores: list[Score], settings: ExplainConfig) -> None:
-    """Write the maps of these cutouts beside those of simulated lenses; without cutouts or images an old picture goes."""
+    """Write maps of these cutouts and of simulated lenses; without cutouts or images the old picture is removed."""
     if not scores:
         paths.real_lenses.unlink(missing_ok=True)
         return

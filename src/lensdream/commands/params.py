@@ -1,4 +1,4 @@
-"""`lensdream params`: the comments of params.yaml, from the settings."""
+"""`lensdream params`: check or write the comments of params.yaml, which come from the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lensdream.train.recipes import RECIPES
 
 
 def run(root: Path = Path(), *, write: bool = False) -> int:
-    """Read every block at every scale, and say whether the comments are as written, or write them; returns 1 if not."""
+    """Check every block at every scale, and check or write the comments; returns 1 for comments out of date."""
     params, known = root / "params.yaml", blocks()
     scales = config.scales(params, known)
     for scale in scales:
@@ -33,6 +33,6 @@ def run(root: Path = Path(), *, write: bool = False) -> int:
 
 
 def blocks() -> dict[str, Block]:
-    """Every block of params.yaml."""
+    """Blocks of params.yaml by name."""
     trained = {recipe.block: block_of(recipe.settings_type(), recipe.text) for recipe in RECIPES.values()}
     return {name: block_of(settings) for name, settings in config.BLOCKS.items()} | trained

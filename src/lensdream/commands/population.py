@@ -1,4 +1,4 @@
-"""`lensdream population`: draw the scenes of a scale, and figures of the galaxies and lenses drawn."""
+"""`lensdream population`: draw the scenes of a scale, and figures of their galaxies and lenses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def summary(scenes: Scenes) -> dict[str, object]:
-    """Counts by split and family, and the percentiles 16, 50, 84 of what the lenses are like beside the forecast's."""
+    """Counts by split and family, and percentiles 16, 50, 84 of the lenses' properties, drawn and forecast."""
     counts = scenes.scenes.groupby(["split", "family"]).size()
     natural = in_natural_proportions(scenes)
     rows = forecast.compare(natural).iterrows() if has_lenses(natural) else ()
@@ -56,7 +56,7 @@ def summary(scenes: Scenes) -> dict[str, object]:
 
 
 def draw_figures(scenes: Scenes, catalogs: Catalogs, folder: Path) -> list[Path]:
-    """Write the lenses beside the forecast, where there are some, and the galaxies beside the published counts."""
+    """Draw the lenses, if any, with their forecast, and the galaxies with the published counts; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {"counts": forecast.counts_figure(catalogs.galaxies, catalogs.sky_area)}
     natural = in_natural_proportions(scenes)
@@ -68,10 +68,10 @@ def draw_figures(scenes: Scenes, catalogs: Catalogs, folder: Path) -> list[Path]
 
 
 def in_natural_proportions(scenes: Scenes) -> Scenes:
-    """The scenes whose lenses are in nature's proportions: all but those of the training split."""
+    """Scenes with lenses in natural proportions: all splits but the training split."""
     return scenes.take(np.flatnonzero(scenes.scenes["split"] != TRAIN))
 
 
 def has_lenses(scenes: Scenes) -> bool:
-    """Whether there is a detectable lens of one source among them."""
+    """Whether there is a detectable lens with one source among the scenes."""
     return bool(((scenes.scenes["family"] == LENS) & (scenes.scenes["label"] == 1)).any())

@@ -1,4 +1,4 @@
-"""The README's numbers, out of the committed metrics."""
+"""`lensdream readme`: write the committed metrics into the README's tables."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ COMPOUND = (COMPOUND_ARC, "matched_single_of_compound_arc", DOUBLE_RING, "matche
 
 
 def run(root: Path = Path()) -> None:
-    """Write the numbers into the README; raises `FileNotFoundError` for metrics that no stage has written yet."""
+    """Write the tables into the README; raises `FileNotFoundError` for missing metrics."""
     readme = root / "README.md"
     readme.write_text(rewritten(readme.read_text(), numbers(root)))
 
 
 def numbers(root: Path) -> str:
-    """What stands between the marks: both scales side by side, then the networks and the thresholds of the poster scale."""
+    """Text between the marks: tables of both scales, and of the networks and thresholds of the poster scale."""
     evaluate, compound, train = (
         {scale: json.loads(Paths(scale, root).metrics(stage).read_text()) for scale in SCALES}
         for stage in ("evaluate", "compound-test", "train")
@@ -44,7 +44,7 @@ def numbers(root: Path) -> str:
 
 
 def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], train: Mapping[str, Mapping]) -> Table:
-    """Put the scales side by side, each argument a scale's metrics by its name."""
+    """Table of the scales, a column each; the arguments are metrics by scale."""
 
     def row(name: str, cell: Callable[[str], str]) -> tuple[str, ...]:
         return (name, *(cell(scale) for scale in SCALES))
@@ -86,14 +86,14 @@ def scales(evaluate: Mapping[str, Mapping], compound: Mapping[str, Mapping], tra
 
 
 def classifier_number(compound: Mapping, key: str) -> str:
-    """Give a number of the compound head, a dash where the scale has none or too few single lenses for it."""
+    """Text of a metric of the compound classifier; a dash without one, or with too few single lenses."""
     if "compound_head" not in compound:
         return NOTHING
     return interval(compound["compound_head"]["found_at_fpr_1e-2"]["compound"][key], 3)
 
 
 def rewritten(page: str, between: str) -> str:
-    """The page with other text between its marks; raises `ValueError` where it has not both."""
+    """Page with new text between its marks; raises `ValueError` without both marks."""
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
         raise ValueError(
             f"README.md must have {BEGIN!r} and, after it, {END!r} once each: put them where the numbers go"

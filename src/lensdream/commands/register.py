@@ -1,4 +1,4 @@
-"""Registering a trained model: the champion's place is earned, not given."""
+"""`lensdream register`: register trained models, and promote a better one to champion."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lensdream.networks.layout import MERIT, POINTS, is_model
 
 
 def run(scale: str | None = None, root: Path = Path()) -> None:
-    """Register the model of a scale, and make it champion unless the present one is better.
+    """Register the model of a scale, and promote it to champion unless the present champion is better.
 
-    Without a scale, all models in `models/` that were evaluated, the last one to be so last: a model that came with the
+    Without a scale, all evaluated models in `models/` are registered, in the order of evaluation: a model that came with the
     repository may be better than the one just trained.
 
     Better is a higher completeness at a false-positive rate of 1e-2, on a test set of the same population: the lowest
-    rate that a small test set resolves. Raises `FileNotFoundError` or `PointsError` with the remedy where the model of the
-    scale was not evaluated; without a scale, such models are told and left out.
+    rate that a small test set resolves. Raises `FileNotFoundError` or `PointsError` where the model of the
+    scale was not evaluated; without a scale, such models are skipped with a message.
     """
     for name in [scale] if scale else evaluated(root):
         try:
@@ -34,7 +34,7 @@ def run(scale: str | None = None, root: Path = Path()) -> None:
 
 
 def evaluated(root: Path) -> list[str]:
-    """Scales whose models were evaluated, the last one last; raises `FileNotFoundError` where there is none."""
+    """Scales with an evaluated model, in the order of evaluation; raises `FileNotFoundError` without any."""
     points = (root / "models").glob(f"*/{POINTS}")
     found = [path for path in points if is_model(path.parent)]
     if not found:
@@ -46,7 +46,7 @@ def _beats_the_champion(merit: float, root: Path) -> bool:
     try:
         return not tracking.has_champion(root) or merit >= _merit(tracking.pull(root=root))
     except (FileNotFoundError, PointsError):
-        return True  # one of an older version, which could not score either
+        return True  # the champion is of an older version, and could not score
 
 
 def _merit(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""The report stage: one static page, and the picture of every family."""
+"""`lensdream report`: write all results of a scale as one HTML page, and a picture of every family."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_a
 def run(scale: str, root: Path = Path()) -> None:
     """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.png`.
 
-    Raises `FileNotFoundError` with the remedy where a stage before this one has not written its metrics.
+    Raises `FileNotFoundError` where a stage has not written its metrics; the message names its command.
     """
     settings = config.load("report", config.ReportConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
@@ -54,7 +54,7 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def tables(measured: Measured) -> list[Table]:
-    """Choose what the terminal shows: main scores, networks, families, the survey's thresholds, compound test and head."""
+    """Tables for the terminal: main scores, networks, families, survey thresholds, compound lenses."""
     main = {name: value for name, value in measured.evaluate.items() if name in PRINTED or name in finder.BASELINES}
     evaluate = measured.evaluate
     return [

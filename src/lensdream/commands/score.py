@@ -1,4 +1,4 @@
-"""Scores of real cutouts as a table, and the command `lensdream score` that writes it."""
+"""`lensdream score`: write the scores of a user's FITS cutouts into a table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lensdream.networks.layout import POINTS
 COLUMNS = (
     "path", "object", "probability", "logit", "above_fpr_1e-3", "compound_probability", "looks_like", "flags", "model",
 )  # fmt: skip
-"""of the table"""
+"""columns of the table"""
 
 NO_THRESHOLD = (
     f"no threshold for a false-positive rate of 1e-3 in {POINTS}, so above_fpr_1e-3 stays empty; run the evaluate stage"
@@ -55,7 +55,7 @@ def row_of(score: Score) -> dict[str, object]:
 
 
 def table_of(rows: Sequence[Mapping[str, object]], model: str, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
-    """Rows of `row_of`, and the model, with types by which a table without rows or thresholds is read back the same."""
+    """Table of rows of `row_of` and the model; column types do not depend on the values, so an empty table keeps them."""
     table = pd.DataFrame(rows, columns=columns).assign(model=model)
     booleans = [column for column in table if column.startswith("above_")]
     strings = [column for column in ("path", "object", "looks_like", "flags", "model") if column in table]
@@ -81,10 +81,10 @@ def score_files(
 ) -> int:
     """Score the FITS files that `paths` name (folders, globs, files) into the table `out` (.csv or .parquet).
 
-    `positions`: a table of places in files to score, too, or alone without `paths`; see `targets.tabled`. `model`: as
+    `positions`: a table of objects in files, scored in addition, or alone without `paths`; see `sources.tabled`. `model`: as
     `Finder.load` takes it. Returns the exit code: 0 all scored, 3 some skipped (each on stderr with the
-    reason), 2 usage error (told on stderr, nothing written). A `KeyboardInterrupt` leaves what is done in
-    `<out>.partial.csv`, and says so.
+    reason), 2 usage error (printed on stderr, nothing written). A `KeyboardInterrupt` leaves finished rows in
+    `<out>.partial.csv`; its message says so.
     """
     try:
         write = _writer(out)

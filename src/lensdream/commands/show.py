@@ -1,4 +1,4 @@
-"""`lensdream dataset show`: a picture of a store, a row a family, and real cutouts below."""
+"""`lensdream dataset show`: draw images of every family of an image store, and real cutouts below."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lensdream.runtime.files import write_whole
 
 
 def run(folder: str, out: str, per_family: int, family: Sequence[str], seed: int, beside: Sequence[str]) -> int:
-    """Write the picture; returns the exit code, 3 where a cutout was skipped."""
+    """Write the picture; returns the exit code, 3 for skipped cutouts."""
     store, skipped = ImageStore.open(Path(folder)), Skipped()
     rows = rows_of_store(store, per_family, seed, family)
     if beside:
@@ -36,7 +36,7 @@ LONGEST_NAME = 24
 
 
 def rows_of_store(store: ImageStore, per_family: int, seed: int = 0, families: Sequence[str] = ()) -> list[Row]:
-    """`per_family` images of each family, or of these families only, chosen by the seed; all where there are fewer.
+    """Rows of `per_family` images of each family, or of these families only, chosen by the seed; fewer where there are fewer.
 
     A family's choice depends on the seed and that family alone. Raises `StoreError` for an empty store and for a family
     that it has not, `ValueError` for a number of images out of bounds.
@@ -66,10 +66,10 @@ def _row(store: ImageStore, family: str, n: int, seed: int) -> Row:
 def rows_of_cutouts(
     patterns: Sequence[str], stamp: int, per_row: int, seed: int, on_skip: Callable[[Path, str], None]
 ) -> list[Row]:
-    """Real cutouts out of folders, globs and files, `MOST_ROWS` rows of them at most, chosen by the seed.
+    """Rows of real cutouts from folders, globs and files, at most `MOST_ROWS`, chosen by the seed.
 
-    `stamp`: side [pixel of 0.1 arcsec]. A file that cannot be read is told to `on_skip` with the reason and another takes
-    its place. Raises `CutoutError` where nothing is left.
+    `stamp`: side [pixel of 0.1 arcsec]. `on_skip` is called with each unreadable file and the reason, and another file
+    is drawn instead. Raises `CutoutError` without a readable file.
     """
     files, unmatched = find_files(patterns)
     if unmatched:

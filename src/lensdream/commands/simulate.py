@@ -1,4 +1,4 @@
-"""The simulate stage: the table of scenes becomes the image store."""
+"""`lensdream simulate`: render the tables of scenes into an image store."""
 
 from __future__ import annotations
 

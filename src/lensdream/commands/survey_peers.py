@@ -15,7 +15,7 @@ from lensdream.evaluate.survey_baselines import OURS, compared, networks, stream
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Stream the non-lenses through all networks of a scale; write `metrics/<scale>/survey-peers.json` and the logits."""
+    """Score the non-lenses with all networks of a scale; write `metrics/<scale>/survey-peers.json` and the logits."""
     settings = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     population = config.load("population", PopulationConfig, scale, root / "params.yaml")
     simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")

@@ -1,4 +1,4 @@
-"""`lensdream survey-test`: measure the finder on fresh non-lenses in the proportions of a survey."""
+"""`lensdream survey-test`: measure the finder on newly simulated non-lenses in the proportions of a survey."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lensdream.scene import Scenes
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Stream the non-lenses; write `metrics/<scale>/survey-test.json`, the logits, the atlas and a figure of the scores."""
+    """Score the non-lenses; write `metrics/<scale>/survey-test.json`, logits, thresholds, the atlas and figures."""
     settings = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     population = config.load("population", PopulationConfig, scale, root / "params.yaml")
     simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A training of a recipe that is ready to start."""
+    """Training that is ready to start: recipe, settings, network and images."""
 
     recipe: Recipe
     settings: Any
@@ -43,15 +43,15 @@ class Job:
     train: TrainingImages
     validation: LabelledImages
     weights: Mapping[str, Path] = field(default_factory=dict)
-    """files of weights that the training depends on, by what they are to it"""
+    """files of weights that the training depends on, by their role"""
     more_metrics: Mapping[str, int] = field(default_factory=dict)
-    """stand beside the usual ones"""
+    """written in addition to the usual metrics"""
 
 
 def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
     """Train a network of `RECIPES` at a scale; writes its model, its curves and `metrics/<scale>/train[-network].json`.
 
-    Trains on the store's images (`images` of them) or on `fresh_scenes` new ones an epoch, and validates on the store's.
+    Training images are the store's (`images` of them) or `fresh_scenes` new ones an epoch; validation images the store's.
     """
     recipe = recipe_of(network)
     settings = recipe.read_settings(scale, root / "params.yaml")
@@ -68,7 +68,7 @@ def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
 
 
 def tracked(job: Job, paths: Paths, stamp: int, tags: Mapping[str, str] | None = None, ranks: Ranks = ALONE) -> None:
-    """Run a job as a stage that MLflow records."""
+    """Run a job as a stage, recorded in MLflow."""
     from lensdream import tracking  # MLflow takes seconds to import, and machines that only train do without
 
     datasets = {"images": paths.images} | job.weights
@@ -80,7 +80,7 @@ def tracked(job: Job, paths: Paths, stamp: int, tags: Mapping[str, str] | None =
 
 
 def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ranks = ALONE) -> None:
-    """Fit a network, and write and track its model, curves and metrics; the best epoch so far is always on disk.
+    """Fit a network, and write and log its model, curves and metrics; the best epoch so far is always on disk.
 
     stamp: side of the images [pixel].
     """
@@ -129,7 +129,7 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
 def training_images(
     recipe: Recipe, settings: Training, store: ImageStore, paths: Paths, ranks: Ranks
 ) -> Iterator[TrainingImages]:
-    """The images that these settings train on; raises `ValueError` for fresh ones of another size than the store's."""
+    """Training images of these settings; raises `ValueError` for simulated images of another size than the store's."""
     if settings.fresh_scenes == settings.hard_negatives == 0:
         yield LabelledImages.from_store(store, "train", settings.images or None)
         return
@@ -157,7 +157,7 @@ def training_images(
 
 
 def write_curves(result: FitResult, recipe: Recipe, paths: Paths) -> None:
-    """Both losses against the epoch, as `metrics/<scale>/epochs[-network].csv` and a figure."""
+    """Write training and validation loss by epoch, as `metrics/<scale>/epochs[-network].csv` and a figure."""
     import matplotlib.pyplot as plt
     import pandas as pd
 

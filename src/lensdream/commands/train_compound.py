@@ -1,4 +1,4 @@
-"""The train-compound stage: from the finder's weights, by the same loop, to a score that tells compound lenses."""
+"""`lensdream train-compound`: train the compound classifier, starting from the weights of the finder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lensdream.train.warm_start import with_new_head
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Train it at a scale; writes its model, its curves and `metrics/<scale>/train-compound.json`.
+    """Train the compound classifier of a scale; writes its model, its curves and `metrics/<scale>/train-compound.json`.
 
-    Raises `FileNotFoundError` without the finder of the scale, `ValueError` without scenes to learn from.
+    Raises `FileNotFoundError` without the finder of the scale, `ValueError` without scenes to train on.
     """
     paths = Paths(scale, root)
     finder, weights = load_model(paths.model), paths.model / WEIGHTS

@@ -27,7 +27,7 @@ from lensdream.train.second_stage_data import OnTheFlyMix, classes_per_lens
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Fit the class prior at a scale; writes `models/<scale>/kinds` and `metrics/<scale>/train-kinds.json`.
+    """Fit the class prior of a scale; writes `models/<scale>/kinds` and `metrics/<scale>/train-kinds.json`.
 
     Raises `FileNotFoundError` without a second stage, `ValueError` where too few images pass the gate.
     """
@@ -63,7 +63,7 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def report(result: dict[str, object]) -> str:
-    """The table that the stage prints."""
+    """Table of the result for the terminal."""
     lines = [
         f"{result['n_held_out']} held out: {result['accuracy']:.3f} correct, cross-entropy {result['cross_entropy']:.3f}",
         f"  {'class':15s} {'past gate':>12s} {'correct':>11s} {'per lens':>12s}",

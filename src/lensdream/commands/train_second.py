@@ -1,6 +1,6 @@
-"""The train-deep and train-second stages: from what the first look lets through to the network of the second looks.
+"""`lensdream train-deep` and `train-second`: train the second stage on images that pass the gate of the first.
 
-DeepLensNet learns it from random weights, and the network of the second looks goes on from there, with its own fresh scenes.
+`train-deep` trains DeepLensNet from random weights, `train-second` fine-tunes it on newly simulated scenes of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def run_deep(scale: str, root: Path = Path()) -> None:
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Go on from DeepLensNet at a scale; writes its model, its curves and `metrics/<scale>/train-second.json`.
+    """Fine-tune DeepLensNet into the second stage; writes model, curves and `metrics/<scale>/train-second.json`.
 
     Raises `FileNotFoundError` without the LensNet or the DeepLensNet of the scale.
     """
@@ -47,9 +47,10 @@ def run(scale: str, root: Path = Path()) -> None:
 
 
 def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, weights: dict[str, Path]) -> None:
-    """build: the network of the settings of its shape; weights: files of them that the training depends on.
+    """Train a network of the second stage, and record it.
 
-    Raises `ValueError` for fresh images of another size than the store's.
+    build: network of the settings of its shape; weights: files of weights that the training depends on. Raises
+    `ValueError` for simulated images of another size than the store's.
     """
     params = paths.root / "params.yaml"
     first = load_model(paths.model)

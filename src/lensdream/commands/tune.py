@@ -1,4 +1,4 @@
-"""`lensdream tune`: the search for better training settings, its tables and figures."""
+"""`lensdream tune`: search for better training settings with Optuna; tables and figures of the trials."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lensdream.tuning import pages
 from lensdream.tuning.database import Database
 from lensdream.tuning.params_file import write_settings
 from lensdream.tuning.search import Task, best_trial, judge, next_trial, open_study
-from lensdream.tuning.space import SPACE, key_of, settings_of, with_settings
+from lensdream.tuning.space import SPACE, key_of, settings_of
 from lensdream.tuning.study_storage import Journal
 
 
 def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | None = None) -> None:
-    """Search until `tune.trials` trials are judged, those of earlier calls included; print them and the best settings.
+    """Run trials until `tune.trials` are judged, earlier calls included; print them and the best settings.
 
     `write` puts the best settings into `train.shared` of `params.yaml`. `storage` is the URL of a PostgreSQL database that
     several machines share; without it the processes of this machine share a journal. Trials count only towards a search
@@ -72,7 +72,7 @@ def _journal(scale: str, root: Path) -> Journal:
 
 
 def _study_digest(base: Training, config: TuneConfig, images: str) -> str:
-    """Digest of what makes trials comparable: images, budget, the settings that are not searched, and the space."""
+    """Digest of images, budget, fixed settings and search space: trials with the same digest are comparable."""
     fixed = dataclasses.asdict(with_settings(base, dict.fromkeys([*SPACE, "threads"])))
     return hashlib.sha256(repr((images, config.images, fixed, SPACE)).encode()).hexdigest()[:8]
 

@@ -1,4 +1,4 @@
-"""`lensdream ui`: MLflow's pages on this machine."""
+"""`lensdream ui`: serve the MLflow pages of all runs on this machine."""
 
 from __future__ import annotations
 

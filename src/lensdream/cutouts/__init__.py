@@ -1,1 +1,1 @@
-"""Real cutouts: FITS files to the network's images, their scores and pictures."""
+"""Real cutouts: FITS files read into the network's input images, scored and drawn."""

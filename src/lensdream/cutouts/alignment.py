@@ -1,11 +1,11 @@
-"""VIS against the near infrared: whether both show the same place, by what is in the images and by their coordinates.
+"""Alignment of VIS and the near infrared, by the content of the images and by their coordinates.
 
 Where a cutout reaches over the border of the VIS mosaic, the missing columns or rows are filled with zeros. Some public
 Euclid Q1 cutouts have them on the wrong side: the image has slid by as many pixels, and VIS and the near infrared show
-two different places (26 and 6 pixels in one of eight files looked at, 1 pixel in another). The strips of zeros say by
-how much; whether, is decided by which place agrees better with the near infrared.
+two different positions (by 26 and 6 pixels in one of eight files, by 1 pixel in another). The width of the strips is the
+possible shift; the better correlation with the near infrared decides whether there is one.
 
-A near-infrared image may be cut out elsewhere than VIS: their world coordinates tell.
+A near-infrared image may be cut out at another position than VIS: the shift is from the world coordinates.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COORDINATES = (
 PROBE = 20.0
 """distance over which a band's directions are compared with those of VIS [pixel of VIS]"""
 LARGEST_TURN = 0.03
-"""[radian] a pixel at the edge of what the network looks at"""
+"""[radian] a pixel at the edge of the network's crop"""
 FARTHEST = 20_000
 """distance beyond which coordinates are mistakes: the side of a tile of Euclid's mosaics [pixel]"""
 LARGEST = 2000
@@ -65,8 +65,8 @@ def displacement(vis: BandPlanes, others: Sequence[BandPlanes]) -> tuple[int, in
 def shift_to_vis(band: BandPlanes, vis: BandPlanes) -> tuple[float, float] | None:
     """Pixels (y, x) by which the content of a band has to move so that VIS's middle lies in its own, by their coordinates.
 
-    (0, 0) for a pixel or less, and without coordinates in both that make sense; None for a band that is turned or mirrored
-    against VIS, which no shift would correct.
+    (0, 0) for a pixel or less, and without coordinates in both that make sense; None for a band that is rotated or mirrored
+    against VIS.
     """
     if vis.flux.shape == band.flux.shape and vis.flux.cards.raw(COORDINATES) == band.flux.cards.raw(COORDINATES):
         return 0, 0  # nearly every file, and astropy takes milliseconds

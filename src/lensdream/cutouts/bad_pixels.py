@@ -1,4 +1,4 @@
-"""The core of the object, where a few bad pixels make a lens of a galaxy: a bright ring with a dark middle."""
+"""Bad pixels in the core of an object, filled in: left dark, they turn a galaxy into a bright ring, a lens."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lensdream.instrument import EUCLID
 RADIUS = 0.5
 """[arcsec]; holes farther out do no harm"""
 MOST_FILLED = 25
-"""bad VIS pixels, 5 x 5, up to which a filled-in core has been seen to make no lens of a galaxy, and none of a lens; in the
-near infrared all of a filled-in core, 80, has been seen to do neither"""
+"""bad VIS pixels, 5 x 5, up to which filling in a core changed no galaxy into a lens and no lens into a non-lens in tests; in
+the near infrared all 80 pixels of a core did neither"""
 RIM = 2
-"""width of the good pixels around a hole that tell what was in it [pixel]"""
+"""width of the rim of good pixels around a hole from which it is filled in [pixel]"""
 
 
 def filled_in(pixels: np.ndarray, share: np.ndarray, softening: float) -> tuple[np.ndarray, int]:
@@ -22,7 +22,7 @@ def filled_in(pixels: np.ndarray, share: np.ndarray, softening: float) -> tuple[
 
     pixels: (y, x) [microjansky a pixel], 0 without data; share: (y, x) of each pixel that has data; softening: scatter of the
     sky [microjansky a pixel]. The filling is a smooth surface through the good pixels around (a polyharmonic spline), in
-    asinh of the flux, where the steep light of a galaxy goes on to its peak. Where those pixels do not tell, there is none.
+    asinh of the flux, where the steep light of a galaxy goes on to its peak. Without enough of those pixels the hole stays.
     """
     y, x = (np.indices(pixels.shape) - (pixels.shape[0] - 1) / 2) * EUCLID.pixel_scale
     core = np.hypot(y, x) < RADIUS

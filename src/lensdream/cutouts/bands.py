@@ -1,4 +1,4 @@
-"""Which planes of a FITS file make up one band, in what unit and with what pixels."""
+"""Planes of a FITS file that make up one band, with their unit and pixel scale."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from astropy.wcs import WCS
-
-
 COARSEST_SCALE = 1.0
 """[arcsec] a larger pixel cannot show a lens of galaxy scale"""
 BRIGHTEST, FAINTEST = 0.0, 60.0
@@ -31,7 +25,7 @@ UNIT_TOLERANCE = 0.01
 
 
 class Origin(Enum):
-    """Whose pixels these are; the value is the credit that a figure owes."""
+    """Telescope of the pixels; the value is the credit for figures."""
 
     EUCLID = "Euclid Q1 (ESA/Euclid)"
     HUBBLE = "HST (NASA/ESA, MAST)"
@@ -41,7 +35,7 @@ class Origin(Enum):
 
 @dataclass(frozen=True)
 class StandIn:
-    """A band of another telescope that may take the place of VIS."""
+    """Band of another telescope, usable in place of VIS."""
 
     fits_name: str
     zero_point: float
@@ -65,10 +59,10 @@ STAND_INS = (
 
 @dataclass(frozen=True)
 class BandPlanes:
-    """One band's planes and how to read them."""
+    """Planes of one band, with unit and pixel scale."""
 
     band: Band
-    """of the image it becomes"""
+    """band of the network's image"""
     label: str
     """name of the band in the file"""
     flux: Plane
@@ -84,7 +78,7 @@ class BandPlanes:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Of all that the file left out."""
+        """Flags of everything that the file left out."""
         return self.assumed if self.rms is not None else (f"no_rms:{self.label}", *self.assumed)
 
 
@@ -95,7 +89,7 @@ def euclid_band(file: FitsFile, band: Band) -> BandPlanes | None:
 
 
 def stand_in_for_vis(file: FitsFile) -> tuple[BandPlanes, Origin] | None:
-    """Planes of the first band there that may take the place of VIS and whose they are, None without one."""
+    """Planes and telescope of the first band of `STAND_INS` in the file; None without one."""
     for band in STAND_INS:
         found = _planes(file, band.fits_name, Band.VIS, band.zero_point, band.pixel_scale)
         if found is not None:
@@ -158,7 +152,7 @@ def flux_unit(text: str) -> float | None:
 
 
 def world_coordinates(plane: Plane) -> WCS | None:
-    """The celestial axes of a header, None without any; raises what astropy does for cards that make no sense."""
+    """Celestial axes of a header, None without any; raises astropy's exceptions for cards that make no sense."""
     from astropy.io.fits import Header  # most cutouts need neither, and both take long to import
     from astropy.wcs import WCS
 

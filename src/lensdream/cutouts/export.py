@@ -1,4 +1,4 @@
-"""Images to FITS files in the layout of Euclid's cutouts, so that simulated images open wherever real ones do."""
+"""Export of images as FITS files in the layout of Euclid's cutouts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The planes of a FITS file, read window by window.
+"""Planes of a FITS file, read window by window.
 
-astropy builds a full header of every extension, 5 to 20 ms a cutout; a survey has millions. This reads the few cards
-that a cutout needs and then only the rows asked for. Tile-compressed files, which it does not decode, go to astropy.
+astropy builds a full header of every extension, 5 to 20 ms a cutout; a survey has millions. This reader takes the few cards
+that a cutout needs, and then only the rows of the window. Tile-compressed files are read by astropy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 NAMED_FITS = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|bz2|xz|zst|zip|z))?$", re.IGNORECASE)
-"""what the names of FITS files end with; those packed in a way that is not read are refused by what they begin with"""
+"""endings of the names of FITS files; files of a compression that is not read are refused by their first bytes"""
 BLOCK = 2880
 CARD = 80
 LONGEST_HEADER = 500 * BLOCK
@@ -32,11 +32,11 @@ DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
 class CutoutError(ValueError):
-    """A file that cannot be scored, with the reason."""
+    """Reason why a file cannot be scored."""
 
 
 class Cards:
-    """The cards of one header; of equal keywords the first counts."""
+    """Cards of one header; of equal keywords the first counts."""
 
     def __init__(self, text: bytes) -> None:
         """`text`: 80 bytes a card, from the first to END."""
@@ -82,7 +82,7 @@ class Cards:
 
 @dataclass(frozen=True)
 class Plane:
-    """One extension with data, of any number of axes."""
+    """Extension with data, of any number of axes."""
 
     name: str
     shape: tuple[int, ...]
@@ -94,7 +94,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class FitsFile:
-    """An open file: the cards of its first header and its planes by name, in upper case; of equal names the first."""
+    """Open file: the cards of its first header and its planes by name, in upper case; of equal names the first."""
 
     primary: Cards
     planes: dict[str, Plane]
@@ -137,7 +137,7 @@ def open_planes(path: Path) -> Iterator[FitsFile]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What a header says about the data after it."""
+    """Layout of the data after a header."""
 
     cards: Cards
     name: str
@@ -192,7 +192,7 @@ def _units(stream: BinaryIO, size: int) -> Iterator[tuple[_Layout, int]]:
 
 
 def _header_at(stream: BinaryIO, at: int, size: int) -> bytes:
-    """Cards from here to END, whole."""
+    """Cards from a byte of the file to END."""
     stream.seek(at)
     header = b""
     searched = 0

@@ -1,7 +1,7 @@
-"""The bounds of what was measured: thresholds hold for images like those that training and its tests were made of.
+"""Bounds within which false-positive rates were measured, and flags of images outside of them.
 
-Rates of false positives are of four bands of the survey, with its scatter and its sky. Outside of these bounds a logit is a
-number, but none that a rate was measured for. Scatters and values here are in units of the survey's sky, `EUCLID.sky_sigma`.
+The rates are of images in four bands of the survey, with its scatter and its sky; outside of these bounds a logit has no
+measured rate. Scatters and values here are in units of the survey's sky, `EUCLID.sky_sigma`.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import numpy as np
 from lensdream.instrument import EUCLID, Band
 
 FACTOR = 6.0
-"""by which a scatter may differ from the survey's, either way; 5,000 simulated images have 0.5 to 6, 17 real ones 0.6 to 1.5"""
+"""largest ratio of a scatter to the survey's, either way; 5,000 simulated images have 0.5 to 6, 17 real ones 0.6 to 1.5"""
 LEAST_COVERED = 0.95
-"""share of the area that a network takes; one strip of it costs what two narrower ones do, so the axes do not count apart"""
+"""share of the area of the network's crop; one wide strip costs as much as two narrow ones, so the axes count together"""
 RMS_OF_MOSAICS = (1.45, 4.2, 4.2, 4.2)
-"""of empty sky in Euclid's RMS maps, by band: they are of the detector's pixel before resampling; simulated files have 1"""
+"""empty sky in Euclid's RMS maps, by band: of the detector's pixel before resampling; simulated files have 1"""
 LARGEST_RMS = 1000.0
-"""of one pixel: more than the shot noise of a full detector pixel"""
+"""bound of one pixel: more than the shot noise of a full detector pixel"""
 SKY = ((0.1, 0.1), (0.3, 0.2), (0.3, 0.2), (0.3, 0.2))
 """mean and width of the sky levels that training has, by band (`population.builder`)"""
 WIDTHS = 4.0
-"""of these, up to which a sky level counts as trained"""
+"""number of widths within which a sky level counts as trained"""
 SKY_ERROR = 0.5
-"""of the estimate of a sky level, in scatters of the image itself"""
+"""error of the estimate of a sky level, in scatters of the image itself"""
 BRIGHTEST = 1e5
-"""of a pixel; the brightest star of training, VIS 16, has 5e4"""
+"""largest value of a pixel; the brightest star of training, VIS 16, has 5e4"""
 FAINTEST = -30.0
-"""of a pixel; training has -19"""
+"""smallest value of a pixel; training has -19"""
 PLATEAU = 4
-"""pixels with the very largest value, which was cut off there then; in half precision two or three are equal by chance"""
+"""pixels of the same largest value that count as saturation; in half precision two or three are equal by chance"""
 PLATEAU_FROM = 30.0
 """value from which a plateau is looked for"""
 TILES = 4
@@ -39,12 +39,12 @@ STEP = 3
 
 
 def with_data(pixels: np.ndarray, share: np.ndarray | None) -> np.ndarray:
-    """Which pixels (y, x) hold data; `share` as in resampling, None where all do. Exactly 0 is none: no sky is."""
+    """Mask (y, x) of pixels with data; share: as in resampling, None for all. A flux of exactly 0 is missing data."""
     return pixels != 0 if share is None else (share > 0.5) & (pixels != 0)
 
 
 def cover_flags(label: str, band: Band, data: np.ndarray, covered: float) -> list[str]:
-    """Flag of too little of what a network takes; data: (y, x) bool of it; covered: the share of it that lies in the image.
+    """Flag of a network's crop covered too little; data: (y, x) bool of it; covered: share of it inside the image.
 
     In VIS all pixels without data count. In the near infrared holes do not: a whole band may be missing, as in training.
     """
@@ -53,7 +53,7 @@ def cover_flags(label: str, band: Band, data: np.ndarray, covered: float) -> lis
 
 
 def pixel_flags(label: str, band: Band, pixels: np.ndarray, data: np.ndarray, side: int, area: float) -> list[str]:
-    """Flags of pixels outside of what was trained in a band: their scatter, their sky, single ones; none if nothing is.
+    """Flags of a band's scatter, sky or single pixels outside of the bounds of training.
 
     pixels: (y, x) [microjansky a pixel of 0.1 arcsec]; data: (y, x) bool, where there are any; side: of the middle that a
     network takes [pixel]; area: input pixels that one of these was made of.
@@ -73,13 +73,13 @@ def pixel_flags(label: str, band: Band, pixels: np.ndarray, data: np.ndarray, si
 
 
 def middle_of(pixels: np.ndarray, side: int) -> tuple[slice, slice]:
-    """Where the middle of a square image lies that a network takes."""
+    """Rows and columns of the network's crop in the middle of a square image."""
     edge = (len(pixels) - side) // 2
     return slice(edge, edge + side), slice(edge, edge + side)
 
 
 def rms_flags(label: str, band: Band, rms: np.ndarray, ratio: float) -> list[str]:
-    """Flags of an RMS map outside of what was trained; rms: of the pixels with data [microjansky an input pixel].
+    """Flags of an RMS map outside of the bounds of training; rms: of the pixels with data [microjansky an input pixel].
 
     ratio: input pixels on a side of one of 0.1 arcsec.
     """
@@ -94,7 +94,7 @@ def rms_flags(label: str, band: Band, rms: np.ndarray, ratio: float) -> list[str
 
 
 def _extremes(label: str, taken: np.ndarray, area: float) -> list[str]:
-    """Pixels that no detector gives."""
+    """Flags of saturated and of strongly negative pixels."""
     if not taken.size:
         return []
     top = float(taken.max())
@@ -106,7 +106,7 @@ def _extremes(label: str, taken: np.ndarray, area: float) -> list[str]:
 
 
 def _scatter(relative: np.ndarray, data: np.ndarray, levels: np.ndarray, band: Band) -> float | None:
-    """Scatter of the quiet parts of an image, in that of sky and the light's own shot noise; None where too little is there.
+    """Scatter of the quiet parts of an image, relative to sky and shot noise; None with too little data.
 
     Of every second row, which is enough; levels: medians of the tiles.
     The second differences of pixels three apart have no slope of a galaxy in them and little of the correlation.
@@ -137,7 +137,7 @@ def _sky_flags(label: str, band: Band, levels: np.ndarray, scatter: float) -> li
 
 
 def _sides(levels: np.ndarray) -> np.ndarray:
-    """The eight tiles along the edges between the corners."""
+    """Values of the eight tiles along the edges between the corners."""
     return np.concatenate([levels[::3, 1:3].ravel(), levels[1:3, ::3].ravel()])
 
 
@@ -147,7 +147,7 @@ def _minimum(values: np.ndarray) -> float | None:
 
 
 def _quartile(values: np.ndarray) -> float | None:
-    """The lower one of the finite values; None without any."""
+    """Lower quartile of the finite values; None without any."""
     there = np.sort(values[np.isfinite(values)])
     return float(there[len(there) // 4]) if there.size else None
 
@@ -161,7 +161,7 @@ def _medians(values: np.ndarray, data: np.ndarray) -> np.ndarray:
 
 
 def _tiled(image: np.ndarray) -> np.ndarray:
-    """(TILES, TILES, pixels) of an image; up to three rows and columns at the end are left out."""
+    """Tiles (TILES, TILES, pixels) of an image; up to three rows and columns at the end are left out."""
     height, width = (length // TILES for length in image.shape)
     cut = image[: height * TILES, : width * TILES].reshape(TILES, height, TILES, width)
     return cut.swapaxes(1, 2).reshape(TILES, TILES, height * width)

@@ -1,4 +1,4 @@
-"""Scored cutouts as pictures, highest first, and the page that shows them."""
+"""Page of scored cutouts: pictures, highest scores first, and a table."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _panel(axes: Axes, score: Score) -> None:
 
 
 def _lines(flags: Sequence[str]) -> list[str]:
-    """Two flags a line."""
+    """Lines of two flags each."""
     return [", ".join(flags[start : start + 2]) for start in range(0, len(flags), 2)]
 
 

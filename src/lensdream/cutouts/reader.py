@@ -1,17 +1,17 @@
-"""Real cutouts to the network's images: four bands in microjansky a pixel, on the grid of 0.1 arcsec.
+"""Reader of real cutouts: four bands in microjansky a pixel, on the grid of 0.1 arcsec.
 
-Euclid's layout has the extensions `VIS_FLUX`, `NIR_Y_FLUX`, `NIR_J_FLUX`, `NIR_H_FLUX` and a `_RMS` and `_PSF` beside
+Euclid's layout has the extensions `VIS_FLUX`, `NIR_Y_FLUX`, `NIR_J_FLUX`, `NIR_H_FLUX` and a `_RMS` and `_PSF` of
 each, in any order. Where VIS is missing, Hubble's `F814W_FLUX` or a band of Hyper Suprime-Cam takes its
 place. Other telescopes' bands are ignored.
 
-What is done, and shown in the flags: pixels without data become 0, the sky, but in the object's core, where they are
-filled in from those around (`core`), and with many in VIS no score is held against a threshold; a near-infrared band that is
-absent or has no data at all becomes zeros, as a band that training dropped, and so does one that is left alone; a stamp
-that reaches over the edge is filled up with zeros; a VIS image that has slid against the others is moved back, a
-near-infrared image that was cut out elsewhere is moved, one that is turned against VIS becomes zeros (`alignment`). The sky
-is left as it is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images,
-and higher only where galaxies fill the cutout. What no false-positive rate was measured for (VIS alone, another band in its
-place, assumed units, pixels beyond the bounds in `measured`) is scored, but held against no threshold.
+Corrections, each with a flag: pixels without data become 0, the sky, except in the object's core, where they are filled in
+from the pixels around (`bad_pixels`); with many of them in VIS no score is compared with a threshold. A near-infrared band
+that is absent or has no data becomes zeros, as a band that training dropped, and so does one that is left alone. A stamp that
+reaches over the edge is filled up with zeros. A VIS image that has slid against the others is moved back, a near-infrared
+image that was cut out elsewhere is moved, one that is rotated against VIS becomes zeros (`alignment`). The sky is left as it
+is: in wide cutouts of Euclid Q1 its median lies 0 to 0.4 scatters above zero, as in the simulated images, and higher only
+where galaxies fill the cutout. Images without a measured false-positive rate (VIS alone, another band in its place, assumed
+units, pixels beyond the bounds in `measured`) are scored, but not compared with a threshold.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ MOST_BAD = 0.3
 STAMP = 80
 """side of the images that the networks are trained on [pixel of 0.1 arcsec]"""
 MIDDLE = 64
-"""side of the middle of a stamp that a network looks at, where its settings are not at hand [pixel]"""
+"""side of the network's crop in the middle of a stamp, by default [pixel]"""
 LEAST_COVERED = 0.85
-"""of it that an image has to hold on each axis: a plain lens loses four in the logit at 0.9 and is none at 0.8"""
+"""share of the crop that an image has to cover on each axis: a plain lens loses four in the logit at 0.9 and is none at 0.8"""
 LEAST_AGREEMENT = 0.5
-"""correlation with VIS of a band that lies as VIS does: real ones have 0.9 and more, at other places -0.04"""
+"""correlation with VIS of a band that lies as VIS does: real bands have 0.9 and more, at other positions -0.04"""
 SIMULATED = "lensdream simulation"
-"""ORIGIN of the files that `writing` makes"""
+"""ORIGIN of the files of `export`"""
 INFRARED = (Band.Y, Band.J, Band.H)
 
 
@@ -60,7 +60,7 @@ def text_of(path: Path | str) -> str:
 
 @dataclass(frozen=True)
 class PixelPosition:
-    """A place in the VIS image as the file holds it: pixel centres at whole numbers from 0."""
+    """Position in the VIS image of a file: pixel centres at whole numbers from 0."""
 
     x: float
     y: float
@@ -68,7 +68,7 @@ class PixelPosition:
 
 @dataclass(frozen=True)
 class SkyPosition:
-    """A place on the sky, ICRS [degree]; needs a world coordinate system in the VIS header."""
+    """Position on the sky, ICRS [degree]; needs a world coordinate system in the VIS header."""
 
     ra: float
     dec: float
@@ -76,7 +76,7 @@ class SkyPosition:
 
 @dataclass(frozen=True)
 class Cutout:
-    """One file's image on the network's grid, and what was missing or corrected in it; `read_cutout` makes it.
+    """Image of one file on the network's grid, with flags of missing and corrected pixels; made by `read_cutout`.
 
     Attributes
     ----------
@@ -91,9 +91,7 @@ class Cutout:
     origin : Origin
         The telescope or survey that the VIS image is of.
     bad_core : int
-        Bad VIS pixels in the object's core.
-    unmeasured : tuple of str
-        Those of the flags for which no false-positive rate was measured: with any, the score is held against no threshold.
+        Bad VIS pixels in the object's core; above `bad_pixels.MOST_FILLED` the score is not compared with a threshold.
 
     Examples
     --------
@@ -117,12 +115,12 @@ class Cutout:
     bad_core: int
     """bad VIS pixels in the object's core"""
     unmeasured: tuple[str, ...] = ()
-    """those of the flags for which no false-positive rate was measured: with any, the score is held against no threshold"""
+    """those of the flags for which no false-positive rate was measured: with any, the score is not compared with a threshold"""
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """One band on the network's grid."""
+    """Pixels of one band on the network's grid."""
 
     pixels: np.ndarray
     """(stamp, stamp) float32 [microjansky a pixel]"""
@@ -240,13 +238,13 @@ def _bad_core(band: BandPlanes, n_bad: int) -> list[str]:
 
 
 def _without_flux(file: FitsFile) -> list[str]:
-    """Bands with an RMS or a PSF only, as a file has that ended too early."""
+    """Bands with an RMS or a PSF only, as in a file that ended too early."""
     bands = dict.fromkeys(name[:-4] for name in file.planes if name.endswith(("_RMS", "_PSF")))
     return [band for band in bands if f"{band}_FLUX" not in file.planes]
 
 
 def _vis_of(file: FitsFile) -> tuple[BandPlanes, Origin]:
-    """VIS, or what takes its place."""
+    """Planes and telescope of VIS, or of the band in its place."""
     vis = euclid_band(file, Band.VIS)
     if vis is not None:
         simulated = file.primary.value("ORIGIN") == SIMULATED
@@ -260,7 +258,7 @@ def _vis_of(file: FitsFile) -> tuple[BandPlanes, Origin]:
 
 
 def _offset(vis: BandPlanes, centre: PixelPosition | SkyPosition, moved: tuple[int, int]) -> tuple[float, float]:
-    """Place of the stamp's centre against the middle of the image: (y, x) [arcsec]."""
+    """Offset (y, x) of the stamp's centre from the middle of the image [arcsec]."""
     height, width = vis.flux.shape
     if isinstance(centre, SkyPosition):
         centre, moved = _to_pixel(vis.flux, centre), (0, 0)
@@ -286,7 +284,7 @@ def _to_pixel(plane: Plane, position: SkyPosition) -> PixelPosition:
 
 @contextmanager
 def _blaming(plane: Plane) -> Iterator[None]:
-    """Name the plane whose numbers are too large."""
+    """Context that turns an overflow into a `CutoutError` with the name of the plane."""
     try:
         with np.errstate(over="raise"):
             yield
@@ -295,18 +293,18 @@ def _blaming(plane: Plane) -> Iterator[None]:
 
 
 class _TooLittle(CutoutError):
-    """An image with too little of what the network looks at."""
+    """Image that covers too little of the network's crop."""
 
 
 def _check_middle(flux: Plane, middle: Window) -> None:
-    """Refuse an image with too little of what the network looks at: where training had sky, zeros make a lens none."""
+    """Refuse an image that covers too little of the network's crop: zeros in place of sky hide a lens."""
     height, width = flux.shape
     covered = [share * middle.side for share in middle.covered(flux.shape)]
     if min(covered) < LEAST_COVERED * middle.side:
         raise _TooLittle(
             f"{flux.name} of {width} x {height} pixels holds {covered[1]:.4g} x {covered[0]:.4g} of the "
             f"{middle.side} x {middle.side} pixels of {EUCLID.pixel_scale:g} arcsec around the object that the network "
-            f"looks at: cut out {math.ceil(middle.side * middle.ratio)} pixels or more with the object in the middle"
+            f"takes: cut out {math.ceil(middle.side * middle.ratio)} pixels or more with the object in the middle"
         )
 
 
@@ -350,7 +348,7 @@ def _picture(band: BandPlanes, offset: tuple[float, float], stamp: int, middle: 
 def _shifted(
     band: BandPlanes, shift: tuple[float, float], vis: np.ndarray, offset: tuple[float, float], middle: int
 ) -> _Picture:
-    """Cut a band out where its world coordinates have VIS's middle; about its own, if what is there agrees better with VIS.
+    """Cut out a band at the middle of VIS by world coordinates, or at its own middle if that agrees better with VIS.
 
     Coordinates may be wrong: a file cut without them is right as it is. Where they lead beyond the image, it has to agree.
     """
@@ -372,7 +370,7 @@ def _shifted(
 
 
 def _good(band: BandPlanes, flux: np.ndarray, rms: np.ndarray | None) -> np.ndarray:
-    """Tell which input pixels hold data; those beyond the image are NaN and do not."""
+    """Mask of input pixels with data; pixels beyond the image are NaN and have none."""
     good = np.isfinite(flux)
     if rms is None:
         return good

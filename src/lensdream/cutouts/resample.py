@@ -1,4 +1,4 @@
-"""Windows of pictures onto another pixel grid, by the area that pixels share: no flux is lost or made."""
+"""Resampling of windows onto another pixel grid, by the area that pixels share: flux is conserved."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Window:
 
     @property
     def whole(self) -> bool:
-        """Whether it cuts no input pixel."""
+        """Whether the window cuts no input pixel."""
         return self.ratio == round(self.ratio)
 
     def middle(self, side: int) -> Window:
-        """Its middle, of `side` output pixels."""
+        """Middle of the window, of `side` output pixels."""
         edge = (self.side - side) // 2 * self.ratio
         return Window(self.low_y + edge, self.low_x + edge, self.ratio, side)
 
     def covered(self, shape: tuple[int, int]) -> tuple[float, float]:
-        """Share of its height and of its width that an input of this shape covers."""
+        """Share of the window's height and width covered by an input of this shape."""
         length = self.side * self.ratio
         (y, x) = (
             min(low + length, size) - max(low, 0) for low, size in zip((self.low_y, self.low_x), shape, strict=True)
@@ -43,7 +43,7 @@ class Window:
 
 
 def window_around(y: float, x: float, ratio: float, side: int) -> Window:
-    """Place the window whose middle lies at (y, x), pixel centres at whole numbers from 0.
+    """Window with its middle at (y, x), pixel centres at whole numbers from 0.
 
     A ratio within `WHOLE_TOLERANCE` of a whole number becomes that number, and the window then moves by up to half an
     input pixel so that it cuts none: binning keeps the noise as it is, interpolation would correlate it.
@@ -74,7 +74,7 @@ def read_square(window: Window, shape: tuple[int, int], read: Callable[[slice, s
 
 
 def sum_onto(window: Window, square: np.ndarray) -> np.ndarray:
-    """Sum over the output pixels of what `read_square` gave: (side, side) float32, the total kept."""
+    """Sum of input pixels of `read_square` in each output pixel: (side, side) float32, the total conserved."""
     if window.ratio == 1:
         return square
     if window.whole:
@@ -86,7 +86,7 @@ def sum_onto(window: Window, square: np.ndarray) -> np.ndarray:
 
 
 def _shared_lengths(low: float, ratio: float, side: int, n: int) -> np.ndarray:
-    """(side, n) length [input pixel] that output pixel k and input pixel i share on one axis."""
+    """Lengths (side, n) shared by output pixel k and input pixel i on one axis [input pixel]."""
     edges = low - math.floor(low) + ratio * np.arange(side + 1)
     pixels = np.arange(n)
     upper = np.minimum(edges[1:, None], pixels[None] + 1)

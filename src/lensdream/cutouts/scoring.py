@@ -1,6 +1,6 @@
-"""A stream of scores: several threads, each of which reads a batch of files and then scores it.
+"""Scoring of files in several threads, each of which reads a batch of files and then scores it.
 
-While one thread waits for the disk or reads, which needs Python's lock, the others are in the network, which does not.
+While one thread waits for the disk or reads, which needs Python's lock, the others run the network, which does not.
 Each uses one core: on a busy machine that is four times as fast as one network on all cores, whose threads wait for
 each other at every layer. A file that cannot be scored is reported with the reason and skipped.
 """
@@ -31,7 +31,7 @@ Skip = Callable[[Path, str], None]
 
 @dataclass(frozen=True)
 class Score:
-    """The scores of one target."""
+    """Scores of one target."""
 
     target: Target
     cutout: Cutout
@@ -40,18 +40,18 @@ class Score:
     compound_probability: float
     """NaN below the finder's threshold of 1e-2"""
     looks_like: str | None
-    """the likeliest class"""
+    """the likeliest class; None for a model without a class prior"""
     hits: Mapping[str, bool]
-    """by false-positive rate: is the logit above its threshold"""
+    """by false-positive rate: whether the logit is above its threshold"""
 
     def above(self, rate: str) -> bool | None:
-        """Whether it lies above the threshold of a rate; None where that is not known, or not measured for such an image."""
+        """Whether the logit is above the threshold of a rate; None without a threshold that holds for the image."""
         return None if self.cutout.unmeasured else self.hits.get(rate)
 
 
 @dataclass(frozen=True)
 class Unscored:
-    """A target that cannot be scored."""
+    """Target that cannot be scored, and the reason."""
 
     target: Target
     reason: str
@@ -60,7 +60,7 @@ class Unscored:
 def score_targets(
     targets: Sequence[Target], finder: Finder, *, batch_size: int, on_skip: Skip | None = None
 ) -> Iterator[Score]:
-    """Score files and places in files, in order; `on_skip` is told of each that cannot be scored, and why.
+    """Score targets in order; `on_skip` is called with the file and the reason of each that cannot be scored.
 
     `batch_size`: images that the network takes at once, on a CPU at most `LARGEST_CPU_BATCH`.
     """

@@ -1,4 +1,4 @@
-"""What there is to score: files, and places in files that a table names."""
+"""Targets to score: files, and objects in files that a table names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lensdream.cutouts.reader import PixelPosition, SkyPosition
 
 
 class TargetKind(Enum):
-    """Where a target came from; the value is the word in tables."""
+    """Kind of a target; the value is the word in tables."""
 
     CUTOUT = "cutout"
     FIELD = "field"
@@ -24,14 +24,14 @@ class TargetKind(Enum):
 
 
 TABLES = {"field_objects.csv": TargetKind.FIELD, "positions.csv": TargetKind.POSITION}
-"""tables of places in files, looked for beside them; see `tabled`"""
+"""tables of objects in files, searched for in the folders of the files; see `tabled`"""
 CENTRES = {("x_pix", "y_pix"): PixelPosition, ("ra_deg", "dec_deg"): SkyPosition}
-"""columns that say where; those before come before those after"""
+"""columns of a position; the first complete pair counts"""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One row of the table of scores."""
+    """Object to score: a row of the table of scores."""
 
     path: Path
     centre: PixelPosition | SkyPosition | None = None
@@ -44,8 +44,8 @@ class Target:
 def find_files(patterns: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Files named by folders (searched to the bottom for FITS), globs (`**` too) and plain names.
 
-    Returns the files, each once, sorted within a pattern, and the patterns that match nothing. Links to nothing are there
-    too: who reads them tells.
+    Returns the files, each once, sorted within a pattern, and the patterns that match nothing. Broken links are
+    included: the reader reports them.
     """
     found: dict[Path, Path] = {}
     resolved = cache(Path.resolve)
@@ -72,9 +72,9 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Path, str]]]:
-    """Places that the tables `positions.csv` and `field_objects.csv` anywhere below the folders name.
+    """Targets named by the tables `positions.csv` and `field_objects.csv` anywhere below the folders.
 
-    Returns them and, for each table and each row that cannot be used, the table and the reason.
+    Returns also the table and the reason for each table and each row that cannot be used.
     """
     targets: dict[Target, None] = {}
     refused: list[tuple[Path, str]] = []
@@ -92,10 +92,10 @@ def tabled_targets(folders: Iterable[Path]) -> tuple[list[Target], list[tuple[Pa
 
 
 def tabled(table: Path, kind: TargetKind = TargetKind.POSITION) -> tuple[list[Target], list[str]]:
-    """Places that the rows of a CSV table name, and the reasons of the rows that name none.
+    """Targets named by the rows of a CSV table, and the reasons of the rows that cannot be used.
 
-    Columns: id, file (relative to the table) and x_pix, y_pix, as a `PixelPosition` has them, or ra_deg, dec_deg, as a
-    `SkyPosition` has; where a row has both, its pixels count. Raises `ValueError` without them, or `OSError`.
+    Columns: id, file (relative to the table) and x_pix, y_pix, as in `PixelPosition`, or ra_deg, dec_deg, as in
+    `SkyPosition`; where a row has both, its pixels count. Raises `ValueError` without these columns, or `OSError`.
     """
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, restval="", skipinitialspace=True)
@@ -125,7 +125,7 @@ def _centre(row: Mapping[str, str]) -> PixelPosition | SkyPosition | None:
 
 
 def _number(text: str) -> float:
-    """NaN for what is none."""
+    """Number in a text; NaN for other text."""
     try:
         return float(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""How good the finder is: metrics with intervals, calibration, selection function, and the compound test."""
+"""Measurements of the finder: metrics with intervals, calibration, selection function, survey and compound test."""

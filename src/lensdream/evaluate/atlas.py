@@ -1,4 +1,4 @@
-"""The false-positive atlas: the highest-scoring non-lenses, so that one sees what the network takes for lenses."""
+"""False-positive atlas: pictures of the highest-scoring non-lenses, framed by family."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def colour(number: int) -> tuple[float, float, float]:
 
 
 COLOURS = {family: colour(number) for number, family in enumerate(FAMILIES_NON_LENS)}
-"""of the frames"""
+"""colours of the frames by family"""
 
 
 def draw(highest: Highest) -> plt.Figure:
-    """Stamps in the order of their logits, row by row, each framed in its family's colour and titled family and logit."""
+    """Draw the stamps in the order of their logits, each framed in the colour of its family, with family and logit."""
     families = highest.rows["family"]
     columns, n_rows = min(COLUMNS, len(families)), -(-len(families) // COLUMNS)
     width, height = max(columns, 4) * PANEL + 2 * SIDE, n_rows * (PANEL + TITLE) + LEGEND + SIDE

@@ -1,6 +1,6 @@
-"""The compound-test stage: two-source lenses that the network never saw, beside the same lenses with one source.
+"""Completeness of the finder on compound lenses kept out of its training, and on the same lenses with one source.
 
-First whether the finder finds them, then whether the compound head tells those found from single lenses.
+The measurements of `compound-test`; `compound_classifier` has those of the second score.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from lensdream.finder.finder import Finder
 from lensdream.networks.predict import predict
 
 MIXES = {"logit": "", "survey_logit": "survey_"}
-"""columns of the finder's logits, and what stands before the names of the thresholds on them"""
+"""columns of the finder's logits, and the prefix of the names of their thresholds"""
 DRAWN_AT = "fpr_1e-2"
-"""threshold of the finder, and of the head, whose misses are drawn and binned"""
+"""threshold of the finder, and of the classifier, whose misses are drawn and binned"""
 
 
 def scored_non_lenses(test_scores: Path, survey_scores: Path) -> dict[str, np.ndarray]:
-    """Logits (N,) of the test set's non-lenses and of a survey's, each in the shares of its own, by their column in `MIXES`.
+    """Logits (N,) of the non-lenses of the test set and of a survey, by their column in `MIXES`.
 
-    Raises `FileNotFoundError` with the remedy.
+    Raises `FileNotFoundError` where a stage has not written its scores.
     """
     tables = {}
     for stage, path in (
@@ -45,10 +45,10 @@ def scored_non_lenses(test_scores: Path, survey_scores: Path) -> dict[str, np.nd
 
 
 def scored(store: ImageStore, finder: Finder, batch_size: int) -> pd.DataFrame:
-    """Rows of the truth table of the compound split and of the test split's single lenses, with the logits of both networks.
+    """Truth table of the compound split and the test split's single lenses, with logits of finder and classifier.
 
-    The finder's are in the columns of `MIXES`, the compound classifier's in `compound_logit`; `position` is the row in the
-    store.
+    Logits of the finder are in the columns of `MIXES`, of the compound classifier in `compound_logit`; `position` is the row
+    in the store.
     """
     truth = store.truth
     single = (truth["split"] == "test") & (truth["family"] == LENS) & (truth["label"] == 1)
@@ -90,7 +90,7 @@ def measure(table: pd.DataFrame, non_lenses: Mapping[str, np.ndarray], settings:
 
 
 def report(result: dict[str, dict]) -> str:
-    """The table that the stage prints."""
+    """Table of the result for the terminal."""
     groups = {name: row for name, row in result.items() if "n" in row}
     columns = [key for key in next(iter(groups.values())) if key != "n"]
     heads = "".join(f"{key.removeprefix('completeness_at_'):>17s}" for key in columns)

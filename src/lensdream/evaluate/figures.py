@@ -25,7 +25,7 @@ LABELS = {
 
 
 def roc(logits: np.ndarray, labels: np.ndarray) -> plt.Figure:
-    """Completeness against false-positive rate, which is logarithmic: a survey lives at its left end."""
+    """ROC curve: completeness against the false-positive rate on a logarithmic axis."""
     fpr, tpr, _ = roc_curve(labels, logits)
     figure, axes = plt.subplots(figsize=(5.5, 4), layout="constrained")
     axes.step(fpr, tpr, where="post")
@@ -40,7 +40,7 @@ def roc(logits: np.ndarray, labels: np.ndarray) -> plt.Figure:
 
 
 def scores_by_family(truth: pd.DataFrame, logits: np.ndarray, thresholds: dict[str, float]) -> plt.Figure:
-    """Distribution of the logits of each family."""
+    """Violins of the logits of each family, with thresholds."""
     families = sorted(truth["family"].unique(), key=lambda name: float(np.median(logits[truth["family"] == name])))
     figure, axes = plt.subplots(figsize=(7, 0.5 * len(families) + 1.2), layout="constrained")
     axes.violinplot([logits[truth["family"] == name] for name in families], orientation="horizontal", showmedians=True)
@@ -53,9 +53,9 @@ def scores_by_family(truth: pd.DataFrame, logits: np.ndarray, thresholds: dict[s
 
 
 def tails_by_family(scores: pd.DataFrame, thresholds: dict[str, float]) -> plt.Figure:
-    """Scores (family, logit) of each family: a line from percentile 5 to 95, a bar from 25 to 75, dots for the highest.
+    """Percentiles of the logits of each family: a line from 5 to 95, a bar from 25 to 75, dots above the second threshold.
 
-    Dots are those above the second threshold, one by one: false positives are made of tails, which a density hides.
+    scores: columns family and logit. Dots show single false positives, which are tails that a density hides.
     """
     families = scores.groupby("family")["logit"].median().sort_values().index
     dotted = list(thresholds.values())[1]
@@ -81,7 +81,7 @@ def tails_by_family(scores: pd.DataFrame, thresholds: dict[str, float]) -> plt.F
 
 
 def selection(table: dict[str, list[dict]]) -> plt.Figure:
-    """Completeness against each property, with counts."""
+    """Selection function: completeness against each property, with the number of lenses."""
     figure, grid = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", sharey=True)
     for axes, (name, rows) in zip(grid.flat, table.items(), strict=True):
         centre = [(row["low"] + row["high"]) / 2 for row in rows]
@@ -101,7 +101,7 @@ def selection(table: dict[str, list[dict]]) -> plt.Figure:
 
 
 def selection_map(rows: list[dict[str, float]], title: str) -> plt.Figure:
-    """Completeness, with counts, in cells of Einstein radius and S/N: rows of `selection.completeness_map`."""
+    """Map of completeness, with counts, in cells of Einstein radius and S/N; rows: of `selection.completeness_map`."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     columns, lines = (EDGES[name] for name in MAPPED)
     found = np.full((len(lines) - 1, len(columns) - 1), np.nan)
@@ -130,7 +130,7 @@ def selection_map(rows: list[dict[str, float]], title: str) -> plt.Figure:
 
 
 def reliability(logits: np.ndarray, labels: np.ndarray, temperature: float, bins: int = 15) -> plt.Figure:
-    """Share of lenses against stated probability, before and after calibration."""
+    """Reliability diagram: share of lenses against stated probability, before and after temperature scaling."""
     figure, axes = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
     axes.plot([0, 1], [0, 1], color="0.7")
     for name, t in (("as trained", 1.0), (f"temperature {temperature:.2f}", temperature)):

@@ -1,4 +1,4 @@
-"""The selection function: completeness in bins of what a lens is like."""
+"""Selection function: completeness in bins of the properties of lenses."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ EDGES = {
 }
 """units: arcsec, none, AB mag, AB mag"""
 MAPPED = ("theta_E", "arc_snr")
-"""the two properties of the map: how large a lens is, and how clear its arcs are"""
+"""properties of the map: Einstein radius and signal-to-noise of the arcs"""
 COMPOUND_EDGES = {
     "theta_E_1": EDGES["theta_E"],
     "theta_E_2": EDGES["theta_E"],
     "arc_snr_2": EDGES["arc_snr"],
 }
-"""of lenses with two sources; columns of the truth table"""
+"""bins of lenses with two sources, by column of the truth table"""
 
 
 def lens_properties(truth: pd.DataFrame) -> pd.DataFrame:
-    """The properties in `EDGES` of rows of the truth table."""
+    """Properties in `EDGES` of the lenses in rows of the truth table."""
     with np.errstate(divide="ignore"):
         source, lens = (
             AB_ZERO_POINT_MICROJANSKY - 2.5 * np.log10(truth[f"flux_{part}_VIS"]) for part in ("source_1", "target")
@@ -44,12 +44,12 @@ def lens_properties(truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def bin_of(values: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
-    """Number of the bin (N,) that each value lies in or, beyond all of them, next to."""
+    """Number of the bin (N,) of each value; values beyond the edges are in the outermost bins."""
     return np.clip(np.digitize(values, edges) - 1, 0, len(edges) - 2)
 
 
 def completeness(truth: pd.DataFrame, logits: np.ndarray, thresholds: Mapping[str, float]) -> dict[str, list[dict]]:
-    """Completeness in bins of the properties of lenses with one source, of rows of the truth table."""
+    """Completeness of lenses with one source in bins of their properties; truth: rows of the truth table."""
     return binned(lens_properties(truth), EDGES, logits, thresholds)
 
 
@@ -77,9 +77,9 @@ def binned(
     logits: np.ndarray,
     thresholds: Mapping[str, float],
 ) -> dict[str, list[dict]]:
-    """Per property, rows of {low, high, n, completeness_at_<name>}; bins without lenses are left out.
+    """Rows of {low, high, n, completeness_at_<name>} for each property; bins without lenses are left out.
 
-    The first and the last bin have what lies beyond them, too.
+    The first and the last bin include values beyond them.
     """
     table: dict[str, list[dict]] = {}
     for name, edges in edges_of.items():

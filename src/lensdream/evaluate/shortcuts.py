@@ -1,4 +1,4 @@
-"""Does the score rest on something else than arcs? Brightness, the scene without its arcs, single bands, their order."""
+"""Checks for shortcuts: dependence of the logit on brightness, on arcs, on single bands and on their order."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from lensdream.metrics import Interval
 from lensdream.scene import Scenes
 
 FEWEST = 10
-"""lenses in a bin whose correlation is worth a number"""
+"""smallest number of lenses in a bin with a correlation"""
 SPEARMAN_VARIANCE = 1.06
-"""of the Fisher transform of Spearman's coefficient, times n - 3 (Fieller, Hartley & Pearson 1957)"""
+"""variance of the Fisher transform of Spearman's coefficient, times n - 3 (Fieller, Hartley & Pearson 1957)"""
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
-"""images (B, band, y, x), chance -> images changed"""
+"""function of images (B, band, y, x) and a random generator that returns changed images"""
 
 
 def magnitude_dependence(
     arc_snr: np.ndarray, magnitude: np.ndarray, logits: np.ndarray, edges: Iterable[float] = EDGES["arc_snr"]
 ) -> dict[str, object]:
-    """How the logit of lenses follows the deflector's magnitude where the arcs' signal-to-noise is the same; all (N,).
+    """Dependence of the logit of lenses on the deflector's magnitude at equal signal-to-noise of the arcs; all (N,).
 
     Spearman's coefficient and the slope [logit / mag] in bins of the signal-to-noise, and one coefficient over the bins:
     their mean, each weighted by its certainty. Bins of fewer than `FEWEST` lenses are left out.
@@ -68,7 +68,7 @@ def rank_correlation(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Interval:
 
 
 def lenses_of(scenes: Scenes, n: int) -> Scenes:
-    """At most `n` detectable test lenses, evenly taken."""
+    """Scenes of at most `n` detectable test lenses, evenly spaced in the table."""
     table = scenes.scenes
     rows = np.flatnonzero((table["split"] == "test") & (table["family"] == LENS) & (table["label"] == 1))
     return scenes.take(evenly_spaced(rows, n))
@@ -82,7 +82,7 @@ def evenly_spaced(rows: np.ndarray, n: int) -> np.ndarray:
 def arcs_removed(
     with_arcs: np.ndarray, without: np.ndarray, thresholds: Mapping[str, float]
 ) -> dict[str, int | float | Interval]:
-    """What the logits (N,) of lenses become in the same scene and noise without the arcs, and who stays above thresholds."""
+    """Fall of the logits (N,) of lenses in the same scene and noise without arcs, and shares above thresholds."""
     fall = with_arcs - without
     result: dict[str, int | float | Interval] = {
         "n": len(fall),
@@ -96,12 +96,12 @@ def arcs_removed(
 
 
 def unchanged(images: Tensor, chance: torch.Generator) -> Tensor:
-    """Nothing is changed."""
+    """Images as they are."""
     return images
 
 
 def without(*bands: Band) -> Change:
-    """Bands become zeros, as in an observation that lacks them."""
+    """Change that sets bands to zero, as in an observation without them."""
 
     def changed(images: Tensor, chance: torch.Generator) -> Tensor:
         images = images.clone()
@@ -144,7 +144,7 @@ CHANGES: dict[str, Change] = {
     "near_infrared_shuffled": shuffled(*NEAR_INFRARED),
     "bands_shuffled": shuffled(*Band),
 }
-"""training drops near-infrared bands too, but never VIS; a network that sees colour must lose by the shuffled ones"""
+"""training drops near-infrared bands, too, but never VIS; a network that uses colour must lose by shuffled bands"""
 
 
 def changed_bands(
@@ -152,8 +152,8 @@ def changed_bands(
 ) -> dict[str, dict[str, Interval]]:
     """AUROC, and completeness at a false-positive rate of 1e-2, of images (N, band, y, x) after each of `CHANGES`.
 
-    `score` gives logits (N,); labels (N,) are 0 and 1. Each change has a threshold of its own: what counts is how well it
-    still tells, not where its scale lies.
+    `score` gives logits (N,); labels (N,) are 0 and 1. Each change has a threshold of its own, so that a shift of all
+    logits costs nothing.
     """
     found = {}
     for name, change in CHANGES.items():
@@ -169,7 +169,7 @@ def changed_bands(
 
 
 def report(result: Mapping[str, Mapping]) -> str:
-    """The lines that the stage prints, of the entry `shortcuts` of its metrics."""
+    """Lines for the terminal, from the entry `shortcuts` of the metrics."""
     brightness, arcs = result["deflector_magnitude"], result["arcs_removed"]
     slopes = ", ".join(f"{row['slope']:+.2f}" for row in brightness["bins"])
     lines = [

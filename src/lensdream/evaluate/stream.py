@@ -1,7 +1,7 @@
-"""Fresh non-lenses in the proportions of a survey, drawn, rendered and scored in a stream.
+"""Stream of non-lenses in the proportions of a survey: drawn, rendered and scored chunk by chunk.
 
-What stays of a scene is its row of the table: family, seed and logit. Of the highest-scoring ones the images stay too, so
-memory does not grow with the number of scenes but by those rows.
+A table keeps family, seed and logit of each scene; images are kept of the highest-scoring scenes only, so memory grows with
+the number of scenes by the rows of the table alone.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from lensdream.render.batch import measurements, stored
 from lensdream.runtime.processes import worker_map
 
 SPLIT = "test"
-"""whose galaxies are drawn: neither training nor the choice of the epoch has seen one of them"""
+"""split whose galaxies are drawn: no training and no choice of an epoch used one of them"""
 EPOCH = 2**31
-"""of the chunks: the store has those of epoch 0, and trainings those of the epochs after it, at most 10^4"""
+"""epoch of the chunks: the store has epoch 0, and trainings have the epochs after it, at most 10^4"""
 
 
 @dataclass(frozen=True)
 class Highest:
-    """The highest-scoring scenes, in the order of their logits."""
+    """Highest-scoring scenes, in the order of their logits."""
 
     rows: pd.DataFrame
     """(n, columns of the truth table, `chunk` and `logit`)"""
@@ -45,19 +45,19 @@ class Highest:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, images: np.ndarray, keep: int) -> Highest:
-        """The `keep` highest of these scenes; of equal ones those that come first."""
+        """Select the `keep` highest of these scenes; of equal logits, the first."""
         order = np.argsort(-rows["logit"].to_numpy(), kind="stable")[:keep]
         return cls(rows.iloc[order].reset_index(drop=True), images[order])
 
     def merged_with(self, other: Highest, keep: int) -> Highest:
-        """The `keep` highest of both."""
+        """Select the `keep` highest of both sets."""
         rows = pd.concat([self.rows, other.rows], ignore_index=True)
         return Highest.of(rows, np.concatenate([self.images, other.images]), keep)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Scenes that were scored."""
+    """Table of scored scenes, and the highest-scoring ones with their images."""
 
     table: pd.DataFrame
     """(N; family, seed, logit)"""
@@ -68,11 +68,11 @@ class Scored:
 def scoring(
     population: PopulationConfig, simulate: SimulateConfig, model: Path, settings: SurveyConfig, workers: int
 ) -> Iterator[Callable[[Iterable[Chunk]], Iterator[Scored]]]:
-    """A function from chunks to the scored scenes of each, in their order, on `workers` processes; 0 for this one.
+    """Context of a function from chunks to their scored scenes, in order, on `workers` processes; 0 for this process.
 
-    `model` is its folder; the logits are for the shares of these settings, and do not depend on the processes. Of the early
-    types `settings.near_miss` have a source beside the caustic, the others none. Of each chunk at least those images are
-    kept that may be among the `settings.atlas` highest of all.
+    model: folder. The logits are for the class proportions of these settings, whatever the number of processes. A share
+    `settings.near_miss` of the early types has a source outside of the caustic. Images are kept of all scenes of a chunk that
+    may be among the `settings.atlas` highest of all.
     """
     arguments = (population, simulate, drawing.draw_all_catalogs(population), model, settings)
     with worker_map(workers, ChunkScorer.start, arguments) as ordered:
@@ -80,7 +80,7 @@ def scoring(
 
 
 def joined(parts: Iterable[Scored], keep: int) -> Scored:
-    """All parts as one, with the images of the `keep` highest; raises `TypeError` for no part at all."""
+    """Join parts, with the images of the `keep` highest scenes; raises `TypeError` without a part."""
     tables: list[pd.DataFrame] = []
 
     def highest_of(parts: Iterable[Scored]) -> Iterator[Highest]:
@@ -94,7 +94,7 @@ def joined(parts: Iterable[Scored], keep: int) -> Scored:
 
 @dataclass
 class ChunkScorer:
-    """Lots of a survey's non-lenses, drawn, rendered and scored one at a time."""
+    """Scorer of chunks of a survey's non-lenses: draws, renders and scores one chunk at a time."""
 
     drawer: ImageDrawer
     model: nn.Module
@@ -111,7 +111,7 @@ class ChunkScorer:
         model: Path,
         settings: SurveyConfig,
     ) -> ChunkScorer:
-        """Make one for this process, and set its torch to one thread."""
+        """Make the scorer of this process, and set its torch to one thread."""
         drawer = ImageDrawer.start(population, simulate, catalogs)
         finder = load_cascade(model, target_mix.survey_shares(settings))
         return cls(drawer, finder, settings, np.full(settings.atlas, -np.inf))
@@ -119,7 +119,7 @@ class ChunkScorer:
     def score(self, chunk: Chunk) -> Scored:
         """Draw, render and score a chunk.
 
-        An image below the `settings.atlas` highest logits of this process cannot be among the highest of all: it stays behind.
+        An image below the `settings.atlas` highest logits of this process cannot be among the highest of all, and is dropped.
         """
         scenes = target_mix.draw(self.drawer.scene_drawer, chunk, self.settings.near_miss)
         rendered = [(stored(part), measurements(part)) for part in self.drawer.rendered(scenes)]

@@ -1,4 +1,4 @@
-"""The survey-test stage: fresh non-lenses in a survey's proportions, the worst of them as a picture page, shortcuts."""
+"""Measurements of `survey-test`: rates, purity and calibration in a survey's class proportions, and shortcuts."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ TABLED = {f"{rate:g}": rate for rate in (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)}
 
 
 def scored_lenses(path: Path, split: str = "test") -> pd.DataFrame:
-    """A split's lenses out of the scores of the evaluate stage, `logit` being that for a survey's shares of non-lenses.
+    """Lenses of a split in the scores of `evaluate`, with `logit` for a survey's class proportions.
 
-    Raises `FileNotFoundError` with the remedy.
+    Raises `FileNotFoundError` where the scores are missing.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: run the evaluate stage first")
@@ -41,7 +41,7 @@ def scored_lenses(path: Path, split: str = "test") -> pd.DataFrame:
 def streamed(
     population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, model: Path
 ) -> stream.Scored:
-    """`settings.n` fresh non-lenses, scored by the model in a folder."""
+    """Score `settings.n` newly simulated non-lenses with the model in a folder."""
     tasks = target_mix.chunks(target_mix.counts(settings.n, settings.non_lens_shares), stream.SPLIT, stream.EPOCH)
     workers = 0 if simulate.workers == 1 else simulate.workers
     with stream.scoring(population, simulate, model, settings, workers) as score_all:
@@ -50,11 +50,11 @@ def streamed(
 
 
 def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) -> dict[str, object]:
-    """The numbers of streamed non-lenses (family, logit) and of the test set's lenses' logits (N,).
+    """Measure streamed non-lenses (family, logit) and the logits (N,) of the test set's lenses.
 
-    False-positive rates have Wilson's interval, completeness one from resampling lenses and non-lenses apart, so that it
-    holds the threshold's scatter too; at a rate that less than one of the non-lenses stands for it is not known, NaN, and
-    neither are the families' shares, None.
+    False-positive rates have Wilson's interval; intervals of completeness are from resampling lenses and non-lenses each, and
+    include the scatter of the threshold. At rates below one in the number of non-lenses completeness is NaN, and the shares
+    of the families are None.
     """
     logits, family = survey["logit"].to_numpy(float), survey["family"].to_numpy()
     everything = np.concatenate([logits, lenses])
@@ -86,7 +86,7 @@ def measure(survey: pd.DataFrame, lenses: np.ndarray, settings: SurveyConfig) ->
 def calibration(
     non_lenses: np.ndarray, fitted_on: np.ndarray, lenses: np.ndarray, settings: SurveyConfig
 ) -> dict[str, object]:
-    """`temperature` and `ece`: calibration for as many lenses as non-lenses in a survey's shares, from their logits (N,).
+    """Calibration, `temperature` and `ece`, for as many lenses as non-lenses of a survey, from their logits (N,).
 
     The temperature is fitted on the streamed non-lenses and the lenses `fitted_on`, of the validation split, the error
     measured on the same non-lenses and the test set's lenses; both classes count the same.
@@ -166,7 +166,7 @@ def measured_shortcuts(
 
 
 def report(result: Mapping[str, object]) -> str:
-    """The table that the stage prints."""
+    """Table of the result for the terminal."""
     lines = [
         f"{result['n']} non-lenses in survey proportions in {result['seconds']:.0f} s, "
         f"{result['images_per_second']} a second; {result['n_lens']} test lenses"

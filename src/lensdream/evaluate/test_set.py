@@ -1,4 +1,4 @@
-"""The evaluate stage: the test set in one pass, every number of it with an interval."""
+"""Measurements of `evaluate` on the test set, each with an interval."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lensdream.finder import operating_points
 
 
 def measured(table: pd.DataFrame, scored: baselines.Scored, settings: EvaluateConfig) -> dict[str, object]:
-    """The numbers of the test split of a table with columns split, family, label, calibrated on its validation split."""
+    """Measure the test split of a table with columns split, family, label, calibrated on its validation split."""
     labelled = table.assign(logit=scored.logits).query("label >= 0")
     validation, test = (labelled[labelled["split"] == split] for split in ("validation", "test"))
     temperature = metrics.fit_temperature(validation["logit"].to_numpy(), validation["label"].to_numpy())
@@ -24,10 +24,10 @@ def measured(table: pd.DataFrame, scored: baselines.Scored, settings: EvaluateCo
 
 
 def measure(test: pd.DataFrame, temperature: float, settings: EvaluateConfig) -> dict[str, object]:
-    """The numbers of a test table with columns family, label (0, 1), logit.
+    """Measure a test table with columns family, label (0, 1), logit.
 
-    Nothing is known at a false-positive rate that less than one of its non-lenses stands for, neither completeness nor purity
-    (NaN), nor the families' shares (None); the threshold is the highest of them then.
+    At false-positive rates below one in the number of non-lenses completeness and purity are NaN, the shares of the families
+    None, and the threshold is the highest logit of a non-lens.
     """
     logits, labels = test["logit"].to_numpy(float), test["label"].to_numpy()
     rng = np.random.default_rng(settings.seed)
@@ -88,7 +88,7 @@ def undetectable(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[s
 
 
 def report(result: dict[str, object]) -> str:
-    """The table that the stage prints."""
+    """Table of the result for the terminal."""
     lines = [f"{result['n_lens']} lenses, {result['n_nonlens']} non-lenses"]
     for name, value in result.items():
         if isinstance(value, dict) and "value" in value:
@@ -105,5 +105,5 @@ def report(result: dict[str, object]) -> str:
 
 
 def share_of(hits: np.ndarray) -> float | None:
-    """Share of hits; None (null) of nothing."""
+    """Share of hits; None without any value."""
     return float(np.mean(hits)) if len(hits) else None

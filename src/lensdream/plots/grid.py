@@ -17,7 +17,7 @@ def signed(values: np.ndarray) -> np.ndarray:
 
 
 def around(image: np.ndarray, y: float, x: float, side: int) -> np.ndarray:
-    """Square of `side` pixels of an image (band, y, x) around a place, moved inside where it would cross the border."""
+    """Square of `side` pixels of an image (band, y, x) around a position, moved inside where it would cross the border."""
     low = [int(np.clip(round(c - (side - 1) / 2), 0, n - side)) for c, n in zip((y, x), image.shape[1:], strict=True)]
     return image[:, low[0] : low[0] + side, low[1] : low[1] + side]
 
@@ -25,8 +25,8 @@ def around(image: np.ndarray, y: float, x: float, side: int) -> np.ndarray:
 def laid_out(rows: Sequence[Sequence[np.ndarray | None]], side: int, gap: int = 3) -> np.ndarray:
     """Grid of square pictures (n, n, 3) in [0, 1], y upwards: (height, width, 3) with the first row on top.
 
-    Each is enlarged to `side` pixels by repeating its own; None leaves a place white. Raises `ValueError` for a picture that
-    is larger than its place.
+    Each is enlarged to `side` pixels by repeating its own; None leaves a cell white. Raises `ValueError` for a picture that
+    is larger than its cell.
     """
     step = side + gap
     sheet = np.full((len(rows) * step - gap, max(map(len, rows)) * step - gap, 3), WHITE, np.float32)

@@ -1,1 +1,1 @@
-"""One static page with everything that a run has measured and drawn, and the picture of every family."""
+"""Report: one static page with all metrics and figures of a scale."""

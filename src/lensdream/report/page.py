@@ -105,7 +105,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where the pictures of a scale lie, and what is printed with them."""
+    """Files of the pictures of a scale, with caption and credit."""
 
     figures: Path
     """folder of the figures, one subfolder a stage"""

@@ -15,9 +15,9 @@ from lensdream.plots import grid
 from lensdream.plots.composite import composite
 
 SIDE = 48
-"""of a small picture [dot]"""
+"""side of a small picture [dot]"""
 GAP = 3
-"""between two [dot]"""
+"""gap between two pictures [dot]"""
 DPI = 100
 BLOCKS = 2
 """channels in a row of the page"""

@@ -25,7 +25,7 @@ from lensdream.render import batch as _batch_
 FAMILIES_WITH_ARCS = (LENS, *COMPOUND)
 FAMILIES = (LENS, *FAMILIES_NON_LENS, *COMPOUND)
 NUMBERED = (LENS, *FAMILIES_NON_LENS[:12], *COMPOUND, *FAMILIES_NON_LENS[12:])
-"""by the numbers that seed the choice of scenes: families added to the first twelve leave those of the others alone"""
+"""families by the numbers that seed the choice of scenes; families added later do not change the numbers of the others"""
 ARCS = _batch_.ARC_1 | _batch_.ARC_2
 """bits of a store's masks for light of a lensed source"""
 CAM_LAYER = "block_3"
@@ -53,12 +53,12 @@ class ExplainedSet:
 
     @property
     def arcs(self) -> np.ndarray:
-        """(n, y, x) bool: light of a lensed source."""
+        """Masks (n, y, x) bool of the light of lensed sources."""
         return (self.masks & ARCS) > 0
 
     @property
     def family(self) -> np.ndarray:
-        """(n,) names."""
+        """Family of each scene, (n,)."""
         return self.truth["family"].to_numpy().astype(str)
 
     def rows_of(self, *families: str) -> np.ndarray:
@@ -145,7 +145,7 @@ def _occluded(
 
 
 def sky_of(images: Tensor, settings: config.ExplainConfig) -> Tensor:
-    """Empty sky of the shape of the images, to cover them with; zeros in a band without data, where sky would add a signal."""
+    """Empty sky of the shape of the images; zeros in a band without data, where sky would add a signal."""
     sky = sky_fill(tuple(images.shape), EUCLID, torch.Generator().manual_seed(settings.seed)).to(images)
     return sky * (images != 0).flatten(2).any(2)[:, :, None, None]
 
