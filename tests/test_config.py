@@ -117,7 +117,7 @@ def test_an_unknown_stage_block_is_refused(params):
     ],
 )
 def test_a_block_without_settings_is_refused(block, words, params):
-    for stage in ("train", "kinds"):
+    for stage in ("train", "class_prior"):
         with pytest.raises(config.ConfigError, match=words):
             config.load(stage, STAGES[stage], "quick", params(lambda document: document.update(train=block)))
 
@@ -128,7 +128,7 @@ def test_a_misspelt_scale_is_refused(params):
 
     with pytest.raises(config.ConfigError) as error:
         config.load("train", Training, "quick", params(misspelt))
-    assert "scale 'postr' is in train and not in compound, compound_head" in str(error.value)
+    assert "scale 'postr' is in train and not in class_prior, compound_classifier" in str(error.value)
     assert "and not in train: rename it, or add it there, as `poster: {}` where nothing differs" in str(error.value)
 
 
@@ -246,9 +246,9 @@ def test_an_unknown_nested_key_and_a_value_in_place_of_a_block_are_refused(param
 
 
 def test_a_block_that_is_missing_is_refused(params):
-    path = params(lambda document: document.pop("kinds"))
-    with pytest.raises(config.ConfigError, match="kinds: no such block; blocks are "):
-        config.load("kinds", config.ClassPriorConfig, "quick", path)
+    path = params(lambda document: document.pop("class_prior"))
+    with pytest.raises(config.ConfigError, match="class_prior: no such block; blocks are "):
+        config.load("class_prior", config.ClassPriorConfig, "quick", path)
 
 
 def test_the_shape_is_that_of_the_network():

@@ -96,7 +96,7 @@ def test_fitted_likelihoods_are_those_that_images_were_drawn_of():
     result = class_prior_fit.measure_class_prior(found, features, classes)
     assert set(result["told"]) == {NON_LENS_CLASSES[k] for k in centre}
     assert result["accuracy"] == pytest.approx(0.77, abs=0.05)
-    with pytest.raises(ValueError, match=r"2 non-lens classes pass the gate, 3 are needed: raise kinds\.fresh_of_each"):
+    with pytest.raises(ValueError, match=r"2 non-lens classes pass the gate, 3 are needed: raise class_prior\.fresh_of_each"):
         class_prior_fit.fit_class_prior(features[:8000], classes[:8000], trained_on, 1e-6)
 
 
@@ -189,7 +189,7 @@ def test_features_are_of_the_images_that_pass_the_gate():
     assert classes.tolist() == [3, 3, 8]
     assert features.shape == (3, 48)
     with pytest.raises(
-        ValueError, match=r"no fresh non-lens passes the gate of the first stage: raise kinds\.fresh_of_each"
+        ValueError, match=r"no fresh non-lens passes the gate of the first stage: raise class_prior\.fresh_of_each"
     ):
         class_prior_fit.gated_features(iter([(3, images[:1])]), Brightness(), network, 0)
 
@@ -229,7 +229,7 @@ def test_the_whole_stage(few_catalogs, tmp_path, capsys, monkeypatch):
     paths = Paths("tiny", tmp_path)
     settings = ClassPriorConfig(fresh_of_each=20, penalty=0.01, held_out=0.2, seed=1)
     blocks = {
-        "kinds": settings, "second_network": SETTINGS, "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY
+        "class_prior": settings, "second_stage": SETTINGS, "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY
     }  # fmt: skip
     document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))

@@ -224,7 +224,7 @@ def test_the_whole_stages(few_catalogs, tmp_path):
     document = {
         name: {"shared": dataclasses.asdict(settings), "tiny": {}}
         for name, settings in {
-            "deep": DEEP, "second_network": SETTINGS,
+            "deep": DEEP, "second_stage": SETTINGS,
             "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY,
         }.items()
     }  # fmt: skip

@@ -22,7 +22,7 @@ from lensdream.runtime.files import write_whole
 
 def run(scale: str, root: Path = Path()) -> None:
     """Score the compound split and the single lenses of the test split; write `compound-test.json` and figures."""
-    settings = config.load("compound", CompoundConfig, scale, root / "params.yaml")
+    settings = config.load("compound_test", CompoundConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     shares = operating_points.read(paths.model, SURVEY_POINTS).shares
     finder, store = Finder.unmeasured(paths.model, shares), ImageStore.open(paths.images)

@@ -36,9 +36,9 @@ def run(scale: str, root: Path = Path()) -> None:
         raise FileNotFoundError(
             f"no second network in {paths.second}: run `lensdream train-second --scale {scale}` first"
         )
-    settings = config.load("kinds", ClassPriorConfig, scale, params)
+    settings = config.load("class_prior", ClassPriorConfig, scale, params)
     network, store = load_model(paths.second).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
-    fresh = config.load("second_network", SecondStageFineTuning, scale, params).fresh
+    fresh = config.load("second_stage", SecondStageFineTuning, scale, params).fresh
     scenes = OnTheFlyMix.read(scale, params, fresh)
     on_the_fly.require_size(scenes.simulate, store)
     datasets = {"images": paths.images, "second": paths.second / WEIGHTS}

@@ -20,7 +20,7 @@ from lensdream.tuning import pages
 from lensdream.tuning.database import Database
 from lensdream.tuning.params_file import write_settings
 from lensdream.tuning.search import Task, best_trial, judge, next_trial, open_study
-from lensdream.tuning.space import SPACE, key_of, settings_of
+from lensdream.tuning.space import SPACE, key_of, settings_of, with_settings
 from lensdream.tuning.study_storage import Journal
 
 

@@ -63,7 +63,7 @@ def gated_features(
             features.append(pooled(network.features(turned)).numpy())
         classes += [number] * len(images)
     if not classes:
-        raise ValueError("no fresh non-lens passes the gate of the first stage: raise kinds.fresh_of_each")
+        raise ValueError("no fresh non-lens passes the gate of the first stage: raise class_prior.fresh_of_each")
     return np.concatenate(features), np.array(classes)
 
 
@@ -78,7 +78,7 @@ def fit_class_prior(
     present = np.unique(classes)
     if len(present) < 3:
         raise ValueError(
-            f"images of {len(present)} non-lens classes pass the gate, 3 are needed: raise kinds.fresh_of_each"
+            f"images of {len(present)} non-lens classes pass the gate, 3 are needed: raise class_prior.fresh_of_each"
         )
     scaler = StandardScaler().fit(features)
     model = LogisticRegression(C=1 / (penalty * len(classes)), max_iter=1000)

@@ -112,8 +112,8 @@ def single_lenses(store: ImageStore, split: str, wanted: float) -> np.ndarray:
     rows = np.flatnonzero((truth["split"] == split) & (truth["family"] == LENS) & (truth["label"] == 1))
     if wanted > 0 and len(rows) == 0:
         raise ValueError(
-            f"the {split} split of {store.folder} has no lens, and compound_head.singles_per_compound = {wanted:g} asks for "
-            f"some: raise population.{split} or set it to 0"
+            f"the {split} split of {store.folder} has no lens, and "
+            f"compound_classifier.singles_per_compound = {wanted:g} asks for some: raise population.{split} or set it to 0"
         )
     return rows
 

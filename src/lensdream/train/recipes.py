@@ -71,9 +71,11 @@ RECIPES = {
 
 DEEP = Recipe("DeepLensNet", "train-deep", "deep", "deep", "DeepLensNet")
 """trained by a stage of its own, on images that pass the gate of the first stage only"""
-SECOND_STAGE = Recipe("second stage", "train-second", "second", "second_network", "DeepLensNet")
+SECOND_STAGE = Recipe("second stage", "train-second", "second", "second_stage", "DeepLensNet")
 """fine-tuned from the weights of `DEEP`"""
-COMPOUND = Recipe("LensNet, compound against single lenses", "train-compound", "compound", "compound_head", "LensNet")
+COMPOUND = Recipe(
+    "LensNet, compound against single lenses", "train-compound", "compound", "compound_classifier", "LensNet"
+)
 """starts from the weights of the first stage"""
 
 
