@@ -213,6 +213,7 @@ def test_it_learns_to_tell_compound_from_single_and_writes_what_it_learnt(paths,
     logits = predict(head, torch.from_numpy(store.images(np.flatnonzero(test))))
     assert logits[0] > logits[1]  # a double ring and its single lens, of a split that it has not seen
     assert images_trained_on(paths.model / layout.COMPOUND) == 32 + min(40, 24 * (measured["best_epoch"] + 1))
+    assert head.training_odds == pytest.approx(16 / 40)  # 16 pairs and 24 ordinary single lenses
     assert (paths.figures / "train-compound" / "losses.png").is_file()
     assert paths.metrics("epochs-compound").with_suffix(".csv").is_file()
     assert not paths.checkpoint("train-compound").exists()

@@ -46,6 +46,8 @@ class Job:
     """files of weights that the training depends on, by their role"""
     more_metrics: Mapping[str, int] = field(default_factory=dict)
     """written in addition to the usual metrics"""
+    training_odds: float | None = None
+    """label-1 images for every label-0 image, where the model's file has to say"""
 
 
 def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
@@ -88,10 +90,13 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     started = time.perf_counter()
     folder, checkpoint = paths.model / recipe.folder, paths.checkpoint(recipe.stage)
 
+    def save(model: nn.Module, epoch: int) -> None:
+        save_model(folder, model, stamp, train.n_distinct(epoch + 1), job.training_odds)
+
     def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
         run.metrics(dataclasses.asdict(record), step=record.epoch)
         if best:
-            save_model(folder, model, stamp, train.n_distinct(record.epoch + 1))
+            save(model, record.epoch)
         print(
             f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
             f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}",
@@ -101,7 +106,7 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     result = fit(
         job.build, job.settings.fit, train, job.validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks
     )
-    save_model(folder, result.model, stamp, train.n_distinct(result.best_epoch + 1))
+    save(result.model, result.best_epoch)
     best = result.records[result.best_epoch]
     kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
     metrics = {

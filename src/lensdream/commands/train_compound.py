@@ -28,9 +28,11 @@ def run(scale: str, root: Path = Path()) -> None:
     build()  # refuses a finder of another kind before the images are read
     store = ImageStore.open(paths.images)
     train, validation = compound_training_set(store, settings, sha256_of(weights))
+    n_compound = len(train.pairs) // 2
     more = {
-        "compound_lenses": len(train.pairs) // 2,
+        "compound_lenses": n_compound,
         "single_lenses_an_epoch": train.n_singles,
         "validation_images": len(validation),
     }
-    tracked(Job(COMPOUND, settings, build, train, validation, {"finder": weights}, more), paths, store.stamp)
+    odds = n_compound / (len(train) - n_compound)
+    tracked(Job(COMPOUND, settings, build, train, validation, {"finder": weights}, more, odds), paths, store.stamp)
