@@ -411,7 +411,7 @@ def test_every_missing_metrics_file_is_named_with_the_remedy(root):
     paths.metrics("train").with_name("epochs.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"compound-test\.json.*epochs\.csv.*dvc repro report@tiny") as error:
         report.run(SCALE, root)
-    assert "`lensdream compound --scale tiny`" in str(error.value)
+    assert "`lensdream compound-test --scale tiny`" in str(error.value)
     assert "`lensdream train --scale tiny`" in str(error.value)
     assert "evaluate" not in str(error.value)
     assert not paths.report.exists()

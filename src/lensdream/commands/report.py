@@ -63,6 +63,6 @@ def tables(measured: Measured) -> list[Table]:
         finder.families(evaluate),
         survey.rates(measured.survey_test),
         survey.networks(measured.survey_peers),
-        finder.compound(measured.compound),
-        compound_classifier.classified(measured.compound["compound_head"]),
+        finder.compound(measured.compound_test),
+        compound_classifier.classified(measured.compound_test["compound_head"]),
     ]

@@ -17,19 +17,11 @@ from lensdream.report import compound_classifier, finder, others, survey
 from lensdream.report.table import count, decimal, duration, interval, percent_interval
 from lensdream.runtime.provenance import GitState
 
-COMMANDS = {
-    "population": "population",
-    "simulate": "simulate",
-    "train": "train",
-    "train-compound": "train-compound",
-    "evaluate": "evaluate",
-    "survey-test": "survey-test",
-    "survey-peers": "survey-peers",
-    "compound-test": "compound",
-    "explain": "explain",
-    "observe": "observe",
-}
-"""stages before the report, in their order, and the command of each"""
+STAGES = (
+    "population", "simulate", "train", "train-compound", "evaluate", "survey-test", "survey-peers", "compound-test",
+    "explain", "observe",
+)  # fmt: skip
+"""stages before the report, in their order; commands have the same names"""
 
 WHOLE_RUN = {"quick": "make run", "poster": "make poster"}
 
@@ -77,7 +69,7 @@ class Measured:
     evaluate: Mapping
     survey_test: Mapping
     survey_peers: Mapping
-    compound: Mapping
+    compound_test: Mapping
     explain: Mapping
     observe: Mapping
     epochs: pd.DataFrame
@@ -88,18 +80,18 @@ class Measured:
 
         Raises `FileNotFoundError` that names each missing file and the command that writes it.
         """
-        files = {command: folder / f"{stage}.json" for stage, command in COMMANDS.items()}
+        files = {stage: folder / f"{stage}.json" for stage in STAGES}
         epochs = folder / "epochs.csv"
-        missing = [command for command, file in files.items() if not file.is_file()]
+        missing = [stage for stage, file in files.items() if not file.is_file()]
         if not epochs.is_file() and "train" not in missing:
             missing.append("train")
         if missing:
             names = [str(file) for file in (*files.values(), epochs) if not file.is_file()]
             raise FileNotFoundError(
                 f"no {', no '.join(names)}: run `dvc repro report@{scale}`, or on their own "
-                + ", ".join(f"`lensdream {command} --scale {scale}`" for command in missing)
+                + ", ".join(f"`lensdream {stage} --scale {scale}`" for stage in missing)
             )
-        read = {command.replace("-", "_"): _json(file) for command, file in files.items()}
+        read = {stage.replace("-", "_"): _json(file) for stage, file in files.items()}
         return cls(**read, epochs=pd.read_csv(epochs))
 
 
@@ -184,7 +176,7 @@ def summary(measured: Measured) -> str:
     train, evaluate, observe = measured.train, measured.evaluate, measured.observe
     arcs, rings = (
         f"{percent_interval(row['completeness_at_0.5'])} of {count(row['n'])}"
-        for row in (measured.compound[COMPOUND_ARC], measured.compound[DOUBLE_RING])
+        for row in (measured.compound_test[COMPOUND_ARC], measured.compound_test[DOUBLE_RING])
     )
     above = sum(row["above_fpr_1e-3"] is True for row in observe["files"])
     real = f"Of {count(observe['n'])} real cutouts, {count(above)} lie above the threshold of that false-positive rate."
@@ -226,20 +218,20 @@ def render(
         commit="" if git.commit == "none" else git.commit,
         dirty=git.dirty,
         date=now.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        links={stage: links[stage] for stage in COMMANDS if stage in links},
+        links={stage: links[stage] for stage in STAGES if stage in links},
         whole_run=WHOLE_RUN.get(scale, f"dvc repro report@{scale}"),
-        commands=COMMANDS.values(),
+        commands=STAGES,
     )
 
 
 def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
     """Values of the template by name, from metrics and figures."""
     evaluate, observe, explain = measured.evaluate, measured.observe, measured.explain
-    classifier = measured.compound["compound_head"]
+    classifier = measured.compound_test["compound_head"]
     return {
         "summary": summary(measured),
         "examples": pictures.examples,
-        "poster_comparison": finder.poster_comparison(evaluate, measured.compound),
+        "poster_comparison": finder.poster_comparison(evaluate, measured.compound_test),
         "n_lens": count(evaluate["n_lens"]),
         "n_nonlens": count(evaluate["n_nonlens"]),
         "networks": finder.networks(evaluate),
@@ -265,8 +257,8 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
         "shortcuts": survey.shortcuts(measured.survey_test),
         "brightness": survey.brightness(measured.survey_test),
         "band_checks": survey.bands(measured.survey_test),
-        "compound": finder.compound(measured.compound),
-        "compound_selection": finder.selection(measured.compound),
+        "compound": finder.compound(measured.compound_test),
+        "compound_selection": finder.selection(measured.compound_test),
         "compound_pictures": captioned(pictures.figures / "compound-test", COMPOUND_FIGURES),
         "classifier_training": compound_classifier.training(measured.train_compound),
         "classifier_summary": compound_classifier.summary(classifier),
