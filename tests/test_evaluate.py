@@ -264,12 +264,14 @@ def scored(strength, images):
 def test_every_baseline_is_compared_with_the_finder():
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=1e-3, batch_size=8)
     others = {"ou66": scored(1.5, 6000), "ou200": scored(1.0, 500), "lensnet-wide": scored(2.0, 500)}
-    found = baselines.compared(others, scored(3.0, 6000), np.ones(5000, bool), np.tile(LABELS, 10), settings)
+    found = baselines.missed_ratios(others, scored(3.0, 6000), np.ones(5000, bool), np.tile(LABELS, 10), settings)
     assert all(set(block) == {"missed_at_fpr_1e-3_ratio"} for block in found.values())
     ratios = [found[name]["missed_at_fpr_1e-3_ratio"]["value"] for name in ("lensnet-wide", "ou66", "ou200")]
     assert 1 < ratios[0] < ratios[1] < ratios[2]
     assert set(found["ou66"]["missed_at_fpr_1e-3_ratio"]) == {"value", "low", "high"}
-    few = baselines.compared(others, scored(3.0, 6000), np.arange(5000) < 500, LABELS, settings)  # some 250 cannot tell
+    few = baselines.missed_ratios(
+        others, scored(3.0, 6000), np.arange(5000) < 500, LABELS, settings
+    )  # some 250 cannot tell
     assert all(np.isnan(block["missed_at_fpr_1e-3_ratio"]["value"]) for block in few.values())
 
 

@@ -96,7 +96,9 @@ def test_fitted_likelihoods_are_those_that_images_were_drawn_of():
     result = class_prior_fit.measure_class_prior(found, features, classes)
     assert set(result["told"]) == {NON_LENS_CLASSES[k] for k in centre}
     assert result["accuracy"] == pytest.approx(0.77, abs=0.05)
-    with pytest.raises(ValueError, match=r"2 non-lens classes pass the gate, 3 are needed: raise class_prior\.fresh_of_each"):
+    with pytest.raises(
+        ValueError, match=r"2 non-lens classes pass the gate, 3 are needed: raise class_prior\.fresh_of_each"
+    ):
         class_prior_fit.fit_class_prior(features[:8000], classes[:8000], trained_on, 1e-6)
 
 

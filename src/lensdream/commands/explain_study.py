@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from lensdream import config, dataset, tracking
+from lensdream import config, tracking
 from lensdream.commands.paths import Paths
+from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.explanations import (
     measure,
     run_ablations,
@@ -45,7 +46,7 @@ def run(scale: str, root: Path = Path()) -> None:
     paths = Paths(scale, root)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load_model(paths.model).to(device, memory_format=torch.channels_last)
-    store, scenes = dataset.ImageStore.open(paths.images), Scenes.load(paths.scenes)
+    store, scenes = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     folder = root / "artifacts" / scale / "explain"
     positions = choose_scenes(store.truth, settings.scenes_per_family, settings.seed)
     with tracking.stage_run("explain", scale, settings, root=root, datasets={"images": paths.images}) as tracked:

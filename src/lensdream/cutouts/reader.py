@@ -91,7 +91,9 @@ class Cutout:
     origin : Origin
         The telescope or survey that the VIS image is of.
     bad_core : int
-        Bad VIS pixels in the object's core; above `bad_pixels.MOST_FILLED` the score is not compared with a threshold.
+        Bad VIS pixels in the object's core.
+    unmeasured : tuple of str
+        Flags for which no false-positive rate was measured: with any, the score is compared with no threshold.
 
     Examples
     --------

@@ -162,8 +162,12 @@ class ShardWriter:
 
 def _write(path: Path, array: np.ndarray) -> None:
     part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.save(file, array)
+    try:
+        with part.open("wb") as file:
+            np.save(file, array)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     part.replace(path)
 
 

@@ -197,7 +197,7 @@ def classes_per_lens(store: ImageStore, scenes: OnTheFlyMix) -> dict[str, float]
     """Non-lenses of each class drawn for every lens, by their weights, before the gate."""
     _, in_training_mix = drawn_in_training_mix(store, scenes)
     in_survey = target_mix.counts(scenes.n_targets, scenes.survey.non_lens_shares)
-    parts = target_mix.by_kind(in_training_mix, 1.0), target_mix.by_kind(in_survey, scenes.survey.near_miss)
+    parts = target_mix.by_class(in_training_mix, 1.0), target_mix.by_class(in_survey, scenes.survey.near_miss)
     n_non_lens = sum(in_training_mix.values())  # these weigh what the lenses do
     return {name: sum(part[name] for part in parts) / n_non_lens for name in NON_LENS_CLASSES}
 

@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lensdream import config, dataset
+from lensdream import config
+from lensdream.dataset.store import ImageStore
 from lensdream.explain import gradients
 from lensdream.explain.chain import chain_of
 from lensdream.explain.occlusion import Occlusion, occlude, sky_fill
@@ -87,7 +88,7 @@ def choose_scenes(truth: pd.DataFrame, per_family: int, seed: int, families: Seq
 
 def explain(
     model: LensNet,
-    store: dataset.ImageStore,
+    store: ImageStore,
     positions: np.ndarray,
     settings: config.ExplainConfig,
     device: torch.device,

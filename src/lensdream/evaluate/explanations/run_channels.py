@@ -10,7 +10,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lensdream import config, dataset
+from lensdream import config
+from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.explanations import channel_pages, measure
 from lensdream.evaluate.explanations.explained_set import array
 from lensdream.explain.chain import Chain, chain_of
@@ -58,7 +59,7 @@ LAYERS = (
 
 
 def run(
-    model: LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
+    model: LensNet, store: ImageStore, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure], pd.DataFrame]:
     """Analyse the channels of `LAYERS` on `settings.channel_scenes` test images; returns metrics, pages, a row a channel."""
     chosen = _test_images(store, settings)
@@ -88,7 +89,7 @@ def run(
     return result, pages, everything
 
 
-def _test_images(store: dataset.ImageStore, settings: config.ExplainConfig) -> np.ndarray:
+def _test_images(store: ImageStore, settings: config.ExplainConfig) -> np.ndarray:
     """Positions of test images, by the seed; shuffled over families, so that any part of them is a random sample."""
     truth = store.truth.reset_index(drop=True)
     rows = np.flatnonzero((truth["split"] == "test") & truth["label"].isin([0, 1]))

@@ -10,7 +10,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lensdream import config, dataset
+from lensdream import config
+from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.explanations import charts, measure
 from lensdream.evaluate.explanations.explained_set import ARCS, BATCH, FAMILIES_WITH_ARCS, array, choose_scenes
 from lensdream.explain import dream
@@ -46,7 +47,7 @@ class _Scenes:
     labels: list[str]
 
     @classmethod
-    def of(cls, store: dataset.ImageStore, positions: np.ndarray) -> _Scenes:
+    def of(cls, store: ImageStore, positions: np.ndarray) -> _Scenes:
         rows = store.truth.iloc[positions]
         return cls(
             images=store.images(positions).astype(np.float32),
@@ -57,7 +58,7 @@ class _Scenes:
 
 
 def run(
-    model: LensNet, store: dataset.ImageStore, settings: config.ExplainConfig, device: torch.device
+    model: LensNet, store: ImageStore, settings: config.ExplainConfig, device: torch.device
 ) -> tuple[dict, dict[str, Figure]]:
     """Dream both ways; returns the changes of logits and of the arcs' colour, and the pages by file name.
 
@@ -100,7 +101,7 @@ def run(
     return result, pages
 
 
-def _chosen(store: dataset.ImageStore, settings: config.ExplainConfig) -> np.ndarray:
+def _chosen(store: ImageStore, settings: config.ExplainConfig) -> np.ndarray:
     """Positions of the scenes with metrics, then of those with pictures only."""
     each = -(-settings.dream_scenes // len(FAMILIES_WITH_ARCS))
     return np.concatenate(
