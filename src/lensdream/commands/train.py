@@ -138,10 +138,7 @@ def training_images(
     if settings.fresh_scenes == settings.hard_negatives == 0:
         yield LabelledImages.from_store(store, "train", settings.images or None)
         return
-    from lensdream.dataset import (
-        hard_negatives,  # bring SkyPy and the renderer
-        on_the_fly,
-    )
+    from lensdream.dataset import hard_negatives, on_the_fly  # bring SkyPy and the renderer
 
     params = paths.root / "params.yaml"
     simulate = config.load("simulate", SimulateConfig, paths.scale, params)

@@ -21,13 +21,13 @@ from lensdream.explain.occlusion import Occlusion, occlude, sky_fill
 from lensdream.families import COMPOUND, COMPOUND_SPLIT, FAMILIES_NON_LENS, LENS, TEST
 from lensdream.instrument import EUCLID
 from lensdream.networks.lensnet import LensNet
-from lensdream.render import batch as _batch_
+from lensdream.render.batch import ARC_1, ARC_2
 
 FAMILIES_WITH_ARCS = (LENS, *COMPOUND)
 FAMILIES = (LENS, *FAMILIES_NON_LENS, *COMPOUND)
 NUMBERED = (LENS, *FAMILIES_NON_LENS[:12], *COMPOUND, *FAMILIES_NON_LENS[12:])
 """families by the numbers that seed the choice of scenes; families added later do not change the numbers of the others"""
-ARCS = _batch_.ARC_1 | _batch_.ARC_2
+ARCS = ARC_1 | ARC_2
 """bits of a store's masks for light of a lensed source"""
 CAM_LAYER = "block_3"
 """layer of Guided Grad-CAM: cells of 8 pixels, 0.8 arcsec. The CAMs of earlier layers are often negative everywhere"""
