@@ -1,0 +1,43 @@
+"""The simulate stage: every scene of the table becomes an image, and the metrics count them."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from conftest import join, random_scene
+from lensdream.commands import simulate
+from lensdream.commands.paths import Paths
+from lensdream.dataset.check import problems
+from lensdream.dataset.store import ImageStore
+
+RENDERING = {
+    "stamp": 32, "padding": 8, "supersampling": 1, "fine_width": 16, "shard_size": 2, "chunk": 2, "workers": 1,
+    "renderer": "lensdream",
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"simulate": {"shared": RENDERING, "tiny": {}}}))
+    return tmp_path
+
+
+def test_the_store_has_an_image_a_scene_and_the_metrics_count_them(root):
+    paths = Paths("tiny", root)
+    join([random_scene(np.random.default_rng(k), k, k) for k in range(3)]).save(paths.scenes)
+    simulate.run("tiny", root)
+    store = ImageStore.open(paths.images)
+    assert store.images(np.arange(3)).shape == (3, 4, 32, 32)
+    assert problems(paths.images) == []
+    metrics = json.loads(paths.metrics("simulate").read_text())
+    assert metrics["n"] == 3
+    assert metrics["bytes"] == sum((paths.images / name).stat().st_size for name in store.manifest["sha256"])
+    assert metrics["images_per_second"] > 0
+
+
+def test_without_scenes_there_are_no_metrics(root):
+    with pytest.raises(FileNotFoundError):
+        simulate.run("tiny", root)
+    assert not Paths("tiny", root).metrics("simulate").exists()
