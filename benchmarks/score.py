@@ -1,16 +1,15 @@
 """Time the scoring of cutouts from disk; prints one JSON object last.
 
-Files in Euclid's layout are made by our own export in a temporary folder, of fresh non-lenses in a survey's shares, so that
-as many of them enter the second stage as in a survey (`looked_at_again`). `cached`: read once before, as files that were
-just fetched; `cold`: dropped from the page cache before. The peer reads the same numbers with plain astropy. `a_core` is
-measured on one core of the machine, `machine` on all; `per_second` is by the clock, `per_cpu_second` by the processor's
-time, which holds on a machine that others use too.
+Files in Euclid's layout are made by our own export in a temporary folder, of fresh non-lenses in a survey's shares, so that as
+many of them as there are looked at again (`looked_at_again`); around the middle that is scored, a file goes on as in a mirror.
+`cached`: read once before, as files that were just fetched; `cold`: dropped from the page cache before. The peer reads the
+same numbers with plain astropy. `a_core` is measured on one core of the machine, `machine` on all; `per_second` is by the
+clock, `per_cpu_second` by the processor's time, which holds on a machine that others use too.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import tempfile
@@ -45,9 +44,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("models/poster"), help="its folder (default models/poster)")
     parser.add_argument("--files", type=int, default=1000, help="cutouts made (default 1000)")
-    parser.add_argument("--side", type=int, default=150, help="side of each [pixel] (default 150)")
+    parser.add_argument(
+        "--side", type=int, default=150, help="side of each [pixel], at least that of the scale's images (default 150)"
+    )
     parser.add_argument("--batch", type=int, default=64, help="images scored at once (default 64)")
     arguments = parser.parse_args()
+    stamp = load("simulate", SimulateConfig, SCALE).stamp
+    if arguments.side < stamp:
+        parser.error(f"--side is {arguments.side}, images have {stamp} pixels: ask for {stamp} at least")
     with tempfile.TemporaryDirectory() as folder:
         measured = _measure(Path(folder), arguments.model, arguments.files, arguments.side, arguments.batch)
         print(json.dumps(measured, indent=2))
@@ -94,14 +98,17 @@ def _measure(folder: Path, model: Path, n: int, side: int, batch: int) -> dict[s
 
 def _make(folder: Path, n: int, side: int) -> Iterator[Path]:
     survey, population = load("survey", SurveyConfig, SCALE), load("population", PopulationConfig, SCALE)
-    simulate = dataclasses.replace(load("simulate", SimulateConfig, SCALE), stamp=side)
+    simulate = load("simulate", SimulateConfig, SCALE)
     drawer = ImageDrawer.start(population, simulate, draw_all_catalogs(population))
+    low = (side - simulate.stamp) // 2
+    around = (0, 0), (low, side - simulate.stamp - low), (low, side - simulate.stamp - low)
     index = 0
     for chunk in target_mix.chunks(target_mix.counts(n, survey.non_lens_shares), SPLIT, EPOCH):
         for image in target_mix.draw_images(drawer, chunk, survey.near_miss)[0]:
             path = folder / f"{index:06d}.fits"
             # Headers of real cutouts differ, too.
-            write_cutout(path, image.astype(np.float64), f"non-lens {index}", centre=(0.01 * index, 0.0))
+            whole = np.pad(image.astype(np.float64), around, mode="symmetric")
+            write_cutout(path, whole, f"non-lens {index}", centre=(0.01 * index, 0.0))
             index += 1
             yield path
 

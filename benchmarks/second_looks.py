@@ -30,7 +30,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="poster")
-    paths = Paths(parser.parse_args().scale)
+    parser.add_argument(
+        "--images", type=int, default=8 * CPU_BATCH, help=f"that are timed, at least 1 (default {8 * CPU_BATCH})"
+    )
+    arguments = parser.parse_args()
+    paths = Paths(arguments.scale)
     scores = pd.read_parquet(paths.scores / "test.parquet").query("label >= 0")
     rows = []
     for split, part in scores.groupby("split", sort=False):
@@ -50,7 +54,7 @@ def main() -> None:
     plain = lenses[lenses["logit_one_look"] > EASY]
     print(f"plain lenses: {len(plain) / len(lenses):.3f} of them, of a mean loss of {plain['loss'].mean():.5f}")
     torch.set_num_threads(1)
-    images = 0.01 * torch.randn(8 * CPU_BATCH, N_BANDS, 80, 80)
+    images = 0.01 * torch.randn(arguments.images, N_BANDS, 80, 80)
     for name, folder in (("first", paths.model), ("second", paths.second)):
         model = load_model(folder).to(memory_format=torch.channels_last)
         predict(model, images[:CPU_BATCH])  # warms up

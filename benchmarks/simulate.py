@@ -422,7 +422,7 @@ def _throughput(population: PopulationConfig, settings: SimulateConfig, n: int) 
     """Seconds and memory to draw, render and write nothing, then few images, then n: so the start is measured on its own."""
     found: Figures = {"throughput_images": n, "workers": settings.workers}
     clock, processor = {}, {}
-    for images in (0, FEW, n):
+    for images in (0, min(FEW, n // 2), n):
         with tempfile.TemporaryDirectory() as folder, _watched() as use:
             started = time.perf_counter()
             scenes = draw_scenes(_mix(population, images), settings.workers)

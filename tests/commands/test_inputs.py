@@ -2,7 +2,7 @@
 
 import pytest
 
-from lensdream.commands.inputs import ALL_DONE, SOME_SKIPPED, Skipped, UsageError, named_files, tell_unmatched
+from lensdream.commands.inputs import ALL_DONE, SOME_SKIPPED, Skipped, UsageError, named_files, report_unmatched
 
 
 def test_the_exit_code_tells_whether_a_file_was_skipped(capsys):
@@ -20,7 +20,7 @@ def test_a_folder_gives_its_fits_files_and_what_matches_nothing_is_told(tmp_path
     assert [path.name for path in files] == ["a.fits", "b.fits"]
     assert unmatched == [str(tmp_path / "no-*.fits")]
     skipped = Skipped()
-    tell_unmatched(unmatched, skipped)
+    report_unmatched(unmatched, skipped)
     assert skipped.what == unmatched
     assert "as a folder or glob it matches nothing" in capsys.readouterr().err
 

@@ -21,7 +21,7 @@ def test_an_image_without_a_batch_axis_is_refused():
 def test_images_that_are_not_finite_are_counted_and_the_first_is_named(value):
     images = torch.ones(4, 4, 5, 5)
     images[2, 0, 1, 1] = images[3, 3, 0, 0] = value
-    with pytest.raises(ValueError, match=r"2 of 4 images .* \(the first at place 2\): fill or drop them"):
+    with pytest.raises(ValueError, match=r"2 of 4 images .* \(the first is image 2\): fill or drop them"):
         check_images(images)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lensdream.optics.sampling import Frame
-from lensdream.render.cores import Cells, Core, near, part_cores
+from lensdream.render.cores import Cells, Core, extract_cores, near
 from lensdream.render.profiles import columns_of, profile
 from lensdream.scene import COMPONENT_COLUMNS
 
@@ -74,7 +74,7 @@ def split(parts, frame):
     axis -= axis.mean()
     y, x = (line.flatten() for line in torch.meshgrid(axis, axis, indexing="ij"))
     maps = profile(x[None], y[None], columns_of(parts, x))
-    return maps, list(part_cores(maps, parts, torch.ones(1, 1, dtype=torch.float64), frame, (x, y)))
+    return maps, list(extract_cores(maps, parts, torch.ones(1, 1, dtype=torch.float64), frame, (x, y)))
 
 
 FRAME = Frame(stamp=20, padding=2, supersampling=3, fine_width=24, pixel_scale=0.1)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from astropy.modeling.models import Sersic2D
 
-from lensdream.render.profiles import SERSIC_COLUMNS, SHAPE_COLUMNS, columns_of, profile, rows_of, taken
+from lensdream.render.profiles import SERSIC_COLUMNS, SHAPE_COLUMNS, columns_of, profile, rows_of, select
 from lensdream.scene import COMPONENT_COLUMNS
 
 AXIS = torch.linspace(-2, 2, 41, dtype=torch.float64)
@@ -60,5 +60,5 @@ def test_shapes_that_no_component_has_are_left_out(parts):
 
 
 def test_columns_are_taken_as_often_as_asked(parts):
-    value = taken(columns_of(parts, X), torch.tensor([2, 0, 2]))
+    value = select(columns_of(parts, X), torch.tensor([2, 0, 2]))
     assert value["r_e"][:, 0].tolist() == [0.9, 0.6, 0.9]

@@ -51,7 +51,7 @@ def explained(model, store):
 
 
 def without_arcs(explained):
-    (star,) = explained.places("star")
+    (star,) = explained.rows_of("star")
     return dataclasses.replace(explained, truth=explained.truth.iloc[[star]])
 
 

@@ -8,7 +8,7 @@ from filelock import Timeout
 from optuna.trial import TrialState
 
 from lensdream.runtime.provenance import Worker
-from lensdream.tuning.places import Journal
+from lensdream.tuning.study_storage import Journal
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def journal(tmp_path):
 
 def study_in(journal):
     with journal.turn():
-        return optuna.create_study(storage=journal.open_storage(), study_name="s", load_if_exists=True)
+        return optuna.create_study(storage=journal.open(), study_name="s", load_if_exists=True)
 
 
 def test_one_turn_at_a_time(journal):
@@ -32,7 +32,7 @@ def test_a_study_is_found_again_in_its_file(journal):
     study = study_in(journal)
     study.tell(study.ask(), 0.7)
     assert study_in(journal).best_value == 0.7
-    assert journal.shown == str(journal.path)
+    assert journal.label == str(journal.path)
 
 
 def test_trials_of_ended_processes_and_unclaimed_ones_fail_and_those_of_living_ones_go_on(journal):
