@@ -1,7 +1,9 @@
 """Scenes that the tests render, stores that they read, and processes that they interrupt."""
 
+import dataclasses
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,36 @@ import pytest
 import torch
 from astropy.cosmology import FlatLambdaCDM
 
+from lensdream import config
+from lensdream.config import (
+    Fit,
+    FreshMix,
+    PopulationConfig,
+    SecondStageFineTuning,
+    SimulateConfig,
+    SurveyConfig,
+    WarmStart,
+)
+from lensdream.dataset import target_mix
+from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import SCHEMA_VERSION
-from lensdream.instrument import Band
+from lensdream.families import NON_LENS_CLASSES
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks.class_prior import ClassPrior, save_class_prior
+from lensdream.networks.lensnet import DeepLensNet, LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
 from lensdream.optics.sie import einstein_radius_sis
 from lensdream.population import drawing
 from lensdream.population.catalogs import draw_catalogs
 from lensdream.runtime.files import sha256_of
 from lensdream.scene import COMPONENT_COLUMNS, FLUX_COLUMNS, SCENE_COLUMNS, SKY_COLUMNS, Role, Scenes
+from lensdream.train.second_stage_data import (
+    OnTheFlyMix,
+)
+
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 
@@ -117,3 +142,127 @@ def write_images(folder, truth, images, masks=None):
         "sha256": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+TRAINING_FIT = Fit(
+    seed=3, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.1, gain_scatter=0.02,
+    label_smoothing=0.0, averaging=0.8, patience=0, epochs=4, threads=1,
+)  # fmt: skip
+
+
+def lensnet():
+    """A narrow LensNet."""
+    return LensNet(LensNetConfig(8, 0.1))
+
+
+def blobs(n, seed):
+    """Noise, and for label 1 a bright square: a task a network must learn."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.normal(size=(n, 4, 32, 32)) * np.array(EUCLID.sky_sigma)[:, None, None]
+    images[labels == 1, :, 12:20, 12:20] += 5 * np.array(EUCLID.sky_sigma)[:, None, None]
+    return LabelledImages(torch.tensor(images, dtype=torch.float16), torch.tensor(labels, dtype=torch.float32))
+
+
+def write_training_store(root, change=""):
+    """A store of 40 training and 16 validation images; the change may be to `an image` or to all `labels`."""
+    folder = root / "artifacts" / "tiny" / "images"
+    folder.mkdir(parents=True)
+    data = blobs(56, 3)
+    labels = data.labels.numpy().astype(int)
+    if change == "an image":
+        data.images[1] *= 2
+    if change == "labels":
+        labels = 1 - labels
+    np.save(folder / "images-00000.npy", data.images.numpy())
+    truth = {"label": labels, "split": np.repeat(["train", "validation"], [40, 16])}
+    pd.DataFrame(truth).to_parquet(folder / "truth.parquet")
+    manifest = {
+        "schema_version": SCHEMA_VERSION, "bands": [band.name for band in Band], "n": 56, "stamp": 32, "shard_size": 56,
+        "sha256": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+PARAMS = ROOT / "params.yaml"
+
+
+POPULATION = dataclasses.replace(
+    config.load("population", PopulationConfig, "quick", PARAMS),
+    train=30, validation=12, test=12, undetectable=3, compound_arc=2, double_ring=2, faint_second=2,
+    compound_arc_train=2, double_ring_train=1,
+)  # fmt: skip
+
+
+SIMULATE = SimulateConfig(
+    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=4, workers=2, renderer="lensdream"
+)  # fmt: skip
+
+
+SURVEY_NUMBERS = {"train": 8, "validation": 0, "test": 40, "undetectable": 0, "compound_arc": 0, "double_ring": 0}
+
+
+NO_OTHERS = dict.fromkeys(("faint_second", "compound_arc_train", "double_ring_train"), 0)
+
+
+SURVEY_POPULATION = dataclasses.replace(
+    config.load("population", PopulationConfig, "quick", PARAMS), **SURVEY_NUMBERS, **NO_OTHERS
+)
+
+
+SURVEY_SIMULATE = SimulateConfig(
+    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=50, chunk=4, workers=1, renderer="lensdream"
+)
+
+
+SURVEY = config.load("survey", SurveyConfig, "quick", PARAMS)
+
+
+SECOND_FIT = Fit(
+    seed=3, learning_rate=0.001, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=8,
+    clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
+    label_smoothing=0.0, averaging=0.8, patience=0, epochs=2, threads=1,
+)  # fmt: skip
+
+
+MIX = FreshMix(scenes=40, lens_share=0.25, rare_lenses=0.6, targets=50, hard_families=0)
+
+
+FINE_TUNING = SecondStageFineTuning(SECOND_FIT, WarmStart(dropout=0.3), MIX)
+
+
+INLINE = dataclasses.replace(SIMULATE, workers=0)
+
+
+FRESH = OnTheFlyMix.of(POPULATION, INLINE, SURVEY, MIX)
+
+
+class Brightness(torch.nn.Module):
+    """Scores an image by its first VIS pixel: the logit is that pixel's flux."""
+
+    def forward(self, pixels):
+        return pixels[:, 0, 0, 0]
+
+
+N_CLASSES = len(NON_LENS_CLASSES)
+
+
+IN_SURVEY = target_mix.survey_shares(SURVEY)
+
+
+EVENLY = dict.fromkeys(NON_LENS_CLASSES, 1.0)
+
+
+def random_prior(features, trained_on=EVENLY):
+    """A class prior with random weights."""
+    torch.manual_seed(7)
+    return ClassPrior(torch.randn(N_CLASSES, features), torch.randn(N_CLASSES), trained_on)
+
+
+def save_classifying_finder(folder, stamp):
+    """Save a finder with second stage and class prior, all of random weights: its first logits are near 0."""
+    torch.manual_seed(6)
+    save_model(folder, LensNet(LensNetConfig(4)).eval(), stamp)
+    save_model(folder / "second", DeepLensNet(LensNetConfig(6)).eval(), stamp)
+    save_class_prior(folder, random_prior(48))

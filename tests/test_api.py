@@ -13,14 +13,12 @@ import pytest
 import torch
 
 import lensdream
-from conftest import ratio
+from conftest import ROOT, ratio
 from lensdream import Lens, Renderer, Sersic, metrics, simulate
 from lensdream.instrument import EUCLID, Band
 from lensdream.population.drawing import joined
 from lensdream.render.validate import refuse_impossible
 from lensdream.scene import Role
-
-ROOT = Path(__file__).parents[1]
 
 COMPOUND = Lens(second_source=Sersic(24.0, 0.15, x=-0.3), z_source=1.2, z_source_2=4.0, theta_E_12=0.1)
 

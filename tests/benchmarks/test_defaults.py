@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import join, random_scene
+from conftest import ROOT, join, random_scene
 from lensdream.commands.paths import Paths
 from lensdream.config import SimulateConfig, load
 from lensdream.cutouts.export import write_cutout
@@ -26,7 +26,6 @@ from lensdream.instrument import EUCLID, Band
 from lensdream.networks.layout import digest_of
 from lensdream.scene import Scenes
 
-ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 BENCHMARKS = ROOT / "benchmarks"
 SCALES = ("quick", "poster")
 FIRST_EDITION = "eef0897"

@@ -14,7 +14,7 @@ def test_a_scale_is_studied_and_files_are_not_looked_for(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["no file", "no model"])
-def test_what_is_missing_is_a_usage_error_and_nothing_is_written(tmp_path, capsys, there):
+def test_a_missing_file_or_model_is_a_usage_error_and_nothing_is_written(tmp_path, capsys, there):
     file, out = tmp_path / "a.fits", tmp_path / "out"
     if there:
         file.touch()

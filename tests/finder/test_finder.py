@@ -3,13 +3,12 @@
 import dataclasses
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import random_scene
+from conftest import ROOT, random_scene
 from lensdream.cutouts.reader import Cutout
 from lensdream.explain.decision import BY_FIRST_STAGE, BY_SECOND_STAGE
 from lensdream.explain.dream import Climb
@@ -28,7 +27,7 @@ from lensdream.optics.sampling import Frame
 from lensdream.render.renderer import Renderer
 from lensdream.scene import Role
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = ROOT / "models"
 STAMP = 80
 FRAME = Frame(stamp=STAMP, padding=16, supersampling=3, fine_width=54, pixel_scale=0.1)
 SCENES = [(6, 1), (0, 1), (1, 1), (4, 2), (7, 1), (0, 0), (1, 0), (2, 0)]

@@ -79,7 +79,7 @@ def test_without_any_model_the_remedy_is_named(tmp_path):
         find_model("nosuch", tmp_path)
 
 
-def test_what_is_not_registered_is_refused_with_the_remedy(tmp_path):
+def test_a_model_that_is_not_registered_is_refused_with_the_remedy(tmp_path):
     (tmp_path / ".dvc").mkdir()
     with pytest.raises(
         ModelError, match=r"'nosuch'.*run `lensdream register`; or name a folder with model.safetensors"

@@ -57,7 +57,7 @@ def model(tmp_path):
     return tmp_path
 
 
-def test_its_logits_are_the_mean_of_eight_orientations_above_its_gate(model):
+def test_compound_logits_are_the_mean_of_eight_orientations_above_the_gate(model):
     images, network, classifier = pictures(), load_model(model / COMPOUND), CompoundClassifier.load(model)
     with torch.no_grad():
         first, found = network(images), classifier(images)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import ROOT
 from lensdream.networks.layout import (
     CLASS_PRIOR,
     SETTINGS,
@@ -22,7 +23,7 @@ from lensdream.networks.layout import (
 )
 from lensdream.runtime.files import sha256_of
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = ROOT / "models"
 PARTS = ["", "second", "compound"]
 
 
@@ -56,7 +57,7 @@ def test_every_part_is_in_the_digest(folder, part):
     assert digest_of(folder) != before
 
 
-def test_what_is_no_part_of_a_model_is_not_in_its_digest(folder):
+def test_files_beside_a_model_are_not_in_its_digest(folder):
     before = digest_of(folder)
     for name in ("operating_points.json", "peers/ou66/model.safetensors", "deep/model.safetensors"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +102,6 @@ def test_settings_are_read_where_there_are_some(folder):
     assert (stamp_of(folder), images_trained_on(folder), training_odds_of(folder)) == (66, 7, 0.5)
 
 
-def test_it_imports_no_torch():
+def test_the_layout_of_models_imports_no_torch():
     code = "import sys, lensdream.networks.layout; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from lensdream.instrument import Band
-from lensdream.population.builder import Component, SceneBuilder, empty_scene, to_table
+from lensdream.population.builder import Component, SceneBuilder, empty_scene, redden, to_table
 from lensdream.scene import COMPONENT_COLUMNS, FLUX_COLUMNS, PLAIN, Role, Shape
 
 FLUX = (1.0, 2.0, 3.0, 4.0)
+
+
 RINGED = Shape(ring_width=0.2, arm_contrast=1.5, arm_number=2.0, arm_pitch=0.3, arm_phase=0.4, dust_width=0.0)
 
 
@@ -55,3 +57,17 @@ def test_components_are_sorted_by_scene_and_numbered_from_the_first(first_index)
     parts = to_table(builders([made()], [], [made(x=1.0), made(x=2.0)]), first_index).components
     assert parts["scene"].tolist() == [first_index, first_index + 2, first_index + 2]
     assert parts["x"].tolist() == [0.1, 1.0, 2.0]
+
+
+def test_reddening_keeps_the_light():
+    flux = np.array([1.0, 2.0, 3.0, 4.0])
+    bulge, disc = redden(flux, 0.3, 0.5)
+    assert bulge + disc == pytest.approx(flux)
+    assert bulge[0] == pytest.approx(0.3)
+    assert bulge[3] / bulge[0] > flux[3] / flux[0]
+
+
+def test_an_empty_scene_has_no_components(catalogs):
+    scenes = to_table([empty_scene("empty", 0, "test", np.random.default_rng(1))])
+    assert len(scenes) == 1
+    assert scenes.components.empty

@@ -21,7 +21,7 @@ def study_in(journal):
         return optuna.create_study(storage=journal.open(), study_name="s", load_if_exists=True)
 
 
-def test_one_turn_at_a_time(journal):
+def test_one_process_at_a_time_has_the_turn(journal):
     with journal.turn(), pytest.raises(Timeout):
         journal.turn().acquire(timeout=0.05)
     with journal.turn().acquire(timeout=1):

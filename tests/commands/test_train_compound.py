@@ -1,0 +1,143 @@
+"""The training of the compound classifier, on small stores."""
+
+import dataclasses
+import json
+import re
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from conftest import write_images
+from lensdream import families
+from lensdream.commands import train_compound
+from lensdream.commands.paths import Paths
+from lensdream.config import CompoundTraining, Fit, WarmStart
+from lensdream.dataset.store import ImageStore
+from lensdream.instrument import EUCLID, Band
+from lensdream.networks import layout
+from lensdream.networks.compound import CompoundClassifier
+from lensdream.networks.layout import images_trained_on
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import load_model, save_model
+from lensdream.networks.ou import OU66, OUConfig
+from lensdream.networks.predict import predict
+from lensdream.train import compound_data
+from lensdream.train.loop import fit
+from lensdream.train.recipes import COMPOUND
+from lensdream.train.warm_start import with_new_head
+
+SETTINGS = CompoundTraining(
+    Fit(
+        seed=3, learning_rate=0.01, final_rate=0.01, weight_decay=0.01, warmup_epochs=0.5, batch_size=16,
+        clip_norm=1.0, balanced=False, dihedral=True, shift_pixels=1, band_dropout=0.0, gain_scatter=0.0,
+        label_smoothing=0.0, averaging=0.8, patience=0, epochs=4, threads=1,
+    ),
+    WarmStart(dropout=0.1), held_out=0.2, singles_per_compound=1.5,
+)  # fmt: skip
+
+
+def truth_of(n_pairs=20, n_train=40, n_validation=12):
+    """Single lenses of two splits with a non-lens each, then `n_pairs` compound lenses each followed by its partner."""
+    rows = [("lens", "train", 1, -1)] * n_train + [("ring", "train", 0, -1)]
+    rows += [("lens", "validation", 1, -1)] * n_validation + [("spiral", "validation", 0, -1)]
+    first = 1000  # indices are no positions
+    for k in range(n_pairs):
+        here = first + len(rows)
+        family = "compound_arc" if k < n_pairs // 2 else "double_ring"
+        rows += [(family, "compound_train", 1, here + 1), ("matched_single", "compound_train", 1, here)]
+    rows += [
+        ("double_ring", "compound", 1, first + len(rows) + 1),
+        ("matched_single", "compound", 1, first + len(rows)),
+    ]
+    truth = pd.DataFrame(rows, columns=["family", "split", "label", "partner"])
+    return truth.assign(index=np.arange(first, first + len(rows)))
+
+
+def write_store(paths, truth):
+    """Noise, in lenses a bright square, in compound ones a second one below it."""
+    rng = np.random.default_rng(1)
+    sigma = np.array(EUCLID.sky_sigma)[:, None, None]
+    pixels = rng.normal(size=(len(truth), len(Band), 32, 32)) * sigma
+    pixels[truth["label"] == 1, :, 12:16, 12:20] += 5 * sigma
+    pixels[truth["family"].isin(families.COMPOUND), :, 18:22, 12:20] += 5 * sigma
+    write_images(paths.images, truth, pixels)
+    return ImageStore.open(paths.images)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """A finder, settings of four epochs, no store yet."""
+    paths = Paths("tiny", tmp_path)
+    torch.manual_seed(0)
+    save_model(paths.model, LensNet(LensNetConfig(8, 0.3)), 32)
+    document = {"compound_classifier": {"shared": dataclasses.asdict(SETTINGS), "tiny": {}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    return paths
+
+
+def test_training_starts_from_the_finder_s_features_and_a_new_last_layer(paths):
+    finder = load_model(paths.model)
+    model = with_new_head(finder, SETTINGS.network).eval()
+    pixels = torch.randn(3, 4, 32, 32) * 0.01
+    assert torch.equal(model.features(pixels), finder.features(pixels))
+    assert not torch.equal(model.head.weight, finder.head.weight)
+    assert model.config == LensNetConfig(8, SETTINGS.network.dropout)
+    assert model.dropout.p == SETTINGS.network.dropout
+
+
+def test_a_finder_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match="starts from a LensNet, the finder is a OU66: run the train stage again"):
+        with_new_head(OU66(OUConfig()), WarmStart())
+
+
+def test_training_separates_compound_from_single_lenses_and_writes_model_and_metrics(paths, tmp_path, capsys):
+    store = write_store(paths, truth_of())
+    train_compound.run("tiny", tmp_path)
+    measured = json.loads(paths.metrics("train-compound").read_text())
+    assert measured["validation_auroc"] > 0.9
+    assert (measured["compound_lenses"], measured["single_lenses_an_epoch"], measured["validation_images"]) == (
+        16,
+        24,
+        14,
+    )
+    assert re.search(r"best epoch \d of 4", capsys.readouterr().out)
+    head = CompoundClassifier.load(paths.model)
+    test = store.truth["split"] == "compound"
+    logits = predict(head, torch.from_numpy(store.images(np.flatnonzero(test))))
+    assert logits[0] > logits[1]  # a double ring and its single lens, of a split that it has not seen
+    assert images_trained_on(paths.model / layout.COMPOUND) == 32 + min(40, 24 * (measured["best_epoch"] + 1))
+    assert head.training_odds == pytest.approx(16 / 40)  # 16 pairs and 24 ordinary single lenses
+    assert (paths.figures / "train-compound" / "losses.png").is_file()
+    assert paths.metrics("epochs-compound").with_suffix(".csv").is_file()
+    assert not paths.checkpoint("train-compound").exists()
+
+
+def test_a_killed_training_of_the_head_ends_with_the_same_weights(paths):
+    store = write_store(paths, truth_of())
+    train, validation = compound_data.compound_training_set(store, SETTINGS, "start")
+    build = partial(with_new_head, load_model(paths.model), SETTINGS.network)
+    whole = fit(build, SETTINGS.fit, train, validation)
+
+    def killed(record, model, best):
+        if record.epoch == 1:
+            raise KeyboardInterrupt
+
+    checkpoint = paths.checkpoint("train-compound")
+    with pytest.raises(KeyboardInterrupt):
+        fit(build, SETTINGS.fit, train, validation, checkpoint=checkpoint, on_epoch=killed)
+    resumed = fit(build, SETTINGS.fit, train, validation, checkpoint=checkpoint)
+    assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True))
+
+
+def test_the_folder_written_is_the_folder_read():
+    assert COMPOUND.folder == layout.COMPOUND
+
+
+def test_an_untrained_head_names_the_remedy(paths):
+    with pytest.raises(FileNotFoundError, match="run the train-compound stage first"):
+        CompoundClassifier.load(paths.model)

@@ -1,0 +1,66 @@
+"""Stores that cannot be trusted are refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from conftest import join, random_scene
+from lensdream.config import SimulateConfig
+from lensdream.dataset import write
+from lensdream.dataset.check import problems
+from lensdream.dataset.store import ImageStore, StoreError
+
+SETTINGS = SimulateConfig(
+    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
+)  # fmt: skip
+
+
+@pytest.fixture
+def scenes():
+    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_store_that_cannot_be_trusted_is_refused(scenes, tmp_path):
+    write.write_store(scenes, SETTINGS, tmp_path)
+    manifest = tmp_path / "manifest.json"
+    whole = manifest.read_text()
+    (tmp_path / "images-00002.npy").unlink()
+    with pytest.raises(
+        StoreError, match=r"lacks images-00002\.npy of its manifest: remove .* and run the simulate stage"
+    ):
+        ImageStore.open(tmp_path)
+    change(manifest, schema_version=1)
+    with pytest.raises(StoreError, match="is of schema 1, this version reads 3: remove"):
+        ImageStore.open(tmp_path)
+    manifest.write_text(whole)
+    change(manifest, stamp="wide", shard_size=0)
+    with pytest.raises(StoreError, match="it has stamp = 'wide', shard_size = 0: remove"):
+        ImageStore.open(tmp_path)
+    manifest.write_text('{"schema_version": 3}')
+    with pytest.raises(StoreError, match="it has no bands, no n, no stamp, no shard_size, no sha256: remove"):
+        ImageStore.open(tmp_path)
+    for text, words in (("[1, 2]", "holds a list"), ('{"n": 1', "is not JSON")):
+        manifest.write_text(text)
+        with pytest.raises(StoreError, match=words):
+            ImageStore.open(tmp_path)
+        assert words in problems(tmp_path)[0]
+
+
+def test_a_shard_of_another_size_is_refused(scenes, tmp_path):
+    write.write_store(scenes, SETTINGS, tmp_path)
+    path = tmp_path / "images-00001.npy"
+    images = np.load(path)
+    np.save(path, images[:3])
+    expected = (
+        r"holds float16 of the shape \(3, 4, 40, 40\), by the manifest it should be float16 of \(4, 4, 40, 40\): remove"
+    )
+    with pytest.raises(StoreError, match=expected):
+        ImageStore.open(tmp_path).images([4])
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StoreError, match="cannot be read"):
+        ImageStore.open(tmp_path).images([4])

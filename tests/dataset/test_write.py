@@ -1,0 +1,145 @@
+"""Shards: resumed, checked, never half written."""
+
+import dataclasses
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from conftest import heed_interrupts, join, random_scene
+from lensdream.config import SimulateConfig
+from lensdream.dataset import write
+from lensdream.dataset.check import problems
+from lensdream.dataset.store import ImageStore, StoreError
+from lensdream.dataset.write import ShardWriter
+from lensdream.render.batch import ARC_1, LENS_LIGHT
+
+SETTINGS = SimulateConfig(
+    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
+)  # fmt: skip
+
+
+@pytest.fixture
+def scenes():
+    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
+
+
+def test_a_store_holds_what_was_rendered(scenes, tmp_path):
+    size = write.write_store(scenes, SETTINGS, tmp_path)
+    store = ImageStore.open(tmp_path)
+    assert len(store) == 10
+    assert store.images([9, 0, 5]).shape == (3, 4, 40, 40)
+    assert np.isfinite(store.images(np.arange(10))).all()
+    assert problems(tmp_path) == []
+    assert size == sum((tmp_path / name).stat().st_size for name in store.manifest["sha256"])
+    lensed = (store.truth["theta_E_1"] > 0).to_numpy()
+    masks = store.masks(np.arange(10))
+    assert ((masks & ARC_1).any((1, 2)) == (store.truth["arc_snr_1"] > 0)).all()
+    assert not (masks[~lensed] & ARC_1).any()
+    assert (masks & LENS_LIGHT).any((1, 2)).all()
+
+
+def test_an_image_does_not_depend_on_shards_or_chunks(scenes, tmp_path):
+    other = dataclasses.replace(SETTINGS, shard_size=3, chunk=1)
+    write.write_store(scenes, SETTINGS, tmp_path / "a")
+    write.write_store(scenes, other, tmp_path / "b")
+    a, b = (ImageStore.open(tmp_path / name).images(np.arange(10)).astype(float) for name in "ab")
+    np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-6)  # float16
+
+
+def test_a_killed_run_goes_on_at_the_missing_shard(scenes, tmp_path, monkeypatch):
+    write_shard, done = ShardWriter.write, []
+
+    def killed(writer, task):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(task[0].number)
+        return write_shard(writer, task)
+
+    monkeypatch.setattr(ShardWriter, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write.write_store(scenes, SETTINGS, tmp_path)
+    with pytest.raises(StoreError, match="has not finished"):
+        ImageStore.open(tmp_path)
+    again = []
+    monkeypatch.setattr(
+        ShardWriter, "write", lambda writer, task: (again.append(task[0].number), write_shard(writer, task))[1]
+    )
+    write.write_store(scenes, SETTINGS, tmp_path)
+    assert (done, again) == ([0, 1], [2])
+    assert problems(tmp_path) == []
+
+
+def test_other_scenes_start_afresh(scenes, tmp_path):
+    write.write_store(scenes, SETTINGS, tmp_path)
+    fewer = scenes.take(slice(0, 3))
+    write.write_store(fewer, SETTINGS, tmp_path)
+    assert len(ImageStore.open(tmp_path)) == 3
+    assert not (tmp_path / "images-00001.npy").exists()
+
+
+def test_a_full_disk_is_told_with_what_is_needed(scenes, tmp_path, monkeypatch):
+    def full(path, array):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(write, "_write", full)
+    with pytest.raises(OSError, match="the disk of .* is full: about .* GB are needed"):
+        write.write_store(scenes, SETTINGS, tmp_path)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
+    def broken(file, array):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", broken)
+    with pytest.raises(OSError, match="No space"):
+        write._write(tmp_path / "images-00000.npy", np.zeros(3))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shard_that_lacks_a_file_is_drawn_again(scenes, tmp_path):
+    write.write_store(scenes, SETTINGS, tmp_path)
+    before = (tmp_path / "masks-00001.npy").read_bytes()
+    (tmp_path / "masks-00001.npy").unlink()
+    (tmp_path / "images-00002.part").write_text("half")
+    write.write_store(scenes, SETTINGS, tmp_path)
+    assert (tmp_path / "masks-00001.npy").read_bytes() == before
+    assert problems(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_stage_ends_it_clearly(tmp_path, scenes):
+    # many scenes of empty sky, so that the interrupt meets a running pool
+    table = scenes.scenes.sample(3000, replace=True, random_state=1).assign(index=range(3000))
+    dataclasses.replace(scenes, scenes=table, components=scenes.components.iloc[:0]).save(
+        tmp_path / "artifacts" / "quick" / "scenes"
+    )
+    params = (
+        "simulate:\n  quick: {}\n"
+        "  shared: {stamp: 80, padding: 16, supersampling: 3, fine_width: 54, shard_size: 50, chunk: 2, workers: 2,\n"
+        "    renderer: lensdream}\n"
+    )
+    (tmp_path / "params.yaml").write_text(params)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lensdream.cli", "simulate", "--scale", "quick"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_interrupts,
+    )  # fmt: skip
+    images = tmp_path / "artifacts" / "quick" / "images"
+    deadline = time.monotonic() + 120
+    while not (images / "measured-00000.parquet").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: what was whole is kept" in errors
+    assert "Traceback" not in errors
+    assert not (images / "manifest.json").exists()
+    assert not list(images.glob("*.part"))
