@@ -124,6 +124,12 @@ def join(scenes):
     )
 
 
+@pytest.fixture
+def scenes():
+    """Ten scenes with no, one or two sources."""
+    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
+
+
 def heed_interrupts():
     """For `preexec_fn`: a test run started in a shell's background would hand down SIGINT as ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -211,6 +217,9 @@ SURVEY_POPULATION = dataclasses.replace(
 )
 
 
+SMALL_IMAGES = SimulateConfig(
+    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
+)  # fmt: skip
 SURVEY_SIMULATE = SimulateConfig(
     stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=50, chunk=4, workers=1, renderer="lensdream"
 )

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from compound_scores import scores_table
 from conftest import write_images
 from lensdream.commands import compound_test
 from lensdream.commands.paths import Paths
@@ -22,22 +23,6 @@ from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 
 RNG = np.random.default_rng(4)
-
-
-def scores_table(n=400):
-    """Half the lenses found at any rate; compound ones a little above the single ones, and above their matched ones."""
-    families = ["compound_arc", "double_ring", "faint_second"]
-    rows = []
-    for family, shift in zip(families, (2.0, 3.0, 0.0), strict=True):
-        for _ in range(n):
-            here = len(rows)
-            rows.append((here, here + 1, "compound", family, RNG.choice([-5.0, 5.0]), RNG.normal(shift)))
-            rows.append((here + 1, here, "compound", "matched_single", RNG.choice([-5.0, 5.0]), RNG.normal(0.5)))
-    rows += [(len(rows) + k, -1, "test", "lens", RNG.choice([-5.0, 5.0]), RNG.normal()) for k in range(n)]
-    table = pd.DataFrame(rows, columns=["index", "partner", "split", "family", "logit", "compound_logit"])
-    return table.assign(
-        theta_E_1=RNG.uniform(0.3, 1.5, len(table)), theta_E_2=1.6, arc_snr_2=RNG.uniform(20, 90, len(table))
-    )
 
 
 def write_store(paths):

@@ -6,41 +6,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from cutout_files import STAMP, edited, noise, reason
 from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.fits_planes import CutoutError
 from lensdream.cutouts.reader import read_cutout
 from lensdream.instrument import EUCLID, Band
-
-STAMP = 40
-
-
-def noise(side=60, seed=0):
-    """Sky alone, (band, side, side) [microjansky a pixel]."""
-    return np.random.default_rng(seed).normal(size=(4, side, side)) * np.array(EUCLID.sky_sigma)[:, None, None]
-
-
-@pytest.fixture
-def euclid(tmp_path):
-    """A file in Euclid's layout and the image in it."""
-    image = noise()
-    write_cutout(tmp_path / "euclid.fits", image, "a galaxy", centre=(150.0, 2.0))
-    return tmp_path / "euclid.fits", image
-
-
-def edited(path, change):
-    """The same file after `change` was done to its list of units."""
-    with fits.open(path) as units:
-        units = fits.HDUList([unit.copy() for unit in units])
-    changed = change(units)
-    target = path.with_name("edited.fits")
-    (units if changed is None else fits.HDUList(changed)).writeto(target, overwrite=True)
-    return target
-
-
-def reason(path, stamp=STAMP, centre=None):
-    with pytest.raises(CutoutError) as error:
-        read_cutout(path, stamp, centre)
-    return str(error.value)
 
 
 @pytest.mark.parametrize("keep", [100, 2880, 5000, 40_000, 90_000, -5000, -1])

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from astropy.io import fits
 
 from conftest import random_scene
+from cutout_files import edited
 from lensdream.commands.score import score_files
 from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.reader import PixelPosition, read_cutout
@@ -39,16 +39,6 @@ def plain(tmp_path):
     """A file with four bands, a galaxy in its middle."""
     write_cutout(tmp_path / "plain.fits", galaxy(), "a galaxy", centre=(150.0, 2.0))
     return tmp_path / "plain.fits"
-
-
-def edited(path, change):
-    """The same file after `change` was done to its units."""
-    with fits.open(path) as units:
-        units = fits.HDUList([unit.copy() for unit in units])
-    changed = change(units)
-    target = path.with_name("edited.fits")
-    (units if changed is None else fits.HDUList(changed)).writeto(target, overwrite=True)
-    return target
 
 
 def held(path, centre=None):

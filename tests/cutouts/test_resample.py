@@ -2,46 +2,11 @@
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
-from lensdream.cutouts.export import write_cutout
+from cutout_files import STAMP, edited, hubble
 from lensdream.cutouts.reader import read_cutout
 from lensdream.cutouts.resample import read_square, sum_onto, window_around
-from lensdream.instrument import EUCLID, Band, microjansky
-
-STAMP = 40
-
-
-def noise(side=60, seed=0):
-    """Sky alone, (band, side, side) [microjansky a pixel]."""
-    return np.random.default_rng(seed).normal(size=(4, side, side)) * np.array(EUCLID.sky_sigma)[:, None, None]
-
-
-@pytest.fixture
-def euclid(tmp_path):
-    """A file in Euclid's layout and the image in it."""
-    image = noise()
-    write_cutout(tmp_path / "euclid.fits", image, "a galaxy", centre=(150.0, 2.0))
-    return tmp_path / "euclid.fits", image
-
-
-def edited(path, change):
-    """The same file after `change` was done to its list of units."""
-    with fits.open(path) as units:
-        units = fits.HDUList([unit.copy() for unit in units])
-    changed = change(units)
-    target = path.with_name("edited.fits")
-    (units if changed is None else fits.HDUList(changed)).writeto(target, overwrite=True)
-    return target
-
-
-def hubble(path, counts, scale=0.05, **cards):
-    """A file with Hubble's single band."""
-    flux = fits.ImageHDU(counts.astype(np.float32), name="F814W_FLUX")
-    flux.header.update({"PIXSCALE": scale, "MAGZERO": 25.94, **cards})
-    rms = fits.ImageHDU(np.full(counts.shape, 0.01, np.float32), name="F814W_RMS")
-    fits.HDUList([fits.PrimaryHDU(), flux, rms]).writeto(path, overwrite=True)
-    return path
+from lensdream.instrument import Band, microjansky
 
 
 @pytest.mark.parametrize("scale", [0.03, 0.04, 0.0396, 0.065, 0.13, 0.3])

@@ -12,7 +12,6 @@ from astropy.io import fits
 
 from lensdream.commands.score import score_files
 from lensdream.cutouts import scoring
-from lensdream.cutouts.export import write_cutout
 from lensdream.cutouts.reader import read_cutout
 from lensdream.cutouts.scoring import score_targets
 from lensdream.cutouts.sources import Target
@@ -20,43 +19,18 @@ from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder, load_cascade
 from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID
-from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
-
-STAMP = 32
-
-
-POINTS = OperatingPoints({"fpr_1e-2": -5.0, "fpr_1e-3": 0.0}, 2.0)
-
-
-def write(path, seed=0, side=34):
-    sky = np.array(EUCLID.sky_sigma)[:, None, None]
-    write_cutout(path, np.random.default_rng(seed).normal(0, 5, (4, side, side)) * sky, f"object {seed}")
-    return path
+from tiny_finders import POINTS, STAMP, save_tiny_finder, scored, write
 
 
 @pytest.fixture
 def model(tmp_path):
-    """A model with random weights whose logits spread around the threshold."""
-    torch.manual_seed(0)
-    network = LensNet(LensNetConfig(width=4))
-    with torch.no_grad():
-        network.head.weight.mul_(100)
-    network.eval()
-    save_model(tmp_path / "a model", network, STAMP)
-    operating_points.write(tmp_path / "a model", POINTS)
-    return tmp_path / "a model"
+    return save_tiny_finder(tmp_path / "a model")
 
 
 @pytest.fixture
 def files(tmp_path):
     return [write(tmp_path / "cutouts" / f"{seed}.fits", seed) for seed in range(5)]
-
-
-def scored(files, model, **settings):
-    """Table of the command."""
-    score_files([str(path) for path in files], model.parent / "scored.parquet", str(model), **settings)
-    return pd.read_parquet(model.parent / "scored.parquet")
 
 
 def test_above_is_not_known_where_the_core_was_not_seen(model, files, tmp_path):

@@ -3,22 +3,11 @@
 import json
 
 import numpy as np
-import pytest
 
-from conftest import join, random_scene
-from lensdream.config import SimulateConfig
+from conftest import SMALL_IMAGES
 from lensdream.dataset import write
 from lensdream.dataset.check import problems
 from lensdream.runtime.files import sha256_of
-
-SETTINGS = SimulateConfig(
-    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
-)  # fmt: skip
-
-
-@pytest.fixture
-def scenes():
-    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
 
 
 def change(path, **values):
@@ -26,7 +15,7 @@ def change(path, **values):
 
 
 def test_check_names_every_broken_file(scenes, tmp_path):
-    write.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
     manifest = tmp_path / "manifest.json"
     digests = json.loads(manifest.read_text())["sha256"]
     with (tmp_path / "masks-00001.npy").open("r+b") as file:

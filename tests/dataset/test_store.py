@@ -5,20 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from conftest import join, random_scene
-from lensdream.config import SimulateConfig
+from conftest import SMALL_IMAGES
 from lensdream.dataset import write
 from lensdream.dataset.check import problems
 from lensdream.dataset.store import ImageStore, StoreError
-
-SETTINGS = SimulateConfig(
-    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
-)  # fmt: skip
-
-
-@pytest.fixture
-def scenes():
-    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
 
 
 def change(path, **values):
@@ -26,7 +16,7 @@ def change(path, **values):
 
 
 def test_a_store_that_cannot_be_trusted_is_refused(scenes, tmp_path):
-    write.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
     manifest = tmp_path / "manifest.json"
     whole = manifest.read_text()
     (tmp_path / "images-00002.npy").unlink()
@@ -52,7 +42,7 @@ def test_a_store_that_cannot_be_trusted_is_refused(scenes, tmp_path):
 
 
 def test_a_shard_of_another_size_is_refused(scenes, tmp_path):
-    write.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
     path = tmp_path / "images-00001.npy"
     images = np.load(path)
     np.save(path, images[:3])

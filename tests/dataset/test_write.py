@@ -11,26 +11,16 @@ import time
 import numpy as np
 import pytest
 
-from conftest import heed_interrupts, join, random_scene
-from lensdream.config import SimulateConfig
+from conftest import SMALL_IMAGES, heed_interrupts
 from lensdream.dataset import write
 from lensdream.dataset.check import problems
 from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.dataset.write import ShardWriter
 from lensdream.render.batch import ARC_1, LENS_LIGHT
 
-SETTINGS = SimulateConfig(
-    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
-)  # fmt: skip
-
-
-@pytest.fixture
-def scenes():
-    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
-
 
 def test_a_store_holds_what_was_rendered(scenes, tmp_path):
-    size = write.write_store(scenes, SETTINGS, tmp_path)
+    size = write.write_store(scenes, SMALL_IMAGES, tmp_path)
     store = ImageStore.open(tmp_path)
     assert len(store) == 10
     assert store.images([9, 0, 5]).shape == (3, 4, 40, 40)
@@ -45,8 +35,8 @@ def test_a_store_holds_what_was_rendered(scenes, tmp_path):
 
 
 def test_an_image_does_not_depend_on_shards_or_chunks(scenes, tmp_path):
-    other = dataclasses.replace(SETTINGS, shard_size=3, chunk=1)
-    write.write_store(scenes, SETTINGS, tmp_path / "a")
+    other = dataclasses.replace(SMALL_IMAGES, shard_size=3, chunk=1)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path / "a")
     write.write_store(scenes, other, tmp_path / "b")
     a, b = (ImageStore.open(tmp_path / name).images(np.arange(10)).astype(float) for name in "ab")
     np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-6)  # float16
@@ -63,22 +53,22 @@ def test_a_killed_run_goes_on_at_the_missing_shard(scenes, tmp_path, monkeypatch
 
     monkeypatch.setattr(ShardWriter, "write", killed)
     with pytest.raises(KeyboardInterrupt):
-        write.write_store(scenes, SETTINGS, tmp_path)
+        write.write_store(scenes, SMALL_IMAGES, tmp_path)
     with pytest.raises(StoreError, match="has not finished"):
         ImageStore.open(tmp_path)
     again = []
     monkeypatch.setattr(
         ShardWriter, "write", lambda writer, task: (again.append(task[0].number), write_shard(writer, task))[1]
     )
-    write.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
     assert (done, again) == ([0, 1], [2])
     assert problems(tmp_path) == []
 
 
 def test_other_scenes_start_afresh(scenes, tmp_path):
-    write.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
     fewer = scenes.take(slice(0, 3))
-    write.write_store(fewer, SETTINGS, tmp_path)
+    write.write_store(fewer, SMALL_IMAGES, tmp_path)
     assert len(ImageStore.open(tmp_path)) == 3
     assert not (tmp_path / "images-00001.npy").exists()
 
@@ -89,7 +79,7 @@ def test_a_full_disk_is_told_with_what_is_needed(scenes, tmp_path, monkeypatch):
 
     monkeypatch.setattr(write, "_write", full)
     with pytest.raises(OSError, match="the disk of .* is full: about .* GB are needed"):
-        write.write_store(scenes, SETTINGS, tmp_path)
+        write.write_store(scenes, SMALL_IMAGES, tmp_path)
     assert not (tmp_path / "manifest.json").exists()
 
 
@@ -105,11 +95,11 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
 
 
 def test_a_shard_that_lacks_a_file_is_drawn_again(scenes, tmp_path):
-    write.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
     before = (tmp_path / "masks-00001.npy").read_bytes()
     (tmp_path / "masks-00001.npy").unlink()
     (tmp_path / "images-00002.part").write_text("half")
-    write.write_store(scenes, SETTINGS, tmp_path)
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
     assert (tmp_path / "masks-00001.npy").read_bytes() == before
     assert problems(tmp_path) == []
 

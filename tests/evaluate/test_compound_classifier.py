@@ -1,10 +1,10 @@
 """The compound test: numbers of made-up scores that can be worked out by hand, and the whole stage on a small store."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from compound_scores import scores_table
 from lensdream import metrics
 from lensdream.config import CompoundConfig
 from lensdream.evaluate import compound_classifier, compound_figures, selection
@@ -79,22 +79,6 @@ def test_the_area_is_that_of_scikit_learn():
 def test_a_rate_needs_as_many_single_lenses_as_it_is_rare(name, n_single, n_matched, expected):
     groups = seen([*np.zeros(n_single), *[MISSED] * 2000], [1.0], [*np.zeros(n_matched), *[MISSED] * 2000])
     assert compound_classifier.is_measurable(name, groups) is expected
-
-
-def scores_table(n=400):
-    """Half the lenses found at any rate; compound ones a little above the single ones, and above their matched ones."""
-    families = ["compound_arc", "double_ring", "faint_second"]
-    rows = []
-    for family, shift in zip(families, (2.0, 3.0, 0.0), strict=True):
-        for _ in range(n):
-            here = len(rows)
-            rows.append((here, here + 1, "compound", family, RNG.choice([-5.0, 5.0]), RNG.normal(shift)))
-            rows.append((here + 1, here, "compound", "matched_single", RNG.choice([-5.0, 5.0]), RNG.normal(0.5)))
-    rows += [(len(rows) + k, -1, "test", "lens", RNG.choice([-5.0, 5.0]), RNG.normal()) for k in range(n)]
-    table = pd.DataFrame(rows, columns=["index", "partner", "split", "family", "logit", "compound_logit"])
-    return table.assign(
-        theta_E_1=RNG.uniform(0.3, 1.5, len(table)), theta_E_2=1.6, arc_snr_2=RNG.uniform(20, 90, len(table))
-    )
 
 
 def test_the_block_counts_and_orders_as_the_scores_do():

@@ -1,30 +1,12 @@
 """Networks as chains of layers."""
 
-import pytest
 import torch
 from torch import nn
 
+from explained_chains import SKY, assert_equals_plain, layers_used, sky
 from lensdream.explain.chain import chain_of, plain
-from lensdream.explain.occlusion import occlude, window_corners
-from lensdream.explain.patches import plan
-from lensdream.instrument import EUCLID, N_BANDS
-from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.explain.occlusion import occlude
 from lensdream.networks.ou import OU66, OUConfig
-
-SKY = torch.tensor(EUCLID.sky_sigma).view(1, N_BANDS, 1, 1)
-
-
-def sky(height, width, n=2):
-    return torch.randn(n, N_BANDS, height, width, generator=torch.Generator().manual_seed(0)) * 20 * SKY
-
-
-@pytest.fixture(scope="module")
-def lensnet():
-    """One of random weights, whose normalisations are no identities."""
-    torch.manual_seed(0)
-    network = LensNet(LensNetConfig(width=8))
-    network.train()(sky(40, 40, 16))
-    return network.eval()
 
 
 class Branching(nn.Module):
@@ -32,19 +14,6 @@ class Branching(nn.Module):
 
     def forward(self, x):
         return x.sum((1, 2, 3)) if x.sum() > 0 else x.mean((1, 2, 3))
-
-
-def layers_used(network, images, window=4, stride=2):
-    corners = tuple(window_corners(n, window, stride) for n in images.shape[-2:])
-    with torch.inference_mode():
-        return len(plan(chain_of(network), images[0], corners, window)[0].layers)
-
-
-def assert_equals_plain(network, images, **settings):
-    one, other = (occlude(chain, images, **settings) for chain in (chain_of(network), plain(network)))
-    torch.testing.assert_close(one.original, other.original, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(one.occluded, other.occluded, rtol=0, atol=1e-4)
-    assert other.logit_change.abs().max() > 1e-3  # else equality would say nothing
 
 
 def test_layers_end_where_maps_do():

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import COSMOLOGY, join, random_scene
+from conftest import COSMOLOGY, SMALL_IMAGES, join, random_scene
 from lensdream import config
-from lensdream.config import SimulateConfig
 from lensdream.dataset import write
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import Band
@@ -105,16 +104,6 @@ def test_the_reference_draws_batches():
     assert reference_noiseless(scenes.take([]), UNIFORM, COSMOLOGY).shape == (0, 4, 48, 48)
 
 
-SETTINGS = SimulateConfig(
-    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
-)  # fmt: skip
-
-
-@pytest.fixture
-def scenes():
-    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
-
-
 def test_the_reference_draws_the_light_and_nothing_else(scenes, tmp_path, monkeypatch):
     drawn = []
 
@@ -124,8 +113,8 @@ def test_the_reference_draws_the_light_and_nothing_else(scenes, tmp_path, monkey
 
     monkeypatch.setattr("lensdream.render.reference.reference_noiseless", flat)
     few = scenes.take(slice(0, 3))
-    write.write_store(few, SETTINGS, tmp_path / "ours")
-    write.write_store(few, dataclasses.replace(SETTINGS, renderer="lenstronomy"), tmp_path / "theirs")
+    write.write_store(few, SMALL_IMAGES, tmp_path / "ours")
+    write.write_store(few, dataclasses.replace(SMALL_IMAGES, renderer="lenstronomy"), tmp_path / "theirs")
     ours, theirs = (ImageStore.open(tmp_path / name) for name in ("ours", "theirs"))
     assert drawn == [2, 1]
     assert theirs.manifest["renderer"] == "lenstronomy"

@@ -5,20 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from conftest import join, random_scene
-from lensdream.config import SimulateConfig
+from conftest import SMALL_IMAGES
 from lensdream.dataset import write
 from lensdream.instrument import DITHERS, EUCLID
 from lensdream.render.validate import refuse_impossible
-
-SETTINGS = SimulateConfig(
-    stamp=40, padding=8, supersampling=1, fine_width=20, shard_size=4, chunk=2, workers=1, renderer="lensdream"
-)  # fmt: skip
-
-
-@pytest.fixture
-def scenes():
-    return join([random_scene(np.random.default_rng(k), k % 3, k) for k in range(10)])
 
 
 def with_values(scenes, table, place, **values):
@@ -76,7 +66,7 @@ def with_values(scenes, table, place, **values):
 )
 def test_impossible_scenes_are_refused(scenes, table, place, values, words, tmp_path):
     with pytest.raises(ValueError, match=rf"(?s){words}.*draw it again with `lensdream population`"):
-        write.write_store(with_values(scenes, table, place, **values), SETTINGS, tmp_path / "images")
+        write.write_store(with_values(scenes, table, place, **values), SMALL_IMAGES, tmp_path / "images")
     assert not (tmp_path / "images").exists()
 
 

@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import json
-import math
 import shutil
 from html.parser import HTMLParser
 
@@ -34,6 +33,7 @@ from lensdream.report import finder, others, survey
 from lensdream.report.page import Explanations, Measured, captioned
 from lensdream.report.table import NOTHING
 from lensdream.runtime.files import without_nan
+from truth_tables import truth_table
 
 PARAMS = ROOT / "params.yaml"
 
@@ -42,9 +42,6 @@ SCALE, STAMP = "tiny", 32
 
 
 NASTY = '<img src="http://x/y.png">&"quoted".fits'
-
-
-TWO_SOURCES = ("compound_arc", "double_ring", "faint_second")
 
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -83,35 +80,6 @@ class Read(HTMLParser):
     @property
     def text(self):
         return " ".join(" ".join(self.pieces).split())
-
-
-def truth_table() -> pd.DataFrame:
-    """Lenses and ellipticals in pairs, two-source lenses with their single lenses, a few of the others."""
-    rows = []
-
-    def add(family, split, partner=-1, two=False, arcs=True):
-        rows.append(
-            {
-                "index": len(rows) + 100, "family": family, "split": split, "partner": partner,
-                "theta_E_1": 0.8 if arcs else math.nan, "theta_E_2": 1.1 if two else 0.0,
-                "arc_snr_1": 30.0 if arcs else 0.0, "arc_snr_2": 25.0 if two else 0.0,
-            }
-        )  # fmt: skip
-
-    for k in range(4):
-        add("lens", "test", partner=100 + 4 + k)
-    for k in range(4):
-        add("elliptical", "test", partner=100 + k, arcs=False)
-    for family in FAMILIES_NON_LENS[1:]:
-        for _ in range(3):
-            add(family, "test", arcs=False)
-    add("undetectable", "test")
-    for family in TWO_SOURCES:
-        for _ in range(3):
-            add(family, "compound", partner=100 + len(rows) + 1, two=True)
-            add("matched_single", "compound", partner=100 + len(rows) - 1)
-    add("lens", "train")
-    return pd.DataFrame(rows)
 
 
 def write_store(paths: Paths) -> None:

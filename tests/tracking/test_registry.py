@@ -9,28 +9,12 @@ from lensdream.networks.layout import SETTINGS, WEIGHTS, digest_of
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
 from lensdream.tracking.registry import CHAMPION, PREVIOUS, has_champion, pull, register
-from lensdream.tracking.store import open_store
 
 
 def saved(folder, seed):
     torch.manual_seed(seed)
     save_model(folder, LensNet(LensNetConfig(4)), 32)
     return folder
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    """A folder with an empty database; making its tables takes seconds."""
-    root = tmp_path_factory.mktemp("registry")
-    open_store(root)
-    return root
-
-
-@pytest.fixture
-def root(migrated, tmp_path, monkeypatch):
-    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    shutil.copytree(migrated, tmp_path / "root")
-    return tmp_path / "root"
 
 
 def test_equal_weights_are_one_version_and_a_second_champion_makes_the_first_previous(root, tmp_path):

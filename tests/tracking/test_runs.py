@@ -1,6 +1,5 @@
 """Runs of stages: what each keeps, and how it ends."""
 
-import shutil
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,21 +17,6 @@ class Fit:
 class Settings:
     fit: Fit = field(default_factory=Fit)
     shares: dict = field(default_factory=lambda: {"star": 0.5})
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    """A folder with an empty database; making its tables takes seconds."""
-    root = tmp_path_factory.mktemp("runs")
-    open_store(root)
-    return root
-
-
-@pytest.fixture
-def root(migrated, tmp_path, monkeypatch):
-    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    shutil.copytree(migrated, tmp_path / "root")
-    return tmp_path / "root"
 
 
 def run_of(root, run_id):
