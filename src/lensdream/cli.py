@@ -46,7 +46,9 @@ def _scale(parser: argparse.ArgumentParser) -> None:
 def _train(parser: argparse.ArgumentParser) -> None:
     _scale(parser)
     parser.add_argument(
-        "--network", default="lensnet", help="network to train: lensnet, ou66, ou200 or lensnet-wide (default: lensnet)"
+        "--recipe",
+        default="lensnet",
+        help="what to train: lensnet, ou66, deep, second_stage or compound_classifier (default: lensnet)",
     )
 
 
@@ -161,28 +163,14 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "simulate": Command("render the tables of simulated scenes into an image store", "simulate:run", _scale),
         "train": Command("train a network and keep the epoch of the lowest validation loss", "train:run", _train),
-        "train-deep": Command(
-            "train DeepLensNet from random weights on images that pass the gate of the first stage",
-            "train_second:run_deep",
-            _scale,
-        ),
-        "train-second": Command(
-            "fine-tune the second-stage network on a training set with more rare lenses", "train_second:run", _scale
-        ),
-        "train-kinds": Command(
+        "class-prior": Command(
             "fit the class prior, which corrects logits where the mix of non-lenses differs from training",
-            "train_prior:run",
+            "class_prior:run",
             _scale,
-        ),
-        "train-compound": Command(
-            "train the classifier that separates compound from single lenses", "train_compound:run", _scale
         ),
         "evaluate": Command("measure the finder on the test set and fix its thresholds", "evaluate:run", _scale),
         "survey-test": Command(
             "measure the finder on newly simulated non-lenses in the proportions of a survey", "survey_test:run", _scale
-        ),
-        "survey-peers": Command(
-            "compare the finder with the baseline networks on simulated survey targets", "survey_peers:run", _scale
         ),
         "compound-test": Command(
             "measure the finder and the compound classifier on compound lenses kept out of training",
@@ -267,8 +255,8 @@ def _help() -> str:
 
 
 def _refuse_unknown(arguments: Mapping[str, object]) -> None:
-    """Raise `ValueError` for a scale, a network or a model that does not exist, before heavy imports."""
-    scale, network, model = (arguments.get(name) for name in ("scale", "network", "model"))
+    """Raise `ValueError` for a scale, a recipe or a model that does not exist, before heavy imports."""
+    scale, recipe, model = (arguments.get(name) for name in ("scale", "recipe", "model"))
     if model is not None:
         from lensdream.finder.locate import find_model
 
@@ -278,8 +266,8 @@ def _refuse_unknown(arguments: Mapping[str, object]) -> None:
         from lensdream.train import recipes
 
         require_scale(str(scale), blocks=recipes.blocks())
-        if network is not None:
-            recipes.recipe_of(str(network))
+        if recipe is not None:
+            recipes.recipe_of(str(recipe))
 
 
 def _refuse_missing_model(model: object) -> None:

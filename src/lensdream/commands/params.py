@@ -17,8 +17,8 @@ def run(root: Path = Path(), *, write: bool = False) -> int:
     params, known = root / "params.yaml", blocks()
     scales = config.scales(params, known)
     for scale in scales:
-        for block in yaml.safe_load(params.read_text()):
-            config.load(block, known[block].settings, scale, params)
+        for name, block in known.items():
+            config.load(name, block.settings, scale, params)
     text = params.read_text()
     wanted = commented(text, known)
     if text == wanted:

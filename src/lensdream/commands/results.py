@@ -1,4 +1,4 @@
-"""Results of the commands `evaluate`, `survey-test`, `survey-peers` and `compound-test`: files, and a copy in MLflow."""
+"""Results of the commands `evaluate`, `survey-test` and `compound-test`: files, and a copy in MLflow."""
 
 from __future__ import annotations
 

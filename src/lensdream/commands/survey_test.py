@@ -15,12 +15,14 @@ from lensdream.commands.results import record, write_table
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate import atlas, figures, selection
+from lensdream.evaluate import atlas, figures, selection, survey_baselines
 from lensdream.evaluate.survey import calibration, measure, measured_shortcuts, report, scored_lenses, streamed
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder, Scores
 from lensdream.finder.operating_points import OperatingPoints
+from lensdream.metrics import values_of
 from lensdream.networks.layout import SURVEY_POINTS
+from lensdream.runtime.files import write_json
 from lensdream.scene import Scenes
 
 
@@ -68,4 +70,18 @@ def run(scale: str, root: Path = Path()) -> None:
         }
         record(run, paths, "survey-test", result, drawn)
         run.metrics({name: result[name] for name in ("n", "seconds", "images_per_second")})
+        networks = compared_networks(population, simulate, settings, paths)
+        run.metrics({f"networks.{name}": value for name, value in values_of(networks)})
     print(report(result))
+
+
+def compared_networks(
+    population: PopulationConfig, simulate: SimulateConfig, settings: SurveyConfig, paths: Paths
+) -> dict[str, object]:
+    """Score the first non-lenses with the finder and every baseline; writes their logits and `survey-peers.json`."""
+    lenses = scored_lenses(paths.scores / "test.parquet").rename(columns={"logit": f"logit_{survey_baselines.OURS}"})
+    non_lenses = survey_baselines.streamed(population, simulate, settings, paths.model)
+    write_table(non_lenses, paths.scores / "survey-peers.parquet")
+    result = {"n": len(non_lenses), "n_lens": len(lenses)} | survey_baselines.compared(non_lenses, lenses, settings)
+    write_json(paths.metrics("survey-peers"), result)
+    return result

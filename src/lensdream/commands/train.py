@@ -22,11 +22,12 @@ from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig, Training
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.dataset.store import ImageStore
+from lensdream.networks.layout import is_model
 from lensdream.networks.model_file import save_model
 from lensdream.runtime.distributed import ALONE, Ranks, started_ranks
 from lensdream.runtime.files import write_json
 from lensdream.train.loop import EpochRecord, FitResult, fit
-from lensdream.train.recipes import Recipe, recipe_of
+from lensdream.train.recipes import COMPOUND, DEEP, RECIPES, SECOND_STAGE, Recipe, recipe_of
 
 if TYPE_CHECKING:
     from lensdream.tracking.runs import StageRun
@@ -50,21 +51,44 @@ class Job:
     """label-1 images for every label-0 image, where the model's file has to say"""
 
 
-def run(scale: str, network: str = "lensnet", root: Path = Path()) -> None:
-    """Train a network of `RECIPES` at a scale; writes its model, its curves and `metrics/<scale>/train[-network].json`.
+def run(scale: str, recipe: str = "lensnet", root: Path = Path()) -> None:
+    """Train a network of `RECIPES` at a scale; writes its model, its curves and the metrics of its stage.
 
-    Training images are the store's (`images` of them) or `fresh_scenes` new ones an epoch; validation images the store's.
+    Training images of LensNet and the baselines are the store's (`images` of them) or `fresh_scenes` new ones an epoch; those of
+    the second stage and of the compound classifier are theirs alone. Validation images are the store's. Raises
+    `FileNotFoundError` without the weights that the training needs.
     """
-    recipe = recipe_of(network)
-    settings = recipe.read_settings(scale, root / "params.yaml")
-    paths = Paths(scale, root)
+    from lensdream.commands import compound_job, second_stage_job
+
+    chosen, paths = recipe_of(recipe), Paths(scale, root)
+    require_weights(chosen, paths)
+    if chosen == COMPOUND:
+        tracked(*compound_job.prepared(paths))
+    elif chosen in (DEEP, SECOND_STAGE):
+        tracked(*second_stage_job.prepared(chosen, paths))
+    else:
+        train_on_labelled_images(chosen, paths)
+
+
+def require_weights(recipe: Recipe, paths: Paths) -> None:
+    """Raise `FileNotFoundError` where the network that a training starts from or needs is not there."""
+    if recipe.after and not is_model(folder := paths.model / RECIPES[recipe.after].folder):
+        needed = RECIPES[recipe.after]
+        raise FileNotFoundError(
+            f"no {needed.title} in {folder}: run `lensdream train --scale {paths.scale} --recipe {needed.block}` first"
+        )
+
+
+def train_on_labelled_images(recipe: Recipe, paths: Paths) -> None:
+    """Train LensNet or a baseline, on all processes that torchrun has started."""
+    settings = recipe.read_settings(paths.scale, paths.root / "params.yaml")
     store = ImageStore.open(paths.images)
     validation = LabelledImages.from_store(store, "validation")
     torch.set_num_threads(settings.fit.threads)
     with started_ranks() as ranks, training_images(recipe, settings, store, paths, ranks) as train:
         job = Job(recipe, settings, partial(recipe.build, settings.network), train, validation)
         if ranks.first:
-            tracked(job, paths, store.stamp, {"network": network}, ranks)
+            tracked(job, paths, store.stamp, {"network": recipe.block}, ranks)
             return
         fit(job.build, settings.fit, train, validation, checkpoint=paths.checkpoint(recipe.stage), ranks=ranks)
 

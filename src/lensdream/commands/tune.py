@@ -27,7 +27,7 @@ from lensdream.tuning.study_storage import Journal
 def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | None = None) -> None:
     """Run trials until `tune.trials` are judged, earlier calls included; print them and the best settings.
 
-    `write` puts the best settings into `train.shared` of `params.yaml`. `storage` is the URL of a PostgreSQL database that
+    `write` puts the best settings into `lensnet` of `params.yaml`. `storage` is the URL of a PostgreSQL database that
     several machines share; without it the processes of this machine share a journal. Trials count only towards a search
     on the same images, with the same other settings. Raises `StoreError` without images, `ConfigError` for a URL that is
     none or whose driver is missing, `ConnectionError` where the database does not serve.
@@ -36,7 +36,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
     params = root / "params.yaml"
     config = load("tune", TuneConfig, scale, params)
     study_storage = _journal(scale, root) if storage is None else Database.from_text(storage)
-    current = load("train", Training, scale, params)
+    current = load("lensnet", Training, scale, params)
     base = dataclasses.replace(current, fit=dataclasses.replace(current.fit, epochs=config.epochs), hard_negatives=0)
     folder = Paths(scale, root).images
     store = ImageStore.open(folder)
@@ -64,7 +64,7 @@ def run(scale: str, root: Path = Path(), *, write: bool = False, storage: str | 
     print("\n".join(f"  {key}: {value}" for key, value in settings_of(best.params).items()))
     if write:
         write_settings(params, {key_of(name): value for name, value in settings_of(best.params).items()})
-        print(f"written to train.shared in {params}")
+        print(f"written to lensnet in {params}")
 
 
 def _journal(scale: str, root: Path) -> Journal:

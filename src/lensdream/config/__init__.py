@@ -5,7 +5,7 @@ All have defaults, so that a notebook makes them without `params.yaml`; `load` r
 """
 
 from lensdream.config.fields import ConfigError, choice, mix, part, setting, switch
-from lensdream.config.loading import BLOCKS, load, require_scale, scales
+from lensdream.config.loading import BLOCKS, Models, load, models, require_scale, scales
 from lensdream.config.stages import (
     FIELD_WIDTH,
     CompoundConfig,
@@ -42,6 +42,7 @@ __all__ = [
     "Fit",
     "FreshMix",
     "LensNetConfig",
+    "Models",
     "ObserveConfig",
     "PopulationConfig",
     "ReportConfig",
@@ -55,6 +56,7 @@ __all__ = [
     "choice",
     "load",
     "mix",
+    "models",
     "part",
     "require_scale",
     "scales",

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 import yaml
 
 from lensdream.config.fields import ConfigError
-from lensdream.config.loading import settings_fields
+from lensdream.config.loading import SCALES, settings_fields
 
 HEADER = (
-    "Settings of every stage: unit and [range] behind each value. `shared` holds for all scales; a scale adds what differs. "
-    "What is left out has its default. The comments are those of lensdream.config, put here by `lensdream params --write`; "
-    "others are lost."
+    "Settings of every stage: unit and [range] behind each value. A block holds at every scale; a scale, under `scales`, has what "
+    "differs. What is left out has its default. The comments are those of lensdream.config, put here by `lensdream params "
+    "--write`; others are lost."
+)
+SCALES_TEXT = (
+    "Scales: one block each, with the networks that its pipeline trains (`recipes`), those that were trained before (`given`), and "
+    "the settings that differ. A new scale is a new block, and `lensdream params --write` writes its scales/<scale>/dvc.yaml."
 )
 WIDTH = 124
 COLUMN = 30
@@ -53,11 +57,16 @@ def commented(text: str, blocks: Mapping[str, Block]) -> str:
             continue  # comments and empty lines are written anew; for others the check below fails
         path = [*path[: len(found["indent"]) // 2], found["key"]]
         bare = f"{found['indent']}{found['key']}:{found['value']}".rstrip()
-        block, setting = blocks.get(path[0]), (path[0], *path[2:])
+        block_path = path[2:] if path[0] == SCALES else path
+        block = blocks.get(block_path[0]) if block_path else None
         if len(path) == 1:
-            lines += ["", *_wrapped(block.text if block else "", "")]
+            text_of = SCALES_TEXT if path == [SCALES] else blocks[path[0]].text if path[0] in blocks else ""
+            lines += ["", *_wrapped(text_of, "")]
+        setting = tuple(block_path)
         comment = (
-            _comment(block.settings, path[2:]) if block and len(path) > 2 and setting not in commented_already else ""
+            _comment(block.settings, block_path[1:])
+            if block and len(block_path) > 1 and setting not in commented_already
+            else ""
         )
         commented_already.add(setting)
         lines += _behind(bare, comment)

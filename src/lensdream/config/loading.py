@@ -1,8 +1,9 @@
 """Settings of every stage at a scale, read from `params.yaml`.
 
-`params.yaml` has one block a stage. Its `shared` part holds for every scale, and each scale (`quick`, `poster`) adds what
-differs. Every block has all scales. What a block leaves out has the default of its dataclass. An unknown key, a wrong type or a
-value out of range is refused, all of them in one message.
+`params.yaml` has a block of settings for each stage and network, which holds at every scale. Under `scales` each scale (`quick`,
+`poster`) has one block: which networks it trains (`recipes`), which it is given (`given`), and what differs from the settings
+above, block by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out of range
+is refused, all of them in one message.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from lensdream.config.training import ClassPriorConfig, CompoundTraining, Second
 
 Config = TypeVar("Config")
 
-SHARED = "shared"
-"""part of a block that holds for every scale"""
+SCALES = "scales"
+"""block of the scales"""
+RECIPES, GIVEN = "recipes", "given"
+"""names of trained networks in the block of a scale"""
 
 BLOCKS: dict[str, type] = {
     "population": PopulationConfig,
@@ -51,6 +54,16 @@ BLOCKS: dict[str, type] = {
 """settings of every block of `params.yaml`, without those of the networks of `train.recipes`"""
 
 
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """Trained networks of a scale, by the names of their recipes."""
+
+    recipes: tuple[str, ...] = ()
+    """those that the scale's pipeline trains, in this order"""
+    given: tuple[str, ...] = ()
+    """those that were trained before; `models/<scale>/provenance.yaml` says how"""
+
+
 def load(stage: str, config: type[Config], scale: str, params: Path = Path("params.yaml")) -> Config:
     """Settings of a stage at a scale, out of `params.yaml`.
 
@@ -60,23 +73,29 @@ def load(stage: str, config: type[Config], scale: str, params: Path = Path("para
     document = _document(params)
     _refuse_unknown(scale, _scales(document), params)
     if stage not in document:
-        raise _needs_mending(params, [f"{stage}: no such block; blocks are {', '.join(document)}"])
-    block = document[stage]
-    values, twice = merged(block.get(SHARED) or {}, block.get(scale) or {})
-    problems = [f"{stage}.{scale}.{key}: already set under {stage}.{SHARED}; keep one of the two" for key in twice]
-    settings = _built(config, values, stage, problems)
+        raise _needs_mending(params, [f"{stage}: no such block; blocks are {', '.join(_blocks(document))}"])
+    problems: list[str] = []
+    settings = _built(config, merged(document[stage], document[SCALES][scale].get(stage, {})), stage, problems)
     if problems:
         raise _needs_mending(params, problems)
     return settings
 
 
+def models(scale: str, params: Path = Path("params.yaml")) -> Models:
+    """Networks of a scale, those that it trains and those that it is given."""
+    document = _document(params)
+    _refuse_unknown(scale, _scales(document), params)
+    block = document[SCALES][scale]
+    return Models(tuple(block.get(RECIPES, ())), tuple(block.get(GIVEN, ())))
+
+
 def scales(params: Path = Path("params.yaml"), blocks: Collection[str] | None = None) -> list[str]:
     """Scales that `params.yaml` has; raises `ConfigError` for a block in it that is none of `blocks`."""
     document = _document(params)
-    unknown = [name for name in document if blocks is not None and name not in blocks]
+    unknown = [name for name in _blocks(document) if blocks is not None and name not in blocks]
     if unknown:
         known = ", ".join(blocks)
-        raise _needs_mending(params, [f"{name}: no such stage; stages are {known}" for name in unknown])
+        raise _needs_mending(params, [f"{name}: no such block; blocks are {known}" for name in unknown])
     return _scales(document)
 
 
@@ -85,18 +104,13 @@ def require_scale(scale: str, params: Path = Path("params.yaml"), blocks: Collec
     _refuse_unknown(scale, scales(params, blocks), params)
 
 
-def merged(shared: Mapping[str, Any], scale: Mapping[str, Any], key_path: str = "") -> tuple[dict[str, Any], list[str]]:
-    """Values of both, nested ones too, and the dotted names of values in both."""
-    values, twice = dict(shared), []
-    for key, value in scale.items():
-        if isinstance(value, Mapping) and isinstance(values.get(key), Mapping):
-            values[key], nested = merged(values[key], value, f"{key_path}{key}.")
-            twice += nested
-            continue
-        if key in values:
-            twice.append(f"{key_path}{key}")
-        values[key] = value
-    return values, twice
+def merged(settings: Mapping[str, Any], differing: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the values that differ, nested ones too."""
+    values = dict(settings)
+    for key, value in differing.items():
+        both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
+        values[key] = merged(values[key], value) if both else value
+    return values
 
 
 def settings_fields(config: type) -> dict[str, tuple[dataclasses.Field, type]]:
@@ -159,7 +173,7 @@ def _document(params: Path) -> dict:
     except yaml.YAMLError as error:
         raise ConfigError(f"{params} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
-        raise ConfigError(f"{params} must hold one block a stage, found {type(document).__name__}")
+        raise ConfigError(f"{params} must hold blocks of settings, found {type(document).__name__}")
     problems = _layout_problems(document)
     if problems:
         raise _needs_mending(params, problems)
@@ -175,29 +189,38 @@ def _needs_mending(params: Path, problems: list[str]) -> ConfigError:
     return ConfigError(f"{params} needs mending:\n  " + "\n  ".join(problems))
 
 
+def _blocks(document: dict) -> list[str]:
+    return [name for name in document if name != SCALES]
+
+
 def _scales(document: dict) -> list[str]:
-    return sorted({str(part) for block in document.values() for part in block} - {SHARED})
+    return sorted(map(str, document[SCALES]))
 
 
 def _layout_problems(document: dict) -> list[str]:
-    """Blocks and parts that hold no settings; if there are none, scales that a block lacks."""
-    found = []
-    for stage, block in document.items():
-        if not isinstance(block, dict):
-            found.append(f"{stage}: {block!r} is no block: put settings under {stage}.{SHARED} and under each scale")
-            continue
-        for name, part in block.items():
-            if not isinstance(part, dict | None):
-                found.append(f"{stage}.{name}: {part!r} holds no settings by name: write each as `name: value`")
+    """Blocks that hold no settings, scales whose blocks are none of the file's, and networks that are no names."""
+    found = [
+        f"{name}: {block!r} holds no settings by name: write each as `name: value`"
+        for name, block in document.items()
+        if not isinstance(block, dict)
+    ]
+    if not document.get(SCALES):
+        found.append(f"{SCALES}: no scale; write one as `{SCALES}: {{quick: {{recipes: [lensnet]}}}}`")
     if found:
         return found
-    for scale in _scales(document):
-        # else a scale that is misspelt, with its settings, would be one more
-        lacking = [stage for stage, block in document.items() if scale not in block]
-        if lacking:
-            having = ", ".join(stage for stage in document if stage not in lacking)
-            found.append(
-                f"scale {scale!r} is in {having} and not in {', '.join(lacking)}: rename it, or add it there, as "
-                f"`{scale}: {{}}` where nothing differs"
-            )
+    for scale, parts in document[SCALES].items():
+        if not isinstance(parts, dict):
+            found.append(f"{SCALES}.{scale}: {parts!r} is no scale: write what differs there, block by block")
+            continue
+        for name, part in parts.items():
+            found += _part_problems(f"{SCALES}.{scale}.{name}", name, part, _blocks(document))
     return found
+
+
+def _part_problems(key_path: str, name: str, part: object, blocks: list[str]) -> list[str]:
+    if name in (RECIPES, GIVEN):
+        named = isinstance(part, list) and all(isinstance(each, str) for each in part)
+        return [] if named else [f"{key_path}: {part!r} is no list of networks: write `{name}: [lensnet]`"]
+    if name not in blocks:
+        return [f"{key_path}: no such block; blocks are {', '.join(blocks)}"]
+    return [] if isinstance(part, dict) else [f"{key_path}: {part!r} holds no settings by name: write each as `name: value`"]

@@ -1,4 +1,4 @@
-"""Finder and baselines on the same simulated non-lenses in a survey's proportions: the measurements of `survey-peers`.
+"""Finder and baselines on the same simulated non-lenses in a survey's proportions, in `survey-test`.
 
 The test set fixes a threshold at a false-positive rate of 1e-3 by six images. There are as many non-lenses as time allows for
 the slowest baseline: the first chunks of those that the survey test streams.

@@ -1,4 +1,4 @@
-"""Recipes of the trainings: network, block of settings, stage and folder of the model. Nothing heavy is imported here.
+"""Recipes of the trainings: network, settings, folder of the model and what must be trained before. Nothing heavy is imported here.
 
 A network joins by a row of `RECIPES` and a module of `lensdream.networks` that has it.
 """
@@ -23,15 +23,17 @@ class Recipe:
     title: str
     """name in figures"""
     stage: str
-    """name of the stage, and so of its metrics, figures, checkpoint and run"""
+    """name of the metrics, figures, checkpoint and run"""
     folder: str
     """folder of the model, within `models/<scale>`"""
     block: str
-    """block of the settings in `params.yaml`"""
+    """block of the settings in `params.yaml`, and name of the recipe"""
     network: str
     """name of the network's class"""
     text: str = ""
     """text of the block in `params.yaml`"""
+    after: str = ""
+    """recipe whose weights the training needs"""
 
     def settings_type(self) -> type:
         """Dataclass of the training's settings."""
@@ -50,42 +52,37 @@ class Recipe:
         return networks()[self.network].network(shape)
 
 
-RECIPES = {
-    "lensnet": Recipe("LensNet", "train", "", "train", "LensNet", "Training of LensNet."),
-    "ou66": Recipe(
-        "OU-66", "train-ou66", "peers/ou66", "ou66", "OU66",
-        "OU-66 of Wilde et al. 2022, by their recipe, but for batches and epochs: Adam at a constant learning rate, batches of "
-        "500, 150 epochs of 60,000 images, 18,000 steps. A step costs by the image: small batches make up for part of the "
-        "epochs that take too long. 2,500 steps at the quick scale, 18,200 at the poster's.",
-    ),
-    "ou200": Recipe(
-        "OU-200", "train-ou200", "peers/ou200", "ou200", "OU200",
-        "OU-200, as OU-66; for a GPU, as it is ten times slower: hours an epoch on two cores. 15,600 steps for the poster.",
-    ),
-    "lensnet-wide": Recipe(
-        "LensNet of twice the width", "train-lensnet-wide", "peers/lensnet-wide", "lensnet-wide", "LensNet",
-        "LensNet of twice the width, in larger batches; minutes on a GPU, hours on two cores.",
-    ),
-}  # fmt: skip
-"""recipes by the name that the command line and the tables use"""
-
-DEEP = Recipe("DeepLensNet", "train-deep", "deep", "deep", "DeepLensNet")
-"""trained by a stage of its own, on images that pass the gate of the first stage only"""
-SECOND_STAGE = Recipe("second stage", "train-second", "second", "second_stage", "DeepLensNet")
+LENSNET = Recipe("LensNet", "train", "", "lensnet", "LensNet", "Training of LensNet, the first stage.")
+OU66 = Recipe(
+    "OU-66", "train-ou66", "peers/ou66", "ou66", "OU66",
+    "OU-66 of Wilde et al. 2022, by their recipe, but for batches and epochs: Adam at a constant learning rate, batches of 500, "
+    "150 epochs of 60,000 images, 18,000 steps. A step costs by the image: small batches make up for part of the epochs that "
+    "take too long. 2,500 steps at the quick scale, 18,200 at the poster's.",
+)  # fmt: skip
+DEEP = Recipe("DeepLensNet", "train-deep", "deep", "deep", "DeepLensNet", after="lensnet")
+"""trained on images that pass the gate of the first stage only"""
+SECOND_STAGE = Recipe("second stage", "train-second", "second", "second_stage", "DeepLensNet", after="deep")
 """fine-tuned from the weights of `DEEP`"""
 COMPOUND = Recipe(
-    "LensNet, compound against single lenses", "train-compound", "compound", "compound_classifier", "LensNet"
+    "LensNet, compound against single lenses", "train-compound", "compound", "compound_classifier", "LensNet", after="lensnet"
 )
 """starts from the weights of the first stage"""
+
+RECIPES = {recipe.block: recipe for recipe in (LENSNET, OU66, DEEP, SECOND_STAGE, COMPOUND)}
+"""recipes by the name that the command line, `params.yaml` and dvc.yaml use; each after those that it needs"""
+
+CLASS_PRIOR = "class_prior"
+"""block of the class prior, which is fitted and no network"""
+CLASS_PRIOR_FOLDER = "kinds"
 
 
 def blocks() -> list[str]:
     """Names of all blocks of `params.yaml`."""
-    return [*config.BLOCKS, *(recipe.block for recipe in RECIPES.values())]
+    return list(dict.fromkeys([*config.BLOCKS, *RECIPES]))
 
 
-def recipe_of(network: str) -> Recipe:
-    """Look up the recipe of a network; raises `ValueError` that lists them all."""
-    if network not in RECIPES:
-        raise ValueError(f"no network {network!r}; networks are {', '.join(RECIPES)}")
-    return RECIPES[network]
+def recipe_of(name: str) -> Recipe:
+    """Look up a recipe by its name; raises `ValueError` that lists them all."""
+    if name not in RECIPES:
+        raise ValueError(f"no recipe {name!r}; recipes are {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -15,16 +15,16 @@ from lensdream.runtime.files import write_whole
 
 
 def write_settings(params: Path, settings: Mapping[str, float]) -> None:
-    """Replace values under `train.shared` of a `params.yaml`, each in its line: comments and their columns stay.
+    """Replace values under `lensnet` of a `params.yaml`, each in its line: comments and their columns stay.
 
     settings: by dotted name, such as `fit.learning_rate`. Raises `ConfigError` for a setting that is not there.
     """
     text = params.read_text()
     lines = text.splitlines(keepends=True)
     for name, value in settings.items():
-        at = _line_of(lines, ("train", "shared", *name.split(".")))
+        at = _line_of(lines, ("lensnet", *name.split(".")))
         if at is None:
-            raise ConfigError(f"{params} has no train.shared.{name}: move it there from the scales and write again")
+            raise ConfigError(f"{params} has no lensnet.{name}: move it there from the scales and write again")
         key, _, rest = lines[at].partition(":")
         old, mark, comment = rest.rstrip("\n").partition("#")
         new = f" {_yaml(value)}"
@@ -32,7 +32,7 @@ def write_settings(params: Path, settings: Mapping[str, float]) -> None:
     expected = yaml.safe_load(text)
     for name, value in settings.items():
         *parts, key = name.split(".")
-        reduce(getitem, parts, expected["train"]["shared"])[key] = value
+        reduce(getitem, parts, expected["lensnet"])[key] = value
     if yaml.safe_load("".join(lines)) != expected:
         raise ConfigError(f"{params} is laid out in a way that cannot be edited by line: set {dict(settings)} by hand")
     write_whole(params, "".join(lines).encode())

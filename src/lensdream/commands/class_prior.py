@@ -1,4 +1,4 @@
-"""`lensdream train-kinds`: fit the class prior of the second stage at a scale."""
+"""`lensdream class-prior`: fit the class prior of the second stage at a scale."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from lensdream.train.second_stage_data import OnTheFlyMix, classes_per_lens
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Fit the class prior of a scale; writes `models/<scale>/kinds` and `metrics/<scale>/train-kinds.json`.
+    """Fit the class prior of a scale; writes `models/<scale>/kinds` and `metrics/<scale>/class-prior.json`.
 
     Raises `FileNotFoundError` without a second stage, `ValueError` where too few images pass the gate.
     """
     paths, params = Paths(scale, root), root / "params.yaml"
     if not is_model(paths.second):
         raise FileNotFoundError(
-            f"no second network in {paths.second}: run `lensdream train-second --scale {scale}` first"
+            f"no second stage in {paths.second}: run `lensdream train --scale {scale} --recipe second_stage` first"
         )
     settings = config.load("class_prior", ClassPriorConfig, scale, params)
     network, store = load_model(paths.second).to(memory_format=torch.channels_last), ImageStore.open(paths.images)
@@ -42,7 +42,7 @@ def run(scale: str, root: Path = Path()) -> None:
     scenes = OnTheFlyMix.read(scale, params, fresh)
     on_the_fly.require_size(scenes.simulate, store)
     datasets = {"images": paths.images, "second": paths.second / WEIGHTS}
-    with tracking.stage_run("train-kinds", scale, settings, root=root, datasets=datasets) as run:
+    with tracking.stage_run("class-prior", scale, settings, root=root, datasets=datasets) as run:
         started = time.perf_counter()
         torch.set_num_threads(1)  # while workers render
         parts = draw_non_lenses(scenes, settings.fresh_of_each)
@@ -57,7 +57,7 @@ def run(scale: str, root: Path = Path()) -> None:
             name: float((classes == k).sum() / settings.fresh_of_each) for k, name in enumerate(prior.names)
         }
         result["trained_on"] = dict(zip(prior.names, prior.trained_on.tolist(), strict=True))
-        write_json(paths.metrics("train-kinds"), result)
+        write_json(paths.metrics("class-prior"), result)
         run.metrics({name: value for name, value in result.items() if not isinstance(value, dict)})
     print(report(result))
 

@@ -1,4 +1,4 @@
-"""`lensdream train-compound`: train the compound classifier, starting from the weights of the finder."""
+"""Training of the compound classifier, made ready: it starts from the weights of the first stage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import Job, tracked
+from lensdream.commands.train import Job
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS
 from lensdream.networks.model_file import load_model
@@ -16,14 +16,13 @@ from lensdream.train.recipes import COMPOUND
 from lensdream.train.warm_start import with_new_head
 
 
-def run(scale: str, root: Path = Path()) -> None:
-    """Train the compound classifier of a scale; writes its model, its curves and `metrics/<scale>/train-compound.json`.
+def prepared(paths: Paths) -> tuple[Job, Paths, int]:
+    """Job of the compound classifier of a scale, its files, and the side of its images [pixel].
 
-    Raises `FileNotFoundError` without the finder of the scale, `ValueError` without scenes to train on.
+    Raises `ValueError` for a first stage of another kind and without scenes to train on.
     """
-    paths = Paths(scale, root)
     finder, weights = load_model(paths.model), paths.model / WEIGHTS
-    settings = COMPOUND.read_settings(scale, root / "params.yaml")
+    settings = COMPOUND.read_settings(paths.scale, paths.root / "params.yaml")
     build = partial(with_new_head, finder, settings.network)
     build()  # refuses a finder of another kind before the images are read
     store = ImageStore.open(paths.images)
@@ -35,4 +34,4 @@ def run(scale: str, root: Path = Path()) -> None:
         "validation_images": len(validation),
     }
     odds = n_compound / (len(train) - n_compound)
-    tracked(Job(COMPOUND, settings, build, train, validation, {"finder": weights}, more, odds), paths, store.stamp)
+    return Job(COMPOUND, settings, build, train, validation, {"finder": weights}, more, odds), paths, store.stamp
