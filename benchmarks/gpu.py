@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import Job, fit_and_record
+from lensdream.commands.training import Job, fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore

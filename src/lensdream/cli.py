@@ -135,9 +135,12 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _params(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--write", action="store_true", help="write the comments (default: check that they are up to date)"
-    )
+    parser.add_argument("--write", action="store_true", help="write them (default: check that they are up to date)")
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    _scale(parser)
+    parser.add_argument("--dry", action="store_true", help="print the plan, and run nothing")
 
 
 def _ui(parser: argparse.ArgumentParser) -> None:
@@ -157,7 +160,18 @@ GROUPS: dict[str, dict[str, Command]] = {
             _explain,
         ),
     },
+    "The pipeline": {
+        "run": Command(
+            "say what the pipeline of a scale will run and how long that took last time, then run it", "run:run", _run
+        ),
+        "params": Command(
+            "check or write what follows from params.yaml: its comments, and DVC's file of every scale",
+            "params:run",
+            _params,
+        ),
+    },
     "Stages of the pipeline (`dvc repro` runs them)": {
+        "code": Command("write the digests of the code that every stage runs", "code:run", _nothing),
         "population": Command(
             "draw galaxies with SkyPy and build the tables of simulated scenes", "population:run", _scale
         ),
@@ -193,7 +207,6 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "dataset show": Command("draw images of every family of an image store into one picture", "show:run", _show),
         "dataset check": Command("compare every file of an image store with its manifest", "check:run", _folder),
-        "params": Command("write the comments of params.yaml from the settings", "params:run", _params),
         "readme": Command("write the committed metrics into the README's tables", "readme:run", _nothing),
     },
 }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import Job
+from lensdream.commands.training import Job
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS
 from lensdream.networks.model_file import load_model

@@ -1,35 +1,44 @@
-"""`lensdream params`: check or write the comments of params.yaml, which come from the settings."""
+"""`lensdream params`: check or write what follows from the settings: comments of params.yaml, and DVC's files of the scales."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from lensdream import config
+from lensdream.commands import dvc_files
 from lensdream.config.comments import Block, block_of, commented
 from lensdream.runtime.files import write_whole
 from lensdream.train.recipes import RECIPES
 
 
 def run(root: Path = Path(), *, write: bool = False) -> int:
-    """Check every block at every scale, and check or write the comments; returns 1 for comments out of date."""
+    """Check every block at every scale, and check or write comments and DVC's files; returns 1 for files out of date."""
     params, known = root / "params.yaml", blocks()
     scales = config.scales(params, known)
     for scale in scales:
         for name, block in known.items():
             config.load(name, block.settings, scale, params)
-    text = params.read_text()
-    wanted = commented(text, known)
-    if text == wanted:
-        print(f"{params}: the comments are up to date, the settings are sound at the scales {', '.join(scales)}")
-        return 0
-    if write:
-        write_whole(params, wanted.encode())
-        print(f"{params}: comments written")
-        return 0
-    print(f"{params}: the comments are not those of the settings; run `lensdream params --write`")
-    return 1
+    wanted = {params: commented(params.read_text(), known)}
+    wanted |= {
+        dvc_files.file_of(scale, root): dvc_files.written(scale, root) for scale in scales if scale != dvc_files.QUICK
+    }
+    for path, text in wanted.items():
+        if write and (not path.is_file() or path.read_text() != text):
+            write_whole(path, text.encode())
+            print(f"{path}: written")
+    problems = (
+        []
+        if params.read_text() == wanted[params]
+        else [f"{params}: the comments are not those of the settings; run `lensdream params --write`"]
+    )
+    problems += dvc_files.problems(root)
+    if problems:
+        print("\n".join(problems))
+        return 1
+    print(
+        f"{params}: the settings are sound at the scales {', '.join(scales)}, comments and DVC's files are up to date"
+    )
+    return 0
 
 
 def blocks() -> dict[str, Block]:

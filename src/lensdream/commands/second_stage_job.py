@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lensdream.commands.paths import Paths
-from lensdream.commands.train import Job
+from lensdream.commands.training import Job
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS

@@ -15,13 +15,13 @@ from lensdream.config.fields import ConfigError
 from lensdream.config.loading import SCALES, settings_fields
 
 HEADER = (
-    "Settings of every stage: unit and [range] behind each value. A block holds at every scale; a scale, under `scales`, has what "
-    "differs. What is left out has its default. The comments are those of lensdream.config, put here by `lensdream params "
+    "Settings of every stage: unit and [range] behind each value. A block holds at every scale; a scale, under `scales`, has "
+    "what differs. What is left out has its default. The comments are those of lensdream.config, put here by `lensdream params "
     "--write`; others are lost."
 )
 SCALES_TEXT = (
-    "Scales: one block each, with the networks that its pipeline trains (`recipes`), those that were trained before (`given`), and "
-    "the settings that differ. A new scale is a new block, and `lensdream params --write` writes its scales/<scale>/dvc.yaml."
+    "Scales: one block each, with the networks that its pipeline trains (`recipes`), those that were trained before (`given`), "
+    "and the settings that differ. A new scale is a new block, and `lensdream params --write` writes its scales/<scale>/dvc.yaml."
 )
 WIDTH = 124
 COLUMN = 30

@@ -1,8 +1,8 @@
 """Settings of every stage at a scale, read from `params.yaml`.
 
-`params.yaml` has a block of settings for each stage and network, which holds at every scale. Under `scales` each scale (`quick`,
-`poster`) has one block: which networks it trains (`recipes`), which it is given (`given`), and what differs from the settings
-above, block by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out of range
+`params.yaml` has a block of settings for each stage and network, which holds at every scale. Under `scales` each scale
+(`quick`, `poster`) has one block: which networks it trains (`recipes`), which it is given (`given`), and what differs from the
+settings above, block by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out of range
 is refused, all of them in one message.
 """
 
@@ -223,4 +223,8 @@ def _part_problems(key_path: str, name: str, part: object, blocks: list[str]) ->
         return [] if named else [f"{key_path}: {part!r} is no list of networks: write `{name}: [lensnet]`"]
     if name not in blocks:
         return [f"{key_path}: no such block; blocks are {', '.join(blocks)}"]
-    return [] if isinstance(part, dict) else [f"{key_path}: {part!r} holds no settings by name: write each as `name: value`"]
+    return (
+        []
+        if isinstance(part, dict)
+        else [f"{key_path}: {part!r} holds no settings by name: write each as `name: value`"]
+    )

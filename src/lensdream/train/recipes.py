@@ -1,4 +1,4 @@
-"""Recipes of the trainings: network, settings, folder of the model and what must be trained before. Nothing heavy is imported here.
+"""Recipes of the trainings: network, settings, folder of the model, what must be trained before. Imports nothing heavy.
 
 A network joins by a row of `RECIPES` and a module of `lensdream.networks` that has it.
 """
@@ -55,8 +55,8 @@ class Recipe:
 LENSNET = Recipe("LensNet", "train", "", "lensnet", "LensNet", "Training of LensNet, the first stage.")
 OU66 = Recipe(
     "OU-66", "train-ou66", "peers/ou66", "ou66", "OU66",
-    "OU-66 of Wilde et al. 2022, by their recipe, but for batches and epochs: Adam at a constant learning rate, batches of 500, "
-    "150 epochs of 60,000 images, 18,000 steps. A step costs by the image: small batches make up for part of the epochs that "
+    "OU-66 of Wilde et al. 2022, by their recipe, but for batches and epochs: Adam at a constant learning rate, batches of "
+    "500, 150 epochs of 60,000 images, 18,000 steps. A step costs by the image: small batches make up for part of the epochs that "
     "take too long. 2,500 steps at the quick scale, 18,200 at the poster's.",
 )  # fmt: skip
 DEEP = Recipe("DeepLensNet", "train-deep", "deep", "deep", "DeepLensNet", after="lensnet")
@@ -64,7 +64,12 @@ DEEP = Recipe("DeepLensNet", "train-deep", "deep", "deep", "DeepLensNet", after=
 SECOND_STAGE = Recipe("second stage", "train-second", "second", "second_stage", "DeepLensNet", after="deep")
 """fine-tuned from the weights of `DEEP`"""
 COMPOUND = Recipe(
-    "LensNet, compound against single lenses", "train-compound", "compound", "compound_classifier", "LensNet", after="lensnet"
+    "LensNet, compound against single lenses",
+    "train-compound",
+    "compound",
+    "compound_classifier",
+    "LensNet",
+    after="lensnet",
 )
 """starts from the weights of the first stage"""
 

@@ -1,0 +1,5 @@
+"""stub until merge"""
+
+
+def timings_of(scale, root):
+    return {}

@@ -1,0 +1,126 @@
+"""Trainings: a job that is ready to start, its fit, and the record of model, curves and metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lensdream.commands.paths import Paths
+from lensdream.dataset.labelled import LabelledImages, TrainingImages
+from lensdream.networks.model_file import save_model
+from lensdream.runtime.distributed import ALONE, Ranks
+from lensdream.runtime.files import write_json
+from lensdream.train.loop import EpochRecord, FitResult, fit
+from lensdream.train.recipes import Recipe
+
+if TYPE_CHECKING:
+    from lensdream.tracking.runs import StageRun
+
+
+@dataclass(frozen=True)
+class Job:
+    """Training that is ready to start: recipe, settings, network and images."""
+
+    recipe: Recipe
+    settings: Any
+    """of `recipe.settings_type`; `settings.fit` are those of the fit"""
+    build: Callable[[], nn.Module]
+    train: TrainingImages
+    validation: LabelledImages
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    """files of weights that the training depends on, by their role"""
+    more_metrics: Mapping[str, int] = field(default_factory=dict)
+    """written in addition to the usual metrics"""
+    training_odds: float | None = None
+    """label-1 images for every label-0 image, where the model's file has to say"""
+
+
+def tracked(job: Job, paths: Paths, stamp: int, tags: Mapping[str, str] | None = None, ranks: Ranks = ALONE) -> None:
+    """Run a job as a stage, recorded in MLflow."""
+    from lensdream import tracking  # MLflow takes seconds to import, and machines that only train do without
+
+    datasets = {"images": paths.images} | job.weights
+    torch.set_num_threads(job.settings.fit.threads)
+    stage = job.recipe.stage
+    with tracking.stage_run(stage, paths.scale, job.settings, root=paths.root, datasets=datasets) as run:
+        run.tags(tags or {})
+        fit_and_record(job, paths, run, stamp, ranks)
+
+
+def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ranks = ALONE) -> None:
+    """Fit a network, and write and log its model, curves and metrics; the best epoch so far is always on disk.
+
+    stamp: side of the images [pixel].
+    """
+    recipe, train = job.recipe, job.train
+    started = time.perf_counter()
+    folder, checkpoint = paths.model / recipe.folder, paths.checkpoint(recipe.stage)
+
+    def save(model: nn.Module, epoch: int) -> None:
+        save_model(folder, model, stamp, train.n_distinct(epoch + 1), job.training_odds)
+
+    def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
+        run.metrics(dataclasses.asdict(record), step=record.epoch)
+        if best:
+            save(model, record.epoch)
+        print(
+            f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
+            f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}",
+            flush=True,
+        )
+
+    result = fit(
+        job.build, job.settings.fit, train, job.validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks
+    )
+    save(result.model, result.best_epoch)
+    best = result.records[result.best_epoch]
+    kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
+    metrics = {
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.records),
+        **kept,
+        "images_per_second": round(float(np.median([r.images_per_second for r in result.records])), 1),
+        "seconds": round(sum(r.seconds for r in result.records), 1),
+        "parameters": sum(p.numel() for p in result.model.parameters()),
+        "images_an_epoch": len(train),
+        **job.more_metrics,
+    }
+    write_curves(result, recipe, paths)
+    write_json(paths.metrics(recipe.stage), metrics)
+    # under other names than the curves', which these values would overwrite at step 0
+    run.metrics({f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()})
+    run.figure(paths.figures / recipe.stage / "losses.png")
+    run.checkpoint(folder, best.epoch, kept)
+    checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(paths.kept(recipe.stage), ignore_errors=True)
+    print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
+
+
+def write_curves(result: FitResult, recipe: Recipe, paths: Paths) -> None:
+    """Write training and validation loss by epoch, as `metrics/<scale>/epochs[-network].csv` and a figure."""
+    import matplotlib.pyplot as plt
+    import pandas as pd
+
+    table = pd.DataFrame([dataclasses.asdict(record) for record in result.records])
+    path = paths.epochs(recipe.stage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.drop(columns=["seconds", "images_per_second"]).to_csv(path, index=False, float_format="%.6g")
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    axes.plot(table["epoch"], table["train_loss"], label="training (as trained, with dropout)")
+    axes.plot(table["epoch"], table["validation_loss"], label="validation")
+    axes.axvline(result.best_epoch, color="0.6", ls=":", label=f"best epoch, {result.best_epoch}")
+    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"{recipe.title}, {paths.scale} scale")
+    axes.legend()
+    target = paths.figures / recipe.stage / "losses.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=120)
+    plt.close(figure)
