@@ -299,7 +299,7 @@ def of_evaluate(tiny: Tiny) -> Given:
     assert tiny.store.folder == paths.images
     shutil.copytree(Paths(SCALE, ROOT).model, paths.model)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["evaluate"]["shared"]["bootstrap"] = 100
+    params["evaluate"]["bootstrap"] = 100
     (tiny.folder / "params.yaml").write_text(yaml.safe_dump(params))
     with contextlib.redirect_stdout(io.StringIO()):
         run_evaluate(SCALE, tiny.folder)

@@ -25,13 +25,15 @@ STAGES = [*next(group for title, group in GROUPS.items() if title.startswith("St
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """An empty folder with our params.yaml, as the working directory."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    """A folder with our params.yaml and DVC's files, as the working directory."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "scales", tmp_path / "scales")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("stage", [name for name in STAGES if name != "population"])
+@pytest.mark.parametrize("stage", [name for name in STAGES if name not in ("code", "population")])
 def test_a_stage_before_its_turn_names_the_remedy(stage, repository, capsys):
     assert main([stage, "--scale", "quick"]) == 2
     error = capsys.readouterr().err
@@ -49,7 +51,10 @@ def test_an_unknown_scale_is_a_usage_error(repository, capsys):
     ("arguments", "words"),
     [
         (["train", "--scale", "huge"], "scales are poster, quick"),
-        (["train", "--scale", "quick", "--network", "ou100"], "networks are lensnet, ou66, ou200, lensnet-wide"),
+        (
+            ["train", "--scale", "quick", "--recipe", "ou100"],
+            "recipes are lensnet, ou66, deep, second_stage, compound_classifier",
+        ),
         (["score", "lens.fits", "--out", "scores.csv", "--model", "gone"], "no model 'gone': no such folder"),
         (["explain", "lens.fits", "--model", "gone"], "no model 'gone': no such folder"),
     ],
@@ -75,9 +80,9 @@ def test_every_argument_of_a_command_has_a_help_text(name):
 
 def test_an_unknown_block_is_refused(repository, capsys):
     path = repository / "params.yaml"
-    path.write_text(path.read_text() + "trian:\n  quick: {}\n  poster: {}\n")
+    path.write_text(path.read_text() + "trian:\n  fit: {}\n")
     assert main(["train", "--scale", "quick"]) == 2
-    assert "trian: no such stage; stages are population, " in capsys.readouterr().err
+    assert "trian: no such block; blocks are population, " in capsys.readouterr().err
 
 
 def test_the_comments_of_params_yaml_are_those_of_the_settings(repository, capsys):
@@ -91,12 +96,12 @@ def test_the_comments_of_params_yaml_are_those_of_the_settings(repository, capsy
     assert path.read_text() == shipped.replace("threads: 2 ", "threads: 3 ")
     path.write_text(shipped.replace("threads: 2 ", "threads: 0 "))
     assert main(["params", "--write"]) == 2
-    assert "train.fit.threads: 0 is not in [1, 1024]" in capsys.readouterr().err
+    assert "lensnet.fit.threads: 0 is not in [1, 1024]" in capsys.readouterr().err
 
 
 def test_an_unknown_key_is_a_usage_error(repository, capsys):
     document = yaml.safe_load((repository / "params.yaml").read_text())
-    document["population"]["quick"]["trian"] = 5
+    document["scales"]["quick"]["population"]["trian"] = 5
     (repository / "params.yaml").write_text(yaml.safe_dump(document))
     assert main(["population", "--scale", "quick"]) == 2
     assert "population.trian: unknown key" in capsys.readouterr().err
@@ -125,7 +130,7 @@ def test_a_broken_store_has_its_own_code(repository, capsys):
 
 
 def test_ctrl_c_ends_with_its_own_code(monkeypatch, capsys):
-    def interrupted(scale, network):
+    def interrupted(scale, recipe):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lensdream.commands.train.run", interrupted)
@@ -151,7 +156,7 @@ def copied(screen, path):
 @pytest.mark.parametrize("ready", [False, True], ids=["while workers start", "while they draw"])
 def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
     document = yaml.safe_load((repository / "params.yaml").read_text())
-    document["population"]["quick"]["double_ring"] = 10**6
+    document["scales"]["quick"]["population"]["double_ring"] = 10**6
     (repository / "params.yaml").write_text(yaml.safe_dump(document))
     (repository / "errors").touch()
     screen, terminal = os.openpty()

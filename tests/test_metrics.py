@@ -163,7 +163,7 @@ def test_baselines_have_blocks_like_the_finders(tmp_path, capsys):
     (paths.baselines / "ou200").mkdir(parents=True)
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=0.001, batch_size=32)
     blocks = {"evaluate": settings, "survey": config.load("survey", SurveyConfig, "quick", PARAMS)}
-    document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
+    document = {name: dataclasses.asdict(block) for name, block in blocks.items()} | {"scales": {"tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     evaluate.run("tiny", tmp_path)
     alone = json.loads(paths.metrics("evaluate").read_text())

@@ -18,44 +18,45 @@ STAMP = 32
 PARAMS = """\
 # Settings of a test.
 
-train:
-  shared:
-    fit:
-      seed: 1               # of weights [0, 2^31)
-      learning_rate: 0.002  # peak [1e-6, 1]
-      final_rate: 0.01
-      weight_decay: 0.02
-      clip_norm: 1.0
-      balanced: false
-      dihedral: true
-      patience: 0
-      warmup_epochs: 0.5    # [epoch]
-      batch_size: 32        # [2, 65536]
-      shift_pixels: 2       # [pixel; 0, 16]
-      band_dropout: 0.1
-      gain_scatter: 0.03
-      label_smoothing: 0.01 # [0, 0.4]
-      averaging: 0.5        # [0, 0.99999]
-      threads: 1            # [1, 1024]
-    network:
-      width: 16             # channels of the first block [4, 512]
-      middle_pixels: 64
-      dropout: 0.2          # before the last layer [0, 0.9]
-    images: 0
-    fresh_scenes: 0
-    hard_negatives: 0
-    hard_rounds: 0
-  quick:
-    fit:
-      epochs: 14            # [1, 1e4]
+lensnet:
+  fit:
+    seed: 1               # of weights [0, 2^31)
+    learning_rate: 0.002  # peak [1e-6, 1]
+    final_rate: 0.01
+    weight_decay: 0.02
+    clip_norm: 1.0
+    balanced: false
+    dihedral: true
+    patience: 0
+    warmup_epochs: 0.5    # [epoch]
+    batch_size: 32        # [2, 65536]
+    shift_pixels: 2       # [pixel; 0, 16]
+    band_dropout: 0.1
+    gain_scatter: 0.03
+    label_smoothing: 0.01 # [0, 0.4]
+    averaging: 0.5        # [0, 0.99999]
+    threads: 1            # [1, 1024]
+  network:
+    width: 16             # channels of the first block [4, 512]
+    middle_pixels: 64
+    dropout: 0.2          # before the last layer [0, 0.9]
+  images: 0
+  fresh_scenes: 0
+  hard_negatives: 0
+  hard_rounds: 0
 
 tune:
-  shared:
-    seed: 5               # not train.shared.seed
+  seed: 5                 # not lensnet.fit.seed
+
+scales:
   quick:
-    trials: 2             # [1, 1e5]
-    images: 64
-    epochs: 2
+    lensnet:
+      fit:
+        epochs: 14        # [1, 1e4]
+    tune:
+      trials: 2           # [1, 1e5]
+      images: 64
+      epochs: 2
 """
 
 

@@ -42,14 +42,14 @@ SOURCES = {"lens": 1, "double_ring": 2, "compound_arc": 2, "matched_single": 1}
 def settings():
     """Settings of the repository with small images, few scenes and a small sky."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["population"]["shared"]["sky_area"] = 0.02
-    params["simulate"]["shared"] |= {"workers": 1, "stamp": 32, "fine_width": 32}
+    params["population"]["sky_area"] = 0.02
+    params["simulate"] |= {"workers": 1, "stamp": 32, "fine_width": 32}
     for scale in SCALES:
-        params["deep"][scale]["fresh"] |= {"scenes": 8, "targets": 8}
-    for stage in ("train", "ou66", "ou200", "lensnet-wide", "deep"):
-        params[stage]["poster"] |= {"hard_negatives": 0, "hard_rounds": 0} if stage == "train" else {}
-        for scale in ("shared", *SCALES):
-            fit = params[stage][scale].get("fit", {})
+        params["scales"][scale]["deep"]["fresh"] |= {"scenes": 8, "targets": 8}
+    params["scales"]["poster"]["lensnet"] |= {"hard_negatives": 0, "hard_rounds": 0}
+    for blocks in (params, *(params["scales"][scale] for scale in SCALES)):
+        for name in ("lensnet", "ou66", "deep"):
+            fit = blocks[name].get("fit", {})
             fit |= {"batch_size": 2} if "batch_size" in fit else {}
             fit |= {"threads": 1} if "threads" in fit else {}
     return params

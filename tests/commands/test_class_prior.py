@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from conftest import FINE_TUNING, IN_SURVEY, N_CLASSES, POPULATION, SIMULATE, SURVEY, write_images
-from lensdream.commands import train_prior
+from lensdream.commands import class_prior
 from lensdream.commands.paths import Paths
 from lensdream.config import ClassPriorConfig
 from lensdream.families import NON_LENS_CLASSES
@@ -27,10 +27,10 @@ def test_the_class_prior_stage_writes_prior_and_metrics(few_catalogs, tmp_path, 
     blocks = {
         "class_prior": settings, "second_stage": FINE_TUNING, "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY
     }  # fmt: skip
-    document = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
+    document = {name: dataclasses.asdict(block) for name, block in blocks.items()} | {"scales": {"tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    with pytest.raises(FileNotFoundError, match="run `lensdream train-second --scale tiny` first"):
-        train_prior.run("tiny", tmp_path)
+    with pytest.raises(FileNotFoundError, match="run `lensdream train --scale tiny --recipe second_stage` first"):
+        class_prior.run("tiny", tmp_path)
     torch.manual_seed(2)
     save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
     save_model(paths.second, DeepLensNet(LensNetConfig(6)), 40)
@@ -42,8 +42,8 @@ def test_the_class_prior_stage_writes_prior_and_metrics(few_catalogs, tmp_path, 
         "fit_class_prior",
         lambda features, *others: fitted_to.append(len(features)) or fit(features, *others),
     )
-    train_prior.run("tiny", tmp_path)
-    found = json.loads(paths.metrics("train-kinds").read_text())
+    class_prior.run("tiny", tmp_path)
+    found = json.loads(paths.metrics("class-prior").read_text())
     assert found["let_through"] == dict.fromkeys(NON_LENS_CLASSES, 1.0)
     assert 20 < found["n_held_out"] < 90
     assert fitted_to == [20 * N_CLASSES - found["n_held_out"]]

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from compound_store import SETTINGS, truth_of, write_store
-from lensdream.commands import train_compound
+from lensdream.commands import train
 from lensdream.commands.paths import Paths
 from lensdream.config import WarmStart
 from lensdream.networks import layout
@@ -33,7 +33,7 @@ def paths(tmp_path):
     paths = Paths("tiny", tmp_path)
     torch.manual_seed(0)
     save_model(paths.model, LensNet(LensNetConfig(8, 0.3)), 32)
-    document = {"compound_classifier": {"shared": dataclasses.asdict(SETTINGS), "tiny": {}}}
+    document = {"compound_classifier": dataclasses.asdict(SETTINGS), "scales": {"tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     return paths
 
@@ -55,7 +55,7 @@ def test_a_finder_of_another_kind_is_refused():
 
 def test_training_separates_compound_from_single_lenses_and_writes_model_and_metrics(paths, tmp_path, capsys):
     store = write_store(paths, truth_of())
-    train_compound.run("tiny", tmp_path)
+    train.run("tiny", "compound_classifier", tmp_path)
     measured = json.loads(paths.metrics("train-compound").read_text())
     assert measured["validation_auroc"] > 0.9
     assert (measured["compound_lenses"], measured["single_lenses_an_epoch"], measured["validation_images"]) == (

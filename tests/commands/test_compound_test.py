@@ -59,7 +59,8 @@ def test_the_stage_writes_what_is_found_and_what_is_classified(tmp_path, capsys)
     # 10 and 1 of 1,000 lie above the thresholds of 1e-2 and 1e-3
     write_scores(paths, [-7.0, -8.0, *[-8.5] * 8, *[-9.0] * 990], [100.0, 99.0, *[0.0] * 8, *[-9.0] * 990])
     block = {
-        "compound_test": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}
+        "compound_test": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64},
+        "scales": {"tiny": {}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     compound_test.run("tiny", tmp_path)
@@ -103,7 +104,8 @@ def test_a_survey_s_completeness_is_of_its_own_logits(tmp_path):
     save_class_prior(paths.model, ClassPrior(weight, bias, many))
     write_scores(paths, [3.0] * 100, [3.0] * 100, dict.fromkeys(NON_LENS_CLASSES, 1.0))
     block = {
-        "compound_test": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}
+        "compound_test": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64},
+        "scales": {"tiny": {}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     compound_test.run("tiny", tmp_path)
@@ -120,7 +122,8 @@ def test_the_stage_without_a_head_names_the_remedy(tmp_path):
     save_model(paths.model, LensNet(LensNetConfig(4)), 32)
     write_scores(paths, [0.0], [0.0])
     block = {
-        "compound_test": {"shared": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64}, "tiny": {}}
+        "compound_test": {"bootstrap": 20, "seed": 1, "prevalence": 0.02, "batch_size": 64},
+        "scales": {"tiny": {}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
     with pytest.raises(FileNotFoundError, match="no compound classifier in .*: run the train-compound stage first"):

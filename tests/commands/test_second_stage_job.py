@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from conftest import FINE_TUNING, MIX, POPULATION, SECOND_FIT, SIMULATE, SURVEY, write_images
-from lensdream.commands import train_second
+from lensdream.commands import train
 from lensdream.commands.paths import Paths
 from lensdream.config import SecondStageTraining
 from lensdream.finder.finder import load_cascade
@@ -32,31 +32,31 @@ def test_the_second_stage_stages_write_networks_and_metrics(few_catalogs, tmp_pa
     write_images(paths.images, truth, rng.normal(0, 0.01, (56, len(Band), 40, 40)))
     torch.manual_seed(2)
     document = {
-        name: {"shared": dataclasses.asdict(settings), "tiny": {}}
+        name: dataclasses.asdict(settings)
         for name, settings in {
             "deep": DEEP, "second_stage": FINE_TUNING,
             "population": POPULATION, "simulate": SIMULATE, "survey": SURVEY,
         }.items()
-    }  # fmt: skip
-    wider = {"shared": dataclasses.asdict(dataclasses.replace(SIMULATE, stamp=44)), "tiny": {}}
+    } | {"scales": {"tiny": {}}}  # fmt: skip
+    wider = dataclasses.asdict(dataclasses.replace(SIMULATE, stamp=44))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    with pytest.raises(FileNotFoundError, match="run the train stage first"):
-        train_second.run_deep("tiny", tmp_path)
+    with pytest.raises(FileNotFoundError, match="run `lensdream train --scale tiny --recipe lensnet` first"):
+        train.run("tiny", "deep", tmp_path)
     save_model(paths.model, LensNet(LensNetConfig(4)), 40)  # has learned nothing: its logits are near 0
-    with pytest.raises(FileNotFoundError, match="run `lensdream train-deep --scale tiny` first"):
-        train_second.run("tiny", tmp_path)
+    with pytest.raises(FileNotFoundError, match="run `lensdream train --scale tiny --recipe deep` first"):
+        train.run("tiny", "second_stage", tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document | {"simulate": wider}))
     with pytest.raises(ValueError, match="simulate.stamp = 44 is not the 40 pixels .* run the simulate stage again"):
-        train_second.run_deep("tiny", tmp_path)
+        train.run("tiny", "deep", tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    train_second.run_deep("tiny", tmp_path)
+    train.run("tiny", "deep", tmp_path)
     assert load_cascade(paths.model).second is None
     deep = load_model(paths.model / "deep")
     assert deep.config == LensNetConfig(width=6, dropout=0.1, middle_pixels=32)
     torch.manual_seed(SECOND_FIT.seed)
     assert not torch.equal(deep.head.weight, DeepLensNet(deep.config).head.weight)
 
-    train_second.run("tiny", tmp_path)
+    train.run("tiny", "second_stage", tmp_path)
     second = load_cascade(paths.model).second.network
     assert second.config == dataclasses.replace(deep.config, dropout=0.3)
     moved = (second.head.weight - deep.head.weight).abs().max()

@@ -20,7 +20,7 @@ RENDERING = {
 
 @pytest.fixture
 def root(tmp_path):
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"simulate": {"shared": RENDERING, "tiny": {}}}))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"simulate": RENDERING, "scales": {"tiny": {}}}))
     return tmp_path
 
 

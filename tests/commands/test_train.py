@@ -13,36 +13,37 @@ from lensdream.commands import train as _train_
 from lensdream.networks.layout import images_trained_on
 
 
-@pytest.mark.parametrize(("network", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66"), ("lensnet-wide", "LensNet")])
-def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
+@pytest.mark.parametrize(("recipe", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66")])
+def test_every_network_has_files_of_its_own(recipe, kind, tmp_path, capsys):
     write_training_store(tmp_path)
     fitted = {name: value for name, value in dataclasses.asdict(TRAINING_FIT).items() if name != "epochs"}
-    shared = {"fit": fitted, "network": {"width": 8}}
     document = {
-        "train": {"shared": shared, "tiny": {"fit": {"epochs": 1}}},
-        "ou66": {"shared": {"fit": fitted, "network": {"dropout": 0.3}}, "tiny": {"fit": {"epochs": 1}}},
-        "lensnet-wide": {"shared": shared, "tiny": {"fit": {"epochs": 2}, "images": 12}},
+        "lensnet": {"fit": fitted, "network": {"width": 8}},
+        "ou66": {"fit": fitted, "network": {"dropout": 0.3}},
+        "scales": {"tiny": {"lensnet": {"fit": {"epochs": 1}}, "ou66": {"fit": {"epochs": 2}, "images": 12}}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    _train_.run("tiny", network, tmp_path)
-    name = "" if network == "lensnet" else f"-{network}"
-    folder = tmp_path / "models" / "tiny" / ("" if network == "lensnet" else f"peers/{network}")
+    _train_.run("tiny", recipe, tmp_path)
+    name = "" if recipe == "lensnet" else f"-{recipe}"
+    folder = tmp_path / "models" / "tiny" / ("" if recipe == "lensnet" else f"peers/{recipe}")
     written = json.loads((folder / "model.json").read_text())
     assert written["network"] == kind
     shape = {"dropout": 0.3} if kind == "OU66" else {"width": 8, "dropout": 0.2, "middle_pixels": 64}
     assert written["config"] == shape
-    assert images_trained_on(folder) == (12 if network == "lensnet-wide" else 40)
+    assert images_trained_on(folder) == (12 if recipe == "ou66" else 40)
     measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())
     assert {"best_epoch", "epochs", "images_per_second", "seconds", "parameters"} <= set(measured)
     assert (tmp_path / "metrics" / "tiny" / f"epochs{name}.csv").is_file()
     assert (tmp_path / "figures" / "tiny" / f"train{name}" / "losses.png").is_file()
     assert not list((tmp_path / "artifacts" / "tiny").glob("*.pt"))
     (run,) = MlflowClient(tracking.tracking_uri(tmp_path), tracking.tracking_uri(tmp_path)).search_runs(
-        ["1"], f"tags.network = '{network}'"
+        ["1"], f"tags.network = '{recipe}'"
     )
     assert run.data.tags["stage"] == f"train{name}"
 
 
 def test_an_unknown_network_is_refused_with_those_that_are_known():
-    with pytest.raises(ValueError, match="no network 'ou100'; networks are lensnet, ou66, ou200, lensnet-wide"):
+    with pytest.raises(
+        ValueError, match="no recipe 'ou100'; recipes are lensnet, ou66, deep, second_stage, compound_classifier"
+    ):
         _train_.run("quick", "ou100")

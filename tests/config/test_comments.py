@@ -1,13 +1,14 @@
 """The comments of params.yaml: text, unit and range of the settings, and no value changed."""
 
 import dataclasses
+import textwrap
 from dataclasses import dataclass
 
 import pytest
 import yaml
 
 from lensdream.config import ConfigError, choice, part, setting, switch
-from lensdream.config.comments import COLUMN, WIDTH, block_of, commented, number
+from lensdream.config.comments import COLUMN, SCALES_TEXT, WIDTH, block_of, commented, number
 from lensdream.config.stages import SurveyConfig
 
 
@@ -35,17 +36,20 @@ class Outer:
 TEXT = """\
 # an old remark
 outer:
-  shared:
-    seed: 3 # another
-    kind: b
-    unknown: 5
-    inner:
-      depth: 0.25
+  seed: 3 # another
+  kind: b
+  unknown: 5
+  inner:
+    depth: 0.25
+scales:
   quick:
-    plain: 2
-    on: false
+    recipes: [lensnet, ou66]
+    outer:
+      plain: 2
+      on: false
   poster:
-    plain: 4
+    outer:
+      plain: 4
 """
 BLOCKS = {"outer": block_of(Outer)}
 
@@ -56,16 +60,21 @@ def test_text_unit_and_range_stand_behind_each_value():
     assert lines[lines.index("") + 1 :] == [
         "# What is measured.",
         "outer:",
-        "shared:",
         "seed: 3 # of all [0, 2^31 - 1]",
         "kind: b # a or b; the second is slow",
         "unknown: 5",
         "inner: # inside",
         "depth: 0.25 # how deep [m; 1e-6, 1]",
+        "",
+        *(f"# {line}" for line in textwrap.wrap(SCALES_TEXT, WIDTH)),
+        "scales:",
         "quick:",
+        "recipes: [lensnet, ou66]",
+        "outer:",
         "plain: 2 # [0, 10]",
         "on: false # whether it is on",
         "poster:",
+        "outer:",
         "plain: 4",  # said above
     ]
     assert "old remark" not in found
@@ -78,9 +87,9 @@ def test_comments_written_twice_are_the_same():
 
 
 def test_a_family_of_a_mix_has_its_own_text_and_long_ones_are_wrapped():
-    text = "survey:\n  shared:\n    non_lens_shares:\n      star: 1.0\n    near_miss: 0.1\n"
+    text = "survey:\n  non_lens_shares:\n    star: 1.0\n  near_miss: 0.1\n"
     found = commented(text, {"survey": block_of(SurveyConfig, "Targets.")})
-    assert "star: 1.0".ljust(COLUMN - 6) + "  # stars, single or double, that passed for resolved\n" in found
+    assert "star: 1.0".ljust(COLUMN - 4) + "  # stars, single or double, that passed for resolved\n" in found
     lines = found.splitlines()
     assert all(len(line) <= WIDTH + 4 for line in lines)
     wrapped = lines[lines.index(next(line for line in lines if "near_miss" in line)) + 1 :]
@@ -90,7 +99,7 @@ def test_a_family_of_a_mix_has_its_own_text_and_long_ones_are_wrapped():
 
 def test_a_layout_that_is_no_lines_of_values_is_refused():
     with pytest.raises(ConfigError, match="write each setting as one line of its own"):
-        commented("outer:\n  shared:\n    - 1\n", BLOCKS)
+        commented("outer:\n  seed:\n    - 1\n", BLOCKS)
 
 
 @pytest.mark.parametrize(

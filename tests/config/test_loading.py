@@ -42,7 +42,7 @@ def test_shipped_settings_load(stage, scale):
 
 def test_every_block_of_the_shipped_settings_is_looked_at():
     shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert set(shipped) == set(STAGES) == set(recipes.blocks())
+    assert set(shipped) - {"scales"} == set(STAGES) == set(recipes.blocks())
 
 
 def test_the_poster_scale_is_the_posters_with_more_training_images():
@@ -54,10 +54,10 @@ def test_the_poster_scale_is_the_posters_with_more_training_images():
 
 def test_all_problems_are_told_at_once(params):
     def spoil(document):
-        document["population"]["shared"]["theta"] = 1
-        document["population"]["quick"]["train"] = -5
-        document["population"]["shared"]["seed"] = "one"
-        document["train"]["quick"]["fit"]["epochs"] = 0
+        document["population"]["theta"] = 1
+        document["scales"]["quick"]["population"]["train"] = -5
+        document["population"]["seed"] = "one"
+        document["scales"]["quick"]["lensnet"]["fit"]["epochs"] = 0
 
     with pytest.raises(config.ConfigError) as error:
         config.load("population", config.PopulationConfig, "quick", params(spoil))
@@ -65,20 +65,13 @@ def test_all_problems_are_told_at_once(params):
     assert "population.theta: unknown key" in text
     assert "population.train: -5 is not in [0, 1e+08]" in text
     assert "population.seed: 'one' is not of type int" in text
-    assert "train" not in text.replace("population.train", "").partition("known are")[0]
+    assert "lensnet" not in text
 
 
-def test_a_value_set_twice_is_refused(params):
-    path = params(lambda document: document["train"]["quick"]["fit"].update(seed=3))
-    with pytest.raises(config.ConfigError, match=r"train.quick.fit.seed: already set under train.shared"):
-        config.load("train", Training, "quick", path)
-
-
-def test_the_wide_network_is_trained_as_the_other_is():
-    wide, ours = (config.load(block, Training, "poster", ROOT / "params.yaml") for block in ("lensnet-wide", "train"))
-    fit = dataclasses.replace(wide.fit, batch_size=ours.fit.batch_size, epochs=ours.fit.epochs)
-    assert fit == ours.fit
-    assert wide.network == dataclasses.replace(ours.network, width=2 * ours.network.width)
+def test_a_scale_overrides_what_holds_for_all(params):
+    path = params(lambda document: document["scales"]["quick"]["lensnet"]["fit"].update(seed=3))
+    assert config.load("lensnet", Training, "quick", path).fit.seed == 3
+    assert config.load("lensnet", Training, "poster", path).fit.seed == 1
 
 
 def test_the_paper_s_recipe_is_the_paper_s():
@@ -93,65 +86,75 @@ def test_the_paper_s_recipe_is_the_paper_s():
 
 
 def test_yes_and_no_are_no_numbers(params):
-    path = params(lambda document: document["train"]["shared"]["fit"].update(balanced=1, seed=True))
+    path = params(lambda document: document["lensnet"]["fit"].update(balanced=1, seed=True))
     with pytest.raises(config.ConfigError) as error:
-        config.load("train", Training, "quick", path)
-    assert "train.fit.balanced: 1 is not of type bool" in str(error.value)
-    assert "train.fit.seed: True is not of type int" in str(error.value)
+        config.load("lensnet", Training, "quick", path)
+    assert "lensnet.fit.balanced: 1 is not of type bool" in str(error.value)
+    assert "lensnet.fit.seed: True is not of type int" in str(error.value)
 
 
 def test_an_unknown_stage_block_is_refused(params):
-    path = params(lambda document: document.update(trian=document["train"]))
-    with pytest.raises(config.ConfigError, match="trian: no such stage"):
+    path = params(lambda document: document.update(trian=document["lensnet"]))
+    with pytest.raises(config.ConfigError, match="trian: no such block; blocks are population"):
         config.require_scale("quick", path, recipes.blocks())
 
 
+@pytest.mark.parametrize("block", [5, None, ["fit"]])
+def test_a_block_without_settings_is_refused(block, params):
+    for name in ("lensnet", "class_prior"):
+        with pytest.raises(config.ConfigError, match="lensnet: .* holds no settings by name: write each as"):
+            config.load(name, STAGES[name], "quick", params(lambda document: document.update(lensnet=block)))
+
+
 @pytest.mark.parametrize(
-    ("block", "words"),
+    ("scales", "words"),
     [
-        (5, "train: 5 is no block: put settings under train.shared"),
-        (None, "train: None is no block"),
-        ({"quick": [1]}, r"train.quick: \[1\] holds no settings by name"),
-        ({"shared": "width"}, "train.shared: 'width' holds no settings by name"),
+        ({}, "scales: no scale; write one as"),
+        ({"quick": 5}, "scales.quick: 5 is no scale: write what differs there, block by block"),
+        ({"quick": {"lensnt": {}}}, "scales.quick.lensnt: no such block; blocks are class_prior, compound_classifier"),
+        ({"quick": {"lensnet": 5}}, "scales.quick.lensnet: 5 holds no settings by name"),
+        ({"quick": {"recipes": "lensnet"}}, "scales.quick.recipes: 'lensnet' is no list of networks"),
+        ({"quick": {"given": [5]}}, r"scales.quick.given: \[5\] is no list of networks"),
     ],
 )
-def test_a_block_without_settings_is_refused(block, words, params):
-    for stage in ("train", "class_prior"):
-        with pytest.raises(config.ConfigError, match=words):
-            config.load(stage, STAGES[stage], "quick", params(lambda document: document.update(train=block)))
+def test_a_scale_that_is_none_is_refused(scales, words, params):
+    path = params(lambda document: document.update(scales=scales))
+    with pytest.raises(config.ConfigError, match=words):
+        config.load("lensnet", Training, "quick", path)
 
 
 def test_a_misspelt_scale_is_refused(params):
     def misspelt(document):
-        document["train"]["postr"] = document["train"].pop("poster")
+        document["scales"]["postr"] = document["scales"].pop("poster")
 
-    with pytest.raises(config.ConfigError) as error:
-        config.load("train", Training, "quick", params(misspelt))
-    assert "scale 'postr' is in train and not in class_prior, compound_classifier" in str(error.value)
-    assert "and not in train: rename it, or add it there, as `poster: {}` where nothing differs" in str(error.value)
+    with pytest.raises(config.ConfigError, match="scale 'poster' is not in .*; scales are postr, quick"):
+        config.load("lensnet", Training, "poster", params(misspelt))
 
 
-def test_a_scale_of_one_s_own_is_in_every_block(params):
-    def added(document):
-        for block in document.values():
-            block["mine"] = block["quick"]
+def test_a_scale_of_one_s_own_is_one_block(params):
+    path = params(lambda document: document["scales"].update(mine={"lensnet": {"fit": {"epochs": 2}}}))
+    assert config.load("lensnet", Training, "mine", path).fit == dataclasses.replace(config.Fit(), epochs=2)
+    assert config.load("explain", config.ExplainConfig, "mine", path) == config.ExplainConfig()
 
-    assert config.load("train", Training, "mine", params(added)).fit.epochs == 16
+
+def test_the_networks_of_a_scale_are_named_in_its_block(params):
+    path = params(lambda document: document["scales"].update(mine={"recipes": ["lensnet"], "given": ["ou66"]}))
+    assert config.models("mine", path) == config.Models(("lensnet",), ("ou66",))
 
 
 def test_peers_are_held_against_non_lenses_of_the_survey(params):
-    path = params(lambda document: document["survey"]["quick"].update(n_peers=2001))
+    path = params(lambda document: document["scales"]["quick"]["survey"].update(n_peers=2001))
     with pytest.raises(config.ConfigError, match=r"survey.n_peers: 2001 are not among the 2000 non-lenses .* lower it"):
         config.load("survey", config.SurveyConfig, "quick", path)
 
 
 def test_an_unknown_scale_is_refused():
     with pytest.raises(config.ConfigError, match="scales are poster, quick"):
-        config.load("train", Training, "huge", ROOT / "params.yaml")
+        config.load("lensnet", Training, "huge", ROOT / "params.yaml")
 
 
 def test_shares_that_do_not_add_up_are_refused(params):
-    path = params(lambda document: document["population"]["shared"]["non_lens_shares"].update(star=0.5))
+    path = params(lambda document: document["population"]["non_lens_shares"].update(star=0.5))
     with pytest.raises(
         config.ConfigError, match=r"population.non_lens_shares: the shares add up to 1\.47, they must add up to 1"
     ):
@@ -159,7 +162,7 @@ def test_shares_that_do_not_add_up_are_refused(params):
 
 
 def test_frames_that_cannot_be_are_refused_all_at_once(params):
-    path = params(lambda document: document["simulate"]["shared"].update(stamp=33, padding=40, fine_width=54))
+    path = params(lambda document: document["simulate"].update(stamp=33, padding=40, fine_width=54))
     with pytest.raises(config.ConfigError) as error:
         config.load("simulate", config.SimulateConfig, "quick", path)
     text = str(error.value)
@@ -172,25 +175,25 @@ def test_frames_that_cannot_be_are_refused_all_at_once(params):
 
 
 def test_frames_wider_than_the_field_are_refused(params):
-    path = params(lambda document: document["simulate"]["shared"].update(stamp=82))
+    path = params(lambda document: document["simulate"].update(stamp=82))
     with pytest.raises(
         config.ConfigError, match="stamp: 82 and a padding of 16 on each side are 114 pixels, .* in 112 at"
     ):
         config.load("simulate", config.SimulateConfig, "quick", path)
-    fits = params(lambda document: document["simulate"]["shared"].update(stamp=96, padding=8))
+    fits = params(lambda document: document["simulate"].update(stamp=96, padding=8))
     assert config.load("simulate", config.SimulateConfig, "quick", fits).stamp == 96
 
 
 def test_an_unknown_renderer_is_refused(params):
-    path = params(lambda document: document["simulate"]["shared"].update(renderer="galsim"))
+    path = params(lambda document: document["simulate"].update(renderer="galsim"))
     with pytest.raises(config.ConfigError, match="simulate.renderer: 'galsim' is none of lensdream, lenstronomy"):
         config.load("simulate", config.SimulateConfig, "quick", path)
 
 
 def test_a_family_may_have_no_scenes(params):
     def none(document):
-        document["population"]["shared"]["non_lens_shares"].update(star=0.0, elliptical=0.23)
-        document["population"]["quick"].update(undetectable=0, compound_arc=0, faint_second=0)
+        document["population"]["non_lens_shares"].update(star=0.0, elliptical=0.23)
+        document["scales"]["quick"]["population"].update(undetectable=0, compound_arc=0, faint_second=0)
 
     assert config.load("population", config.PopulationConfig, "quick", params(none)).non_lens_shares["star"] == 0
 
@@ -198,50 +201,49 @@ def test_a_family_may_have_no_scenes(params):
 def test_values_that_are_no_numbers_are_refused(params):
     path = params(
         lambda document: (
-            document["train"]["shared"].update(fresh_scenes=1.5),
-            document["train"]["shared"]["fit"].update(averaging=float("nan")),
+            document["lensnet"].update(fresh_scenes=1.5),
+            document["lensnet"]["fit"].update(averaging=float("nan")),
         )
     )
     with pytest.raises(config.ConfigError) as error:
-        config.load("train", Training, "quick", path)
-    assert "train.fit.averaging: nan is not in [0, 0.99999]" in str(error.value)
-    assert "train.fresh_scenes: 1.5 is not of type int" in str(error.value)
+        config.load("lensnet", Training, "quick", path)
+    assert "lensnet.fit.averaging: nan is not in [0, 0.99999]" in str(error.value)
+    assert "lensnet.fresh_scenes: 1.5 is not of type int" in str(error.value)
 
 
 def test_a_missing_file_names_the_remedy(tmp_path):
     with pytest.raises(config.ConfigError, match="run from the repository's root"):
-        config.load("train", Training, "quick", tmp_path / "params.yaml")
+        config.load("lensnet", Training, "quick", tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_settings_have_defaults_which_are_those_of_the_quick_scale(stage, params):
     """Those of `Training` are LensNet's, whatever the network."""
-    if stage in ("ou66", "ou200", "lensnet-wide"):
-        stage = "train"
+    stage = "lensnet" if stage == "ou66" else stage
     plain = get_origin(STAGES[stage]) or STAGES[stage]
     assert config.load(stage, STAGES[stage], "quick", ROOT / "params.yaml") == plain()
-    bare = params(lambda document: document.update({stage: {"quick": {}, "poster": {}}}))
+    bare = params(lambda document: document.update({stage: {}, "scales": {"quick": {}}}))
     assert config.load(stage, STAGES[stage], "quick", bare) == plain()
 
 
 def test_a_scale_changes_a_nested_value_and_keeps_the_others(params):
-    path = params(lambda document: document["train"]["quick"].update(network={}, fit={"epochs": 3}))
-    found = config.load("train", Training, "quick", path)
+    path = params(lambda document: document["scales"]["quick"]["lensnet"].update(network={}, fit={"epochs": 3}))
+    found = config.load("lensnet", Training, "quick", path)
     assert found.fit == dataclasses.replace(config.Fit(), epochs=3)
-    other = params(lambda document: document["deep"]["quick"]["fresh"].update(targets=7))
+    other = params(lambda document: document["scales"]["quick"]["deep"]["fresh"].update(targets=7))
     with_other = config.load("deep", config.SecondStageTraining, "quick", other)
     assert with_other.fresh == dataclasses.replace(config.FreshMix(), targets=7)
 
 
 def test_an_unknown_nested_key_and_a_value_in_place_of_a_block_are_refused(params):
     def spoil(document):
-        document["train"]["shared"]["fit"]["learn_rate"] = 1
-        document["train"]["shared"]["network"] = 5
+        document["lensnet"]["fit"]["learn_rate"] = 1
+        document["lensnet"]["network"] = 5
 
     with pytest.raises(config.ConfigError) as error:
-        config.load("train", Training, "quick", params(spoil))
-    assert "train.fit.learn_rate: unknown key; known are seed, learning_rate" in str(error.value)
-    assert "train.network: 5 holds no settings by name" in str(error.value)
+        config.load("lensnet", Training, "quick", params(spoil))
+    assert "lensnet.fit.learn_rate: unknown key; known are seed, learning_rate" in str(error.value)
+    assert "lensnet.network: 5 holds no settings by name" in str(error.value)
 
 
 def test_a_block_that_is_missing_is_refused(params):
@@ -251,15 +253,13 @@ def test_a_block_that_is_missing_is_refused(params):
 
 
 def test_the_shape_is_that_of_the_network():
-    for block, shape in (("train", LensNetConfig), ("ou66", OUConfig), ("ou200", OUConfig)):
+    for block, shape in (("lensnet", LensNetConfig), ("ou66", OUConfig)):
         assert type(config.load(block, STAGES[block], "quick", ROOT / "params.yaml").network) is shape
 
 
 def test_a_mix_names_every_family_and_no_other(params):
     def spoil(document):
-        document["survey"]["shared"]["non_lens_shares"]["stars"] = document["survey"]["shared"]["non_lens_shares"].pop(
-            "star"
-        )
+        document["survey"]["non_lens_shares"]["stars"] = document["survey"]["non_lens_shares"].pop("star")
 
     with pytest.raises(config.ConfigError) as error:
         config.load("survey", config.SurveyConfig, "quick", params(spoil))
@@ -274,7 +274,7 @@ def test_a_mix_is_in_the_order_of_random_streams_however_it_is_written():
 
 
 def test_a_share_that_is_no_number_is_refused(params):
-    path = params(lambda document: document["survey"]["shared"]["non_lens_shares"].update(star="few", field=-1.0))
+    path = params(lambda document: document["survey"]["non_lens_shares"].update(star="few", field=-1.0))
     with pytest.raises(config.ConfigError) as error:
         config.load("survey", config.SurveyConfig, "quick", path)
     assert "survey.non_lens_shares.star: 'few' is not of type float" in str(error.value)

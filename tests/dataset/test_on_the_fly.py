@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conftest import PARAMS, POPULATION, SIMULATE
-from lensdream.commands import train as _train_
+from lensdream.commands import labelled_job
 from lensdream.commands.paths import Paths
 from lensdream.config import Fit, LensNetConfig, Training
 from lensdream.dataset.labelled import LabelledImages
@@ -134,7 +134,7 @@ def test_a_store_of_another_stamp_cannot_validate(tmp_path):
             pytest.raises(
                 ValueError, match="simulate.stamp = 80 is not the 40 pixels of .* run the simulate stage again"
             ),
-            _train_.training_images(RECIPES["lensnet"], settings, Store(), Paths("quick", PARAMS.parent), ALONE),
+            labelled_job.training_images(RECIPES["lensnet"], settings, Store(), Paths("quick", PARAMS.parent), ALONE),
         ):
             pass
 

@@ -107,8 +107,8 @@ def test_purity_is_that_of_the_rate_above_each_threshold():
 )
 def test_bad_settings_are_refused(key, value, told, tmp_path):
     document = yaml.safe_load(PARAMS.read_text())
-    shared = document["survey"]["shared"]
-    (shared["non_lens_shares"] if key in SURVEY.non_lens_shares else shared)[key] = value
+    settings = document["survey"]
+    (settings["non_lens_shares"] if key in SURVEY.non_lens_shares else settings)[key] = value
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(config.ConfigError, match=told):
         config.load("survey", SurveyConfig, "quick", tmp_path / "params.yaml")

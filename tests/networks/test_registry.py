@@ -13,7 +13,6 @@ from lensdream.networks import registry
 from lensdream.networks.lensnet import DeepLensNet, LensNet
 from lensdream.networks.model_file import load_model
 from lensdream.networks.ou import OU66, OU200
-from lensdream.train import recipes
 from lensdream.train.recipes import RECIPES, Recipe
 
 MODULE = '''
@@ -48,10 +47,10 @@ class Linear(nn.Module):
 '''
 PARAMS = """
 linear:
-  shared:
-    fit: {epochs: 1, threads: 1}
-    network: {side: 16}
-  tiny: {}
+  fit: {epochs: 1, threads: 1}
+  network: {side: 16}
+scales:
+  tiny: {recipes: [linear]}
 """
 
 
@@ -65,7 +64,7 @@ def test_the_networks_of_the_package_are_known_by_the_names_of_their_classes():
 
 
 def test_every_recipe_has_a_network_and_settings():
-    for recipe in (*RECIPES.values(), recipes.DEEP, recipes.SECOND_STAGE, recipes.COMPOUND):
+    for recipe in RECIPES.values():
         assert recipe.network in registry.networks()
         assert recipe.settings_type()
 

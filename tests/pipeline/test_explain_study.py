@@ -68,7 +68,7 @@ def made(tmp_path_factory):
     np.save(paths.images / "masks-00000.npy", masks)
     torch.manual_seed(0)
     save_model(paths.model, LensNet(LensNetConfig(width=4)), STAMP)
-    settings = {"explain": {"shared": SETTINGS, "tiny": {}}, "simulate": {"shared": RENDERING, "tiny": {}}}
+    settings = {"explain": SETTINGS, "simulate": RENDERING, "scales": {"tiny": {}}}
     (root / "params.yaml").write_text(yaml.safe_dump(settings))
     return root
 

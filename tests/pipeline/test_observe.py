@@ -70,8 +70,9 @@ def root(tmp_path, monkeypatch):
     save_model(folder / "models" / "tiny", LensNet(LensNetConfig(width=4)).eval(), STAMP)
     operating_points.write(folder / "models" / "tiny", OperatingPoints({"fpr_1e-2": -1.0, "fpr_1e-3": 1.0}))
     settings = {
-        "observe": {"shared": {"batch_size": 4, "pictures": 3}, "tiny": {}},
-        "explain": {"shared": EXPLAIN, "tiny": {}},
+        "observe": {"batch_size": 4, "pictures": 3},
+        "explain": EXPLAIN,
+        "scales": {"tiny": {}},
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     return folder

@@ -46,7 +46,7 @@ def test_the_survey_test_stage_writes_metrics_points_and_atlas(few_catalogs, mod
         "simulate": SURVEY_SIMULATE,
         "survey": dataclasses.replace(SURVEY, n=100, n_peers=100, pairs=5),
     }
-    settings = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
+    settings = {name: dataclasses.asdict(block) for name, block in blocks.items()} | {"scales": {"tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(FileNotFoundError, match=r"no .*test\.parquet: run the evaluate stage first"):
         _survey_test_.run("tiny", tmp_path)

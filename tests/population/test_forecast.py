@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lensdream.instrument import microjansky
-from lensdream.population import forecast
+from lensdream.population import figures, forecast
 from lensdream.population.number_counts import cumulative_counts
 from lensdream.scene import COMPONENT_COLUMNS, SCENE_COLUMNS, Role, Scenes
 
@@ -101,7 +101,7 @@ def test_only_detectable_lenses_count(as_forecast):
 
 
 def test_figure_shows_every_quantity(as_forecast):
-    page = forecast.figure(as_forecast)
+    page = figures.forecast_figure(as_forecast)
     assert [axes.get_xlabel() for axes in page.axes] == [quantity.label for quantity in forecast.FORECAST]
     for axes in page.axes:
         assert sum(patch.get_height() for patch in axes.patches[1:]) > 0.95  # the bars hold nearly all lenses
@@ -116,5 +116,5 @@ def test_counts_per_magnitude_are_per_magnitude():
     assert table.loc[25.75, "drawn"] == pytest.approx(8 / 4 / 0.5)
     assert table["galaxies"].sum() == 38
     assert (table["published"] * 0.5).sum() == pytest.approx(cumulative_counts(26.0) - cumulative_counts(18.0))
-    page = forecast.counts_figure(pd.DataFrame({"flux_VIS": flux}), 4.0)
+    page = figures.counts_figure(pd.DataFrame({"flux_VIS": flux}), 4.0)
     assert page.axes[0].get_yscale() == "log"

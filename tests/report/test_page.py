@@ -251,7 +251,7 @@ def made(tmp_path_factory):
         draw_something(paths.figures / f"{name}.png")
     draw_something(paths.observed / "sheet-01.png")
     draw_something(paths.real_lenses)
-    (root / "params.yaml").write_text(yaml.safe_dump({"report": {"shared": {"examples_per_family": 3}, SCALE: {}}}))
+    (root / "params.yaml").write_text(yaml.safe_dump({"report": {"examples_per_family": 3}, "scales": {SCALE: {}}}))
     return root
 
 

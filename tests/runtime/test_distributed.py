@@ -76,7 +76,10 @@ def test_two_processes_learn_as_one_does_and_agree(tmp_path):
 def test_the_train_command_runs_under_torchrun(tmp_path):
     write_training_store(tmp_path)
     settings = {k: v for k, v in dataclasses.asdict(TRAINING_FIT).items() if k != "epochs"}
-    document = {"train": {"shared": {"fit": settings, "network": {"width": 8}}, "quick": {"fit": {"epochs": 2}}}}
+    document = {
+        "lensnet": {"fit": settings, "network": {"width": 8}},
+        "scales": {"quick": {"lensnet": {"fit": {"epochs": 2}}}},
+    }
     (tmp_path / "params.yaml").write_text(json.dumps(document))
     (tmp_path / "artifacts" / "tiny").rename(tmp_path / "artifacts" / "quick")
     command = Path(sys.executable).with_name("lensdream")

@@ -25,7 +25,7 @@ def paths(tmp_path):
     paths = Paths("tiny", tmp_path)
     torch.manual_seed(0)
     save_model(paths.model, LensNet(LensNetConfig(8, 0.3)), 32)
-    document = {"compound_classifier": {"shared": dataclasses.asdict(SETTINGS), "tiny": {}}}
+    document = {"compound_classifier": dataclasses.asdict(SETTINGS), "scales": {"tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     return paths
 

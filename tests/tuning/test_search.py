@@ -47,7 +47,7 @@ def test_a_second_search_only_adds_what_is_missing(root, capsys):
     assert "validation AUROC" in printed
     assert printed.count("complete") == 2
     # The settings in use are the first trial.
-    in_use = load("train", Training, "quick", root / "params.yaml")
+    in_use = load("lensnet", Training, "quick", root / "params.yaml")
     assert tuning.settings_of(trials_of(root)[0].params) == {
         name: space.value_of(in_use, name) for name in tuning.SPACE
     }
@@ -155,8 +155,8 @@ def test_the_winner_is_written_and_comments_stay(root, monkeypatch, capsys):
     monkeypatch.setattr(search, "fit", fit)
     tune.run("quick", root, write=True)
     text = (root / "params.yaml").read_text()
-    assert "written to train.shared" in capsys.readouterr().out
-    now = load("train", Training, "quick", root / "params.yaml")
+    assert "written to lensnet" in capsys.readouterr().out
+    now = load("lensnet", Training, "quick", root / "params.yaml")
     network, fitted = calls[1]
     assert dataclasses.replace(now.fit, epochs=2) == fitted
     assert now.network == network.config
@@ -173,10 +173,10 @@ def test_writing_changes_nothing_but_the_values(tmp_path):
     expected = (
         PARAMS.replace("  width: 16             #", "  width: 48             #")
         .replace("learning_rate: 0.002  #", "learning_rate: 0.000013 #")
-        .replace("    seed: 1               #", "    seed: 7               #")
+        .replace("  seed: 1               #", "  seed: 7               #")
     )
     assert params.read_text() == expected
-    with pytest.raises(ConfigError, match=r"train\.shared\.fit\.epochs"):
+    with pytest.raises(ConfigError, match=r"lensnet\.fit\.epochs"):
         tuning.write_settings(params, {"network.width": 16, "fit.epochs": 3})
     assert params.read_text() == expected
 
@@ -185,10 +185,10 @@ def test_the_repository_s_own_settings_can_be_written(tmp_path):
     params = tmp_path / "params.yaml"
     shutil.copy(ROOT / "params.yaml", params)
     before = yaml.safe_load(params.read_text())
-    in_use = load("train", Training, "quick", params)
+    in_use = load("lensnet", Training, "quick", params)
     tuning.write_settings(params, {space.key_of(name): space.value_of(in_use, name) for name in tuning.SPACE})
     assert yaml.safe_load(params.read_text()) == before
     tuning.write_settings(params, {"network.dropout": 0.123})
-    assert load("train", Training, "quick", params).network.dropout == 0.123
+    assert load("lensnet", Training, "quick", params).network.dropout == 0.123
     after = yaml.safe_load(params.read_text())
-    assert {name for name in before if after[name] != before[name]} == {"train"}
+    assert {name for name in before if after[name] != before[name]} == {"lensnet"}

@@ -12,7 +12,7 @@ from lensdream import config, tracking
 from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.families import LENS, TRAIN
-from lensdream.population import forecast
+from lensdream.population import figures, forecast
 from lensdream.population.catalogs import Catalogs
 from lensdream.population.drawing import draw_all_catalogs, draw_scenes
 from lensdream.runtime.files import write_json
@@ -58,10 +58,10 @@ def summary(scenes: Scenes) -> dict[str, object]:
 def draw_figures(scenes: Scenes, catalogs: Catalogs, folder: Path) -> list[Path]:
     """Draw the lenses, if any, with their forecast, and the galaxies with the published counts; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"counts": forecast.counts_figure(catalogs.galaxies, catalogs.sky_area)}
+    drawn = {"counts": figures.counts_figure(catalogs.galaxies, catalogs.sky_area)}
     natural = in_natural_proportions(scenes)
     if has_lenses(natural):
-        drawn["forecast"] = forecast.figure(natural)
+        drawn["forecast"] = figures.forecast_figure(natural)
     for name, page in drawn.items():
         page.savefig(folder / f"{name}.png")
     return [folder / f"{name}.png" for name in drawn]

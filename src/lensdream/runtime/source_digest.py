@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -64,15 +65,11 @@ def digests(
         name = waiting.pop()
         if name in found or without(name) or name in SETTINGS_READING:
             continue
-        file = _file_of(name, source)
-        tree = ast.parse(file.read_text(), str(file))
-        found[name] = _sha256(canonical(tree))
-        found |= {f"{name}/{data.name}": _sha256(_content(data)) for data in _data_files(tree, file.parent)}
-        for target, member in _imports(tree, name, source):
-            if target.partition(".")[0] == SETTINGS:
-                settings.add(member)
-            else:
-                waiting.append(target)
+        module = _module(_file_of(name, source), source)
+        found[name] = module.digest
+        found |= {f"{name}/{file.name}": _sha256(_content(file)) for file in module.data}
+        settings |= module.settings
+        waiting += module.imports
     return dict(sorted((found | _settings_digests(settings, source)).items()))
 
 
@@ -117,7 +114,34 @@ def _shares_alone(shares: ast.expr) -> ast.expr:
     return ast.Dict(shares.keys, [each.elts[0] if isinstance(each, ast.Tuple) else each for each in shares.values])
 
 
-def _imports(tree: ast.Module, name: str, source: Path) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class _Module:
+    digest: str
+    imports: tuple[str, ...]
+    settings: frozenset[str]
+    """names that are taken from the room of the settings"""
+    data: tuple[Path, ...]
+    """files beside it that it names"""
+
+
+def _module(file: Path, source: Path) -> _Module:
+    state = file.stat()
+    return _module_of(file, source, state.st_mtime_ns, state.st_size)
+
+
+@cache  # a module is imported by many stages
+def _module_of(file: Path, source: Path, changed: int, size: int) -> _Module:
+    tree = ast.parse(file.read_text(), str(file))
+    taken = list(_imports(tree, source))
+    settings = {member for module, member in taken if module.partition(".")[0] == SETTINGS}
+    if "" in settings:  # the room itself was imported, and its names are used as `config.Name`
+        attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+        settings |= {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == SETTINGS}
+    imports = tuple(module for module, _ in taken if module.partition(".")[0] != SETTINGS)
+    return _Module(_sha256(canonical(tree)), imports, frozenset(settings), tuple(_data_files(tree, file.parent)))
+
+
+def _imports(tree: ast.Module, source: Path) -> Iterator[tuple[str, str]]:
     """Modules of the package that a module imports, each with the name that is taken from it."""
     for node in _import_nodes(tree.body):
         if isinstance(node, ast.Import):
@@ -181,7 +205,6 @@ def _settings_digests(names: Iterable[str], source: Path) -> dict[str, str]:
     return found
 
 
-@cache
 def _definitions(folder: Path) -> Mapping[str, ast.AST]:
     """Classes and constants of the modules of settings, by name."""
     found: dict[str, ast.AST] = {}
