@@ -1,7 +1,7 @@
 # make run     set up, then the quick scale from population to report, in well under 20 minutes on 2 cores
 # make test    set up, then the tests
-# make poster  the full scale: 130,000 training images, 20,000 compound lenses are drawn and measured; its trainings are frozen,
-#              so the networks are those in git (docs/pipeline.md)
+# make poster  the full scale: 130,000 training images, 20,000 compound lenses are drawn and measured, with the networks that are in
+#              git. It says first what it will run and how long that took last time (docs/pipeline.md)
 # make observe CUTOUTS=/your/folder [SCALE=poster]   score real FITS cutouts with the trained model; after `make run` or `make poster`
 #              show them in the report, too
 # make ui      MLflow on 127.0.0.1:5000
@@ -12,6 +12,7 @@ SCALE ?= quick
 CUTOUTS ?=
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
+PIPELINE = $(if $(filter quick,$(SCALE)),dvc.yaml,scales/$(SCALE)/dvc.yaml)
 
 export PATH := $(BIN):$(PATH)
 export LENSDREAM_CUTOUTS := $(CUTOUTS)
@@ -20,7 +21,6 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONWARNINGS := ignore
 
 .PHONY: run test poster observe folders ui
-run: SCALE := quick
 poster: SCALE := poster
 
 $(READY): pyproject.toml constraints.txt
@@ -29,16 +29,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $(READY)
 
-# The committed models and metrics belong to the committed code, so DVC would find nothing to do in a fresh clone but
-# remake the images: where MLflow has no runs of this scale yet, every stage runs but the frozen ones, and from then on only what
-# changed.
-FORCE = $$(test -f mlruns/ran-$(SCALE) || echo --force)
-
+# A fresh clone has neither images nor figures nor a report, so DVC runs every stage there; after that only what changed.
 run poster: $(READY)
-	dvc pull --quiet data.dvc
-	dvc repro $(FORCE) report@$(SCALE)
+	dvc pull --quiet
+	lensdream run --scale $(SCALE)
 	lensdream register
-	touch mlruns/ran-$(SCALE)
 	@echo "report: $(abspath reports/$(SCALE)/index.html)"
 
 # Nothing but these two stages. Of what they read only the images are not in git: without them the scores are the same, and
@@ -46,8 +41,8 @@ run poster: $(READY)
 observe: folders $(READY)
 	test -d data/cutouts || dvc pull --quiet data.dvc
 	mkdir -p artifacts/$(SCALE)/images
-	dvc repro --force --single-item observe@$(SCALE)
-	test ! -f artifacts/$(SCALE)/images/manifest.json || dvc repro --single-item report@$(SCALE)
+	dvc repro --force --single-item $(PIPELINE):observe
+	test ! -f artifacts/$(SCALE)/images/manifest.json || dvc repro --single-item $(PIPELINE):report
 	@echo "page: $(abspath artifacts/$(SCALE)/observed/page.html)"
 
 folders:

@@ -4,43 +4,89 @@ import json
 import re
 import subprocess
 
+import pandas as pd
 import pytest
 import yaml
 
 from conftest import ROOT
+from lensdream import config
 from lensdream.cli import GROUPS, main
 from lensdream.train.recipes import RECIPES
 
-STAGES = [*next(group for title, group in GROUPS.items() if title.startswith("Stages")), "explain"]
+STAGES = next(group for title, group in GROUPS.items() if title.startswith("Stages"))
+NAMES = [
+    "population", "simulate", "train", "class-prior", "evaluate", "survey-test", "compound-test", "explain", "observe", "report",
+]  # fmt: skip
 
 
-def test_every_live_stage_of_the_pipeline_is_a_command_and_all_but_the_trainings_have_both_scales():
+def test_the_pipeline_has_ten_stages_and_the_digests_of_their_code():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    peers = stages.pop("train-peer")
-    assert {item["network"] for item in peers["foreach"].values()} == set(RECIPES) - {"lensnet"}
-    for name, item in peers["foreach"].items():
-        recipe = RECIPES[item["network"]]
-        assert name == f"{item['scale']}-{item['network']}"
-        assert item["network"] == recipe.block
-        assert recipe.folder == item["folder"] == f"peers/{item['network']}"
-        assert recipe.read_settings(item["scale"], ROOT / "params.yaml")
-    frozen = {name: stages.pop(name) for name, stage in list(stages.items()) if stage.get("do", {}).get("frozen")}
-    # the quick scale looks again with its one network; what it has besides has another name where it is frozen
-    assert set(frozen) == {"train-frozen", "train-compound-frozen", "train-deep", "train-second", "train-kinds"}
-    assert all(stage["foreach"] == ["poster"] for stage in frozen.values())
-    known = {name if name != "compound" else "compound-test" for name in STAGES}
-    assert set(stages) == known - {"train-deep", "train-second", "train-kinds"}
+    assert list(stages) == ["code", *NAMES]
     for name, stage in stages.items():
-        trains = name in ("train", "train-compound")
-        assert stage["matrix"]["scale"] == (["quick"] if trains else ["quick", "poster"])
-        assert re.fullmatch(r"lensdream ([\w-]+) --scale \$\{item.scale\}", stage["cmd"]).group(1) in STAGES
+        command = stage.get("do", stage)["cmd"].split()
+        assert command[:2] == ["lensdream", name]
+        assert name in STAGES or name == "explain"
+
+
+def test_no_stage_is_frozen_and_none_depends_on_a_source_folder():
+    for file in (ROOT / "dvc.yaml", *(ROOT / "scales").glob("*/dvc.yaml")):
+        for name, stage in yaml.safe_load(file.read_text())["stages"].items():
+            body = stage.get("do", stage)
+            assert "frozen" not in body, f"{file}: {name}"
+            assert not [dep for dep in body.get("deps", []) if dep.startswith("src")], f"{file}: {name}"
+
+
+def lock(scale):
+    path = ROOT / "dvc.lock" if scale == "quick" else ROOT / "scales" / scale / "dvc.lock"
+    return yaml.safe_load(path.read_text())["stages"]
+
+
+def generated(scale):
+    """Stages of a scale under the names that DVC gives them: definition, with the items filled in."""
+    file = ROOT / "dvc.yaml" if scale == "quick" else ROOT / "scales" / scale / "dvc.yaml"
+    found = {}
+    for name, stage in yaml.safe_load(file.read_text())["stages"].items():
+        items = stage.get("foreach", {"": {}})
+        for key, item in items.items() if isinstance(items, dict) else ((each, {}) for each in items):
+            text = json.dumps(stage.get("do", stage)).replace("${key}", key)
+            for part, value in item.items():
+                text = text.replace(f"${{item.{part}}}", value)
+            found[f"{name}@{key}" if key else name] = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize("scale", ["quick", "poster"])
+def test_the_lock_has_the_stages_of_the_pipeline_and_their_commands_and_no_others(scale):
+    stages = generated(scale)
+    assert set(lock(scale)) == set(stages)
+    for name, locked in lock(scale).items():
+        assert locked["cmd"] == stages[name]["cmd"]
+        outs = [next(iter(out)) if isinstance(out, dict) else out for out in stages[name]["outs"]]
+        assert {out["path"] for out in locked["outs"]} == set(outs)
+
+
+@pytest.mark.parametrize("recipe", [RECIPES[name] for name in config.models("quick", ROOT / "params.yaml").recipes])
+def test_epochs_images_and_seed_of_a_trained_network_are_those_of_its_settings(recipe):
+    settings = recipe.read_settings("quick", ROOT / "params.yaml")
+    metrics = json.loads((ROOT / "metrics" / "quick" / f"{recipe.stage}.json").read_text())
+    curves = pd.read_csv(ROOT / "metrics" / "quick" / f"{recipe.stage.replace('train', 'epochs')}.csv")
+    model = json.loads((ROOT / "models" / "quick" / recipe.folder / "model.json").read_text())
+    assert settings.fit.epochs == metrics["epochs"] == len(curves) == model["epochs"]
+    assert settings.fit.seed == metrics["seed"] == model["seed"]
+    assert metrics["best_epoch"] == model["best_epoch"]
+    population = config.load("population", config.PopulationConfig, "quick", ROOT / "params.yaml")
+    if recipe.stage == "train":
+        assert population.train == metrics["images_an_epoch"] == model["images_trained_on"]
+    else:
+        assert metrics["images_an_epoch"] == 2 * metrics["compound_lenses"] + metrics["single_lenses_an_epoch"]
+        assert model["images_trained_on"] >= metrics["images_an_epoch"]
 
 
 def test_the_readmes_commands_exist():
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", readme, re.MULTILINE):
         assert re.search(rf"^(\w+ )*{target}( \w+)*:", makefile, re.MULTILINE), target
-    for command in re.findall(r"lensdream (score|tune|register|report)", readme):
+    for command in re.findall(r"lensdream (score|tune|register|report|run)", readme):
         with pytest.raises(SystemExit) as stopped:
             main([command, "--help"])
         assert stopped.value.code == 0
@@ -51,7 +97,7 @@ def test_make_observe_runs_two_stages_and_refuses_what_is_no_folder(tmp_path):
         return subprocess.run(["make", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
 
     told = make("-n", "observe", f"CUTOUTS={tmp_path}", "SCALE=poster")
-    assert re.findall(r"\w+@poster", told.stdout) == ["observe@poster", "report@poster"]
+    assert re.findall(r"dvc.yaml:(\w+)", told.stdout) == ["observe", "report"]
     assert make("folders", f"CUTOUTS={tmp_path}:{tmp_path}").returncode == 0
     told = make("folders", f"CUTOUTS={tmp_path}:{tmp_path}/gone")
     assert told.returncode == 2
