@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
+from dvc_stages import generated, lock, outs_of
 from lensdream import config
 from lensdream.cli import GROUPS, main
 from lensdream.train.recipes import RECIPES
@@ -36,33 +37,13 @@ def test_no_stage_is_frozen_and_none_depends_on_a_source_folder():
             assert not [dep for dep in body.get("deps", []) if dep.startswith("src")], f"{file}: {name}"
 
 
-def lock(scale):
-    path = ROOT / "dvc.lock" if scale == "quick" else ROOT / "scales" / scale / "dvc.lock"
-    return yaml.safe_load(path.read_text())["stages"]
-
-
-def generated(scale):
-    """Stages of a scale under the names that DVC gives them: definition, with the items filled in."""
-    file = ROOT / "dvc.yaml" if scale == "quick" else ROOT / "scales" / scale / "dvc.yaml"
-    found = {}
-    for name, stage in yaml.safe_load(file.read_text())["stages"].items():
-        items = stage.get("foreach", {"": {}})
-        for key, item in items.items() if isinstance(items, dict) else ((each, {}) for each in items):
-            text = json.dumps(stage.get("do", stage)).replace("${key}", key)
-            for part, value in item.items():
-                text = text.replace(f"${{item.{part}}}", value)
-            found[f"{name}@{key}" if key else name] = json.loads(text)
-    return found
-
-
 @pytest.mark.parametrize("scale", ["quick", "poster"])
 def test_the_lock_has_the_stages_of_the_pipeline_and_their_commands_and_no_others(scale):
     stages = generated(scale)
     assert set(lock(scale)) == set(stages)
     for name, locked in lock(scale).items():
         assert locked["cmd"] == stages[name]["cmd"]
-        outs = [next(iter(out)) if isinstance(out, dict) else out for out in stages[name]["outs"]]
-        assert {out["path"] for out in locked["outs"]} == set(outs)
+        assert {out["path"] for out in locked["outs"]} == set(outs_of(stages[name]))
 
 
 @pytest.mark.parametrize("recipe", [RECIPES[name] for name in config.models("quick", ROOT / "params.yaml").recipes])
