@@ -38,7 +38,7 @@ def test_the_class_prior_stage_writes_prior_and_metrics(few_catalogs, tmp_path, 
     write_images(paths.images, truth, np.zeros((8, len(Band), 40, 40)))
     fit, fitted_to = class_prior_fit.fit_class_prior, []
     monkeypatch.setattr(
-        train_prior,
+        class_prior,
         "fit_class_prior",
         lambda features, *others: fitted_to.append(len(features)) or fit(features, *others),
     )

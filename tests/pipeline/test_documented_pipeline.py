@@ -25,8 +25,12 @@ def graph():
     return [(a, b) for a in stages for b in stages if reduced.has_edge(a, b)]
 
 
+def node(name):
+    return f'{name.replace("@", "_")}["{name}"]'
+
+
 def drawn(arrows):
-    return "\n".join(f"  {a.replace('@', '_')}["{a}"] --> {b.replace('@', '_')}["{b}"]" for a, b in arrows)
+    return "\n".join(f"  {node(before)} --> {node(after)}" for before, after in arrows)
 
 
 def test_the_picture_is_that_of_dvc_yaml():

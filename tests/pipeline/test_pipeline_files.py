@@ -16,7 +16,8 @@ from lensdream.train.recipes import RECIPES
 
 STAGES = next(group for title, group in GROUPS.items() if title.startswith("Stages"))
 NAMES = [
-    "population", "simulate", "train", "class-prior", "evaluate", "survey-test", "compound-test", "explain", "observe", "report",
+    "population", "simulate", "train", "class-prior", "evaluate",
+    "survey-test", "compound-test", "explain", "observe", "report",
 ]  # fmt: skip
 
 
