@@ -53,16 +53,8 @@ def make(folder: Path) -> None:
         "\n"
     )
     wanted = (
-        "dvc.yaml",
-        "params.yaml",
-        "scales/",
-        ".dvc",
-        ".gitignore",
-        "data.dvc",
-        "data_store/",
-        "models/poster/",
-        "mlruns/",
-    )
+        "dvc.yaml", "params.yaml", "scales/", ".dvc", ".gitignore", "data.dvc", "data_store/", "models/poster/", "mlruns/"
+    )  # fmt: skip
     for name in filter(None, listed):
         if name.startswith(wanted) and not name.endswith("dvc.lock") and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from lensdream.runtime.dvc_lock import require_whole
 from lensdream.runtime.files import write_json
 from lensdream.runtime.source_digest import SOURCE, digests
 from lensdream.train.recipes import COMPOUND, DEEP, RECIPES, SECOND_STAGE, Recipe
@@ -36,7 +37,11 @@ SHOWING = ("plots", "report")
 
 
 def run(root: Path = Path()) -> None:
-    """Write `manifests/code/<stage>.json` for every stage: module -> digest of its syntax tree."""
+    """Write `manifests/code/<stage>.json` for every stage: module -> digest of its syntax tree.
+
+    DVC runs this before any other stage. Raises `ValueError` for a dvc.lock that was cut off, before anything else runs.
+    """
+    require_whole(root)
     for stage, found in code_of_stages().items():
         write_json(root / MANIFESTS / f"{stage}.json", found)
 
