@@ -34,3 +34,4 @@ def test_the_state_before_stays_whole_when_writing_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         checkpoint.save(path, {"identity": "a", "epoch": 2})
     assert checkpoint.load(path, "a")["epoch"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]

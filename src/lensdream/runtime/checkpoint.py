@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 
+from lensdream.runtime.files import replaced_whole
+
 
 def save(path: Path, state: dict) -> None:
     """Write a state, whose `identity` names its job; an older file stays whole until the new one is."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
+    with replaced_whole(path) as part:
+        torch.save(state, part)
 
 
 def load(path: Path | None, identity: str) -> dict | None:
