@@ -62,6 +62,17 @@ def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
+def test_a_damaged_checkpoint_is_named_and_training_begins_anew(data, tmp_path, capsys):
+    path, settings = tmp_path / "train.pt", dataclasses.replace(TRAINING_FIT, epochs=2)
+    whole = fit(lensnet, settings, *data)
+    path.write_bytes(b"half of a")
+    again = fit(lensnet, settings, *data, checkpoint=path)
+    told = capsys.readouterr()
+    assert f"{path} is damaged" in told.err
+    assert "going on" not in told.out
+    assert [record.train_loss for record in again.records] == [record.train_loss for record in whole.records]
+
+
 def test_a_checkpoint_of_other_settings_is_not_used(data, tmp_path, capsys):
     path = tmp_path / "training.pt"
     fit(lensnet, dataclasses.replace(TRAINING_FIT, epochs=1), *data, checkpoint=path)

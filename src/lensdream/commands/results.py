@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lensdream import metrics
 from lensdream.commands.paths import Paths
-from lensdream.runtime.files import write_json
+from lensdream.runtime.files import replaced_whole, write_json
 from lensdream.tracking import StageRun
 
 
@@ -28,6 +28,6 @@ def record(run: StageRun, paths: Paths, stage: str, result: Mapping[str, object]
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet, and its folder if missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(path, index=False)
+    """Write a table as Parquet, and its folder if missing; the file appears whole or not at all."""
+    with replaced_whole(path) as part:
+        table.to_parquet(part, index=False)

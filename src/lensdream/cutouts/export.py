@@ -11,6 +11,7 @@ from astropy.io import fits
 from lensdream.cutouts.reader import SIMULATED
 from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.instrument import EUCLID, N_BANDS, Band, BandResponse, microjansky
+from lensdream.runtime.files import replaced_whole
 
 FACTS = {
     "family": "FAMILY",
@@ -93,10 +94,8 @@ def write_cutout(
     units: list[fits.PrimaryHDU | fits.ImageHDU] = [first]
     for band in Band:
         units += _extensions(band, image[band].astype(np.float64), centre)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    fits.HDUList(units).writeto(part, overwrite=True)
-    part.replace(path)
+    with replaced_whole(path) as part:
+        fits.HDUList(units).writeto(part, overwrite=True)
 
 
 def _extensions(band: Band, picture: np.ndarray, centre: tuple[float, float]) -> list[fits.ImageHDU]:

@@ -32,7 +32,7 @@ from lensdream.render.batch import (
 )
 from lensdream.render.renderer import Renderer
 from lensdream.render.validate import refuse_impossible
-from lensdream.runtime.files import sha256_of, write_json
+from lensdream.runtime.files import replaced_whole, sha256_of, write_json
 from lensdream.runtime.processes import worker_map
 from lensdream.scene import Scenes
 
@@ -153,29 +153,22 @@ class ShardWriter:
             measured.append(measurements(rendered))
         _write(self.folder / shard_name("images", shard.number), np.concatenate(images))
         _write(self.folder / shard_name("masks", shard.number), np.concatenate(masks))
-        table = self.folder / shard.measured
-        part_file = table.with_suffix(".part")
-        pd.concat(measured, ignore_index=True).to_parquet(part_file, index=False)
-        part_file.replace(table)
+        with replaced_whole(self.folder / shard.measured) as part:
+            pd.concat(measured, ignore_index=True).to_parquet(part, index=False)
         return shard.number
 
 
 def _write(path: Path, array: np.ndarray) -> None:
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, array)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    part.replace(path)
+    with replaced_whole(path) as part, part.open("wb") as file:
+        np.save(file, array)
 
 
 def _finish(scenes: Scenes, settings: SimulateConfig, folder: Path, shards: list[Shard], recipe: str) -> int:
     measured = [pd.read_parquet(folder / shard.measured) for shard in shards]
     columns = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame(columns=list(MEASURED))
     truth = pd.concat([scenes.scenes.reset_index(drop=True), columns], axis=1)
-    truth.to_parquet(folder / "truth.parquet", index=False)
+    with replaced_whole(folder / "truth.parquet") as part:
+        truth.to_parquet(part, index=False)
     files = ["truth.parquet", *(name for shard in shards for name in shard.files)]
     manifest = {
         "schema_version": SCHEMA_VERSION,

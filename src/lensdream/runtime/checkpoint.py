@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 
 import torch
 
+from lensdream.runtime.files import replaced_whole
+
 
 def save(path: Path, state: dict) -> None:
     """Write a state, whose `identity` names its job; an older file stays whole until the new one is."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
+    with replaced_whole(path) as part:
+        torch.save(state, part)
 
 
 def load(path: Path | None, identity: str) -> dict | None:
-    """Read the state at a path, if it is of this job; tensors are read from the file when they are used."""
+    """Read the state at a path, if it is of this job; tensors are read from the file when they are used.
+
+    A file that cannot be read is named on stderr and ignored: the job begins anew and writes over it.
+    """
     if path is None or not path.is_file():
         return None
-    state = torch.load(path, weights_only=True, mmap=True)
+    try:
+        # never a pickle: `weights_only` makes tensors and plain containers, and runs nothing that a file names
+        state = torch.load(path, weights_only=True, mmap=True)
+        if not isinstance(state, dict) or "identity" not in state:
+            raise ValueError("no state of a job")
+    except (PermissionError, MemoryError):  # the file may be sound
+        raise
+    except Exception as error:  # torch raises any kind on damaged bytes
+        print(
+            f"warning: {path} is damaged or no checkpoint ({type(error).__name__}): it is ignored and written anew",
+            file=sys.stderr,
+            flush=True,
+        )
+        return None
     return state if state["identity"] == identity else None

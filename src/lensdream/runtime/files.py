@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, and its folder if missing; an interrupted write leaves the older file."""
+@contextmanager
+def replaced_whole(path: Path) -> Iterator[Path]:
+    """Context of a part file that takes the place of `path` at its end; an error or an interrupt leaves the older file.
+
+    The folder is made if missing. The part is synced before it is renamed: without that, a power cut leaves an empty file
+    under the new name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(content)
+        yield part
+        _sync(part)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    with suppress(OSError):  # some file systems sync no folders
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, and its folder if missing; an interrupted write leaves the older file."""
+    with replaced_whole(path) as part:
+        part.write_bytes(content)
 
 
 def write_json(path: Path, value: object) -> None:
