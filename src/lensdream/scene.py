@@ -83,6 +83,9 @@ COMPONENT_COLUMNS = (
     *Shape._fields,
 )  # fmt: skip
 
+PARQUET = {"compression": "zstd", "compression_level": 9, "use_dictionary": False}
+"""how tables are written: few numbers occur more than twice, and what a partner repeats zstd finds without a dictionary"""
+
 
 @dataclass(frozen=True)
 class Scenes:
@@ -171,7 +174,7 @@ class Scenes:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in (("components", self.components), ("scenes", self.scenes)):
             part = folder / f"{name}.parquet.part"
-            table.to_parquet(part, index=False)
+            table.to_parquet(part, index=False, **PARQUET)
             part.replace(folder / f"{name}.parquet")
 
     @classmethod
