@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock
 from lensdream.commands.train import Job, tracked
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.layout import WEIGHTS
@@ -21,7 +22,7 @@ def run(scale: str, root: Path = Path()) -> None:
 
     Raises `FileNotFoundError` without the finder of the scale, `ValueError` without scenes to train on.
     """
-    paths = Paths(scale, root)
+    clock, paths = Clock(), Paths(scale, root)
     finder, weights = load_model(paths.model), paths.model / WEIGHTS
     settings = COMPOUND.read_settings(scale, root / "params.yaml")
     build = partial(with_new_head, finder, settings.network)
@@ -35,4 +36,5 @@ def run(scale: str, root: Path = Path()) -> None:
         "validation_images": len(validation),
     }
     odds = n_compound / (len(train) - n_compound)
-    tracked(Job(COMPOUND, settings, build, train, validation, {"finder": weights}, more, odds), paths, store.stamp)
+    job = Job(COMPOUND, settings, build, train, validation, {"finder": weights}, more, odds)
+    tracked(job, paths, store.stamp, clock=clock)

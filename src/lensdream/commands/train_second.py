@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock
 from lensdream.commands.train import Job, tracked
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
@@ -52,7 +53,7 @@ def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, w
     build: network of the settings of its shape; weights: files of weights that the training depends on. Raises
     `ValueError` for simulated images of another size than the store's.
     """
-    params = paths.root / "params.yaml"
+    clock, params = Clock(), paths.root / "params.yaml"
     first = load_model(paths.model)
     settings = recipe.read_settings(paths.scale, params)
     store = ImageStore.open(paths.images)
@@ -66,4 +67,4 @@ def _train(recipe: Recipe, build: Callable[[object], nn.Module], paths: Paths, w
     n_lens = int(train.data.labels.sum())
     more = {"lenses": n_lens, "non_lenses": len(train) - n_lens, "validation_images": len(validation)}
     job = Job(recipe, settings, partial(build, settings.network), train, validation, weights, more)
-    tracked(job, paths, store.stamp)
+    tracked(job, paths, store.stamp, clock=clock)
