@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock, write_timing
 from lensdream.commands.training import Job, fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
@@ -29,6 +30,7 @@ from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.predict import predict
 from lensdream.render.batch import frame_of, in_chunks, measurements, stored, truth_masks
 from lensdream.render.renderer import Renderer
+from lensdream.runtime.provenance import git_state
 from lensdream.scene import Scenes
 from lensdream.train.loop import fit
 from lensdream.train.recipes import RECIPES, Recipe
@@ -139,7 +141,7 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    started = time.perf_counter()
+    clock = Clock()
     torch.backends.cudnn.benchmark = True
     recipe = RECIPES[arguments.network]
     settings = recipe.read_settings(SCALE, Path("params.yaml"))
@@ -147,10 +149,12 @@ def _train(arguments: argparse.Namespace) -> None:
         raise SystemExit(f"{arguments.network} asks for fresh scenes, which this script does not draw")
     store = ImageStore.open(arguments.images_in)
     train, validation = (_on(LabelledImages.from_store(store, split), arguments) for split in ("train", "validation"))
-    epochs = epochs_within(started + arguments.seconds, recipe, train, validation)
+    epochs = epochs_within(clock.started + arguments.seconds, recipe, train, validation)
     settings = dataclasses.replace(settings, fit=dataclasses.replace(settings.fit, epochs=epochs))
     job = Job(recipe, settings, partial(recipe.build, settings.network), train, validation)
-    fit_and_record(job, Paths(SCALE, arguments.root), Untracked(), store.stamp)
+    paths = Paths(SCALE, arguments.root)
+    fit_and_record(job, paths, Untracked(), store.stamp, clock)
+    write_timing(paths, job.recipe.stage, clock, git_state(Path()))
 
 
 def _on(data: LabelledImages, arguments: argparse.Namespace) -> LabelledImages:

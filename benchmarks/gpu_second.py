@@ -19,6 +19,7 @@ import torch
 
 from gpu import Untracked, epochs_within
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock, write_timing
 from lensdream.commands.training import Job, fit_and_record
 from lensdream.config import SimulateConfig, load
 from lensdream.dataset.labelled import LabelledImages
@@ -27,6 +28,7 @@ from lensdream.networks.cascade import passes_gate
 from lensdream.networks.model_file import load_model
 from lensdream.render.batch import frame_of, in_chunks, stored
 from lensdream.render.renderer import Renderer
+from lensdream.runtime.provenance import git_state
 from lensdream.scene import Scenes
 from lensdream.train import second_stage_data
 from lensdream.train.recipes import DEEP
@@ -101,7 +103,7 @@ def _render(scenes: Scenes) -> np.ndarray:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    started = time.perf_counter()
+    clock = Clock()
     torch.backends.cudnn.benchmark = True
     first = load_model(Paths(SCALE).model).to(arguments.device, memory_format=torch.channels_last)
     names = sorted(path.stem.removesuffix("-labels") for path in arguments.images_in.glob("*-labels.npy"))
@@ -117,11 +119,13 @@ def _train(arguments: argparse.Namespace) -> None:
     n_lens = int(labels.sum())
     print(f"{n_lens} lenses, {len(labels) - n_lens} non-lenses, {len(validation)} validate", flush=True)
     settings = DEEP.read_settings(SCALE, Path("params.yaml"))
-    epochs = epochs_within(started + arguments.seconds, DEEP, data, validation)
+    epochs = epochs_within(clock.started + arguments.seconds, DEEP, data, validation)
     settings = dataclasses.replace(settings, fit=dataclasses.replace(settings.fit, epochs=epochs))
     more = {"lenses": n_lens, "non_lenses": len(data) - n_lens, "validation_images": len(validation)}
     job = Job(DEEP, settings, partial(DEEP.build, settings.network), data, validation, more_metrics=more)
-    fit_and_record(job, Paths(SCALE, arguments.root), Untracked(), stamp)
+    paths = Paths(SCALE, arguments.root)
+    fit_and_record(job, paths, Untracked(), stamp, clock)
+    write_timing(paths, job.recipe.stage, clock, git_state(Path()))
 
 
 def _shown(first: torch.nn.Module, name: str, arguments: argparse.Namespace) -> LabelledImages:

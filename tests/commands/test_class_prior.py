@@ -12,6 +12,7 @@ import yaml
 from conftest import FINE_TUNING, IN_SURVEY, N_CLASSES, POPULATION, SIMULATE, SURVEY, write_images
 from lensdream.commands import class_prior
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import timings_of
 from lensdream.config import ClassPriorConfig
 from lensdream.families import NON_LENS_CLASSES
 from lensdream.finder.finder import load_cascade
@@ -44,6 +45,8 @@ def test_the_class_prior_stage_writes_prior_and_metrics(few_catalogs, tmp_path, 
     )
     class_prior.run("tiny", tmp_path)
     found = json.loads(paths.metrics("class-prior").read_text())
+    assert "seconds" not in found
+    assert timings_of("tiny", tmp_path)["class-prior"]["seconds"] > 0
     assert found["let_through"] == dict.fromkeys(NON_LENS_CLASSES, 1.0)
     assert 20 < found["n_held_out"] < 90
     assert fitted_to == [20 * N_CLASSES - found["n_held_out"]]

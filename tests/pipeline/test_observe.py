@@ -58,7 +58,7 @@ class Run:
 @pytest.fixture
 def tracked(monkeypatch):
     run = Run()
-    monkeypatch.setattr(observe.tracking, "stage_run", lambda *arguments, **more: run)
+    monkeypatch.setattr(observe, "timed_run", lambda *arguments, **more: run)
     return run
 
 

@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from conftest import SURVEY, SURVEY_POPULATION, SURVEY_SIMULATE
 from lensdream.commands import survey_test as _survey_test_
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import timings_of
 from lensdream.dataset import target_mix
 from lensdream.dataset.write import write_store
 from lensdream.evaluate import shortcuts
@@ -56,6 +57,8 @@ def test_the_survey_test_stage_writes_metrics_points_and_atlas(few_catalogs, mod
     pd.concat([scored, scored.assign(split="validation")]).to_parquet(paths.scores / "test.parquet")
     _survey_test_.run("tiny", tmp_path)
     found = json.loads(paths.metrics("survey-test").read_text())
+    assert not {"seconds", "images_per_second"} & set(found)
+    assert timings_of("tiny", tmp_path)["survey-test"]["images_per_second"] > 0
     assert (found["n"], found["n_lens"], found["shortcuts"]["arcs_removed"]["n"]) == (100, 20, 5)
     assert {name: row["n"] for name, row in found["families"].items()} == target_mix.counts(100, SURVEY.non_lens_shares)
     points = operating_points.read(paths.model, SURVEY_POINTS)

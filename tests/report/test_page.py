@@ -114,7 +114,7 @@ def survey_tested() -> dict:
         "arcs_removed": shortcuts.arcs_removed(*rng.normal(size=(2, 30)), {"0.5": 0.0, "survey_1e-3": 1.0}),
         "bands": shortcuts.changed_bands(lambda some: some.sum((1, 2, 3)).numpy(), images, labels, 20, 0),
     }
-    about = {"n": len(scored), "seconds": 3.0, "images_per_second": 80.0}
+    about = {"n": len(scored)}
     bins = [{"low": 0.2, "high": 0.4, "n": 7, "completeness_at_0.5": 0.5, "completeness_at_fpr_1e-3": 0.25}]
     return about | result | {"atlas": {"ring": 17}, "shortcuts": checks, "selection_function": {"theta_E": bins}}
 
@@ -181,7 +181,6 @@ def explained() -> dict:
         "dream": dream,
         "kernels": kernels,
         "scenes": {"lens": 2},
-        "seconds": 1.0,
     }
 
 
@@ -205,14 +204,13 @@ def all_metrics() -> dict:
                 "theta_E": {"forecast": [0.37, 0.65, 1.11], "drawn": [0.38, 0.66, 1.2], "within": True},
                 "magnification": {"forecast": [3.5, 5.4, 11.0], "drawn": [3.4, 4.4, 7.1], "within": False},
             },
-            "seconds": 61.0,
         },
-        "simulate": {"n": 1238, "seconds": 3725.0, "images_per_second": 88.8, "bytes": 711008025},
+        "simulate": {"n": 1238, "bytes": 711008025},
         "train": {
-            "best_epoch": 1, "epochs": 2, "validation_loss": 0.3, "validation_auroc": 0.95, "images_per_second": 224.8,
-            "seconds": 42.0, "parameters": 622017,
+            "best_epoch": 1, "epochs": 2, "validation_loss": 0.3, "validation_auroc": 0.95,
+            "parameters": 622017,
         },
-        "train-compound": {"epochs": 8, "seconds": 150.0, "compound_lenses": 7200, "single_lenses_an_epoch": 14400},
+        "train-compound": {"epochs": 8, "compound_lenses": 7200, "single_lenses_an_epoch": 14400},
         "evaluate": evaluated(),
         "survey-test": survey_tested(),
         "survey-peers": survey_compared(),
@@ -220,6 +218,14 @@ def all_metrics() -> dict:
         "explain": explained(),
         "observe": observed("real.fits", NASTY),
     }  # fmt: skip
+
+
+TIMINGS = {
+    "population": {"seconds": 61.0},
+    "simulate": {"seconds": 3725.0, "images_per_second": 88.8},
+    "train": {"seconds": 42.0, "images_per_second": 224.8},
+    "train-compound": {"seconds": 150.0, "images_per_second": 80.0},
+}
 
 
 def draw_something(path) -> None:
@@ -238,6 +244,7 @@ def made(tmp_path_factory):
     paths.metrics("train").parent.mkdir(parents=True)
     for name, values in all_metrics().items():
         paths.metrics(name).write_text(json.dumps(values))
+    paths.timings.write_text(json.dumps(TIMINGS))
     paths.metrics("train").with_name("epochs.csv").write_text(
         "epoch,train_loss,validation_loss,validation_auroc,learning_rate\n0,0.6,0.5,0.8,0.002\n1,0.4,0.3,0.95,2e-05\n"
     )
@@ -302,6 +309,38 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
     rows = len(FAMILIES)
     assert picture.shape[0] > 160 * rows
     assert 160 * 3 < picture.shape[1] < 160 * 5
+
+
+def test_without_timings_the_page_says_nothing_of_time(root):
+    report.run(SCALE, root)
+    timed = written(root).text
+    words = (
+        "drawing the scenes",
+        "rendering them",
+        "images a second",
+        " and 2 min 30 s",
+        ", trained in 42 s",
+        "1 h 2 min",
+    )
+    assert [some for some in words if some not in timed] == []
+    Paths(SCALE, root).timings.unlink()
+    report.run(SCALE, root)
+    untimed = written(root).text
+    assert [some for some in words if some in untimed] == []
+    assert "LensNet (622,017 weights) finds" in untimed
+    assert "is trained, in 8 epochs, on 7,200 compound lenses" in untimed
+
+
+def test_times_of_a_training_elsewhere_are_those_of_its_metrics(root):
+    paths = Paths(SCALE, root)
+    train = json.loads(paths.metrics("train").read_text()) | {"seconds": 7205.0, "images_per_second": 9000.0}
+    paths.metrics("train").write_text(json.dumps(train))
+    report.run(SCALE, root)
+    assert "trained in 42 s" in written(root).text  # the last run here
+    paths.timings.unlink()
+    report.run(SCALE, root)
+    assert "trained in 2 h 0 min" in written(root).text
+    assert "images a second 9000" in written(root).text
 
 
 def test_a_compound_lens_that_is_found_is_classified_in_the_row_of_the_finders_threshold():
@@ -515,7 +554,7 @@ def test_ablation_sanity_and_removal_become_tables_and_may_be_missing():
 
 def test_metrics_are_read_and_absent_figures_noticed(made):
     paths = Paths(SCALE, made)
-    assert Measured.read(paths.metrics("train").parent, SCALE).train["epochs"] == 2
+    assert Measured.read(paths.metrics("train").parent, SCALE, {}).train["epochs"] == 2
     assert captioned(paths.figures, {"absent": "words"})[0].source == ""
 
 

@@ -1,9 +1,10 @@
 """Commits and digests that identify what ran."""
 
 import os
+import re
 from pathlib import Path
 
-from lensdream.runtime.provenance import dataset_identity, git_state
+from lensdream.runtime.provenance import dataset_identity, device, git_state
 
 
 def test_without_git_the_commit_is_none(tmp_path, monkeypatch):
@@ -30,3 +31,7 @@ def test_data_are_identified_by_the_best_digest_there_is(tmp_path):
     (images / "manifest.json").unlink()
     assert dataset_identity(images, tmp_path) == "dvc-unverified:0123.dir"
     assert dataset_identity(Path(os.path.relpath(images)), tmp_path) == "dvc-unverified:0123.dir"
+
+
+def test_a_device_is_its_cores_and_its_processor():
+    assert re.match(r"[1-9]\d* cores, \w", device())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import timed_run
 from lensdream.config import ClassPriorConfig, SecondStageFineTuning
 from lensdream.dataset import on_the_fly
 from lensdream.dataset.store import ImageStore
@@ -42,8 +42,7 @@ def run(scale: str, root: Path = Path()) -> None:
     scenes = OnTheFlyMix.read(scale, params, fresh)
     on_the_fly.require_size(scenes.simulate, store)
     datasets = {"images": paths.images, "second": paths.second / WEIGHTS}
-    with tracking.stage_run("class-prior", scale, settings, root=root, datasets=datasets) as run:
-        started = time.perf_counter()
+    with timed_run("class-prior", scale, settings, root=root, datasets=datasets) as run:
         torch.set_num_threads(1)  # while workers render
         parts = draw_non_lenses(scenes, settings.fresh_of_each)
         features, classes = gated_features(parts, load_model(paths.model), network, settings.seed)
@@ -52,7 +51,6 @@ def run(scale: str, root: Path = Path()) -> None:
         prior = fit_class_prior(features[~held_out], classes[~held_out], trained_on, settings.penalty)
         save_class_prior(paths.model, prior)
         result = measure_class_prior(prior, features[held_out], classes[held_out])
-        result["seconds"] = round(time.perf_counter() - started, 1)
         result["let_through"] = {
             name: float((classes == k).sum() / settings.fresh_of_each) for k, name in enumerate(prior.names)
         }

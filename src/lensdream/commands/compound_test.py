@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
 from lensdream.commands.results import record, write_table
+from lensdream.commands.timings import timed_run
 from lensdream.config import CompoundConfig
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate import compound_classifier, compound_figures, figures, selection
@@ -30,7 +31,7 @@ def run(scale: str, root: Path = Path()) -> None:
         raise FileNotFoundError(f"no compound classifier in {paths.model}: run the train-compound stage first")
     non_lenses = scored_non_lenses(paths.scores / "test.parquet", paths.survey / "scores.parquet")
     thresholds = {"0.5": 0.0} | operating_points.at_rates(non_lenses["logit"])
-    with tracking.stage_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
+    with timed_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:
         table = scored(store, finder, settings.batch_size)
         compound = table[table["split"] == "compound"]
         result: dict[str, dict] = measure(compound, non_lenses, settings)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
 from lensdream.commands.results import record, write_table
+from lensdream.commands.timings import timed_run
 from lensdream.config import EvaluateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
@@ -36,7 +37,7 @@ def run(scale: str, root: Path = Path()) -> None:
     networks = baselines.read_all(paths.model)
     store = ImageStore.open(paths.images)
     truth = store.truth
-    with tracking.stage_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
+    with timed_run("evaluate", scale, settings, root=root, datasets={"images": paths.images}) as run:
         chosen = np.flatnonzero(truth["split"].isin(["validation", "test"]))
         images = torch.from_numpy(store.images(chosen))
         scores = finder.scores(images, batch_size=settings.batch_size)

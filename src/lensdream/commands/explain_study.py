@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import torch
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock, timed_run
 from lensdream.dataset.store import ImageStore
 from lensdream.evaluate.explanations import (
     measure,
@@ -38,9 +38,9 @@ def run(scale: str, root: Path = Path()) -> None:
 
     `artifacts/<scale>/explain/maps.npz` (its `about` says what is in it) and `channels.csv`,
     `figures/<scale>/explain/*.png` and `metrics/<scale>/explain.json`: each method's scores (`measure.score_maps`),
-    `sanity`, `removal`, `ablation`, `dream`, `kernels`, `scenes`, `seconds`.
+    `sanity`, `removal`, `ablation`, `dream`, `kernels`, `scenes`.
     """
-    start = time.perf_counter()
+    clock = Clock()
     settings = config.load("explain", config.ExplainConfig, scale, root / "params.yaml")
     rendering = config.load("simulate", config.SimulateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
@@ -49,7 +49,8 @@ def run(scale: str, root: Path = Path()) -> None:
     store, scenes = ImageStore.open(paths.images), Scenes.load(paths.scenes)
     folder = root / "artifacts" / scale / "explain"
     positions = choose_scenes(store.truth, settings.scenes_per_family, settings.seed)
-    with tracking.stage_run("explain", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
+    datasets = {"images": paths.images}
+    with timed_run("explain", scale, settings, root=root, datasets=datasets, clock=clock) as tracked:
         explained = explain(model, store, positions, settings, device)
         write_whole(folder / "maps.npz", maps_file(explained, settings))
         chosen = explained.rows_of(*FAMILIES_WITH_ARCS)
@@ -76,6 +77,5 @@ def run(scale: str, root: Path = Path()) -> None:
             write_whole(path, png(page))
             tracked.figure(path)
         result["scenes"] = {name: len(explained.rows_of(name)) for name in FAMILIES}
-        result["seconds"] = round(time.perf_counter() - start, 3)
         tracked.metrics(measure.flat(result))
     write_json(paths.metrics("explain"), result)

@@ -12,6 +12,7 @@ import torch
 
 from lensdream import config
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock
 from lensdream.commands.training import Job, tracked
 from lensdream.config import PopulationConfig, SimulateConfig, Training
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
@@ -21,7 +22,7 @@ from lensdream.train.loop import fit
 from lensdream.train.recipes import Recipe
 
 
-def train_on_labelled_images(recipe: Recipe, paths: Paths) -> None:
+def train_on_labelled_images(recipe: Recipe, paths: Paths, clock: Clock) -> None:
     """Train LensNet or a baseline, on all processes that torchrun has started."""
     settings = recipe.read_settings(paths.scale, paths.root / "params.yaml")
     store = ImageStore.open(paths.images)
@@ -30,7 +31,7 @@ def train_on_labelled_images(recipe: Recipe, paths: Paths) -> None:
     with started_ranks() as ranks, training_images(recipe, settings, store, paths, ranks) as train:
         job = Job(recipe, settings, partial(recipe.build, settings.network), train, validation)
         if ranks.first:
-            tracked(job, paths, store.stamp, {"network": recipe.block}, ranks)
+            tracked(job, paths, store.stamp, {"network": recipe.block}, ranks, clock=clock)
             return
         fit(job.build, settings.fit, train, validation, checkpoint=paths.checkpoint(recipe.stage), ranks=ranks)
 

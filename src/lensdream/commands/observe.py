@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
 from lensdream.commands.score import row_of, save_table, table_of
+from lensdream.commands.timings import Clock, timed_run
 from lensdream.config import ExplainConfig, ObserveConfig
 from lensdream.cutouts.page import credit_of, draw_sheets, page
 from lensdream.cutouts.reader import text_of
@@ -41,6 +42,7 @@ def run(scale: str, root: Path = Path()) -> None:
     `real-lenses.png` under `artifacts/<scale>/observed`, and `metrics/<scale>/observe.json`. No files at all: a message,
     an empty table and page. Raises `ModelError` without a trained model.
     """
+    clock = Clock()
     settings = config.load("observe", ObserveConfig, scale, root / "params.yaml")
     explaining = config.load("explain", ExplainConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
@@ -49,7 +51,7 @@ def run(scale: str, root: Path = Path()) -> None:
     data = {"cutouts": paths.cutouts, "model": paths.model}
     if not targets:
         print(f"no real cutouts: {REMEDY}")
-    with tracking.stage_run("observe", scale, settings, root=root, datasets=data) as tracked:
+    with timed_run("observe", scale, settings, root=root, datasets=data, clock=clock) as tracked:
         rows: list[dict[str, object]] = []
         best, explained = Highest(settings.pictures), Highest(EXPLAINED)
         scores = score_targets(

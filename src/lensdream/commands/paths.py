@@ -87,6 +87,11 @@ class Paths:
         return self.metrics(stage.replace("train", "epochs")).with_suffix(".csv")
 
     @property
+    def timings(self) -> Path:
+        """File of the stages' durations on this machine; never in git."""
+        return self.root / "artifacts" / self.scale / "timings.json"
+
+    @property
     def cutouts(self) -> Path:
         """Folder for a user's real cutouts."""
         return self.root / "data" / "cutouts"

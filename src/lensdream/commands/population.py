@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import timed_run
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.families import LENS, TRAIN
 from lensdream.population import figures, forecast
@@ -24,14 +24,13 @@ def run(scale: str, root: Path = Path()) -> None:
     settings = config.load("population", PopulationConfig, scale, root / "params.yaml")
     workers = config.load("simulate", SimulateConfig, scale, root / "params.yaml").workers
     paths = Paths(scale, root)
-    with tracking.stage_run("population", scale, settings, root=root) as run:
-        started = time.perf_counter()
+    with timed_run("population", scale, settings, root=root) as run:
         catalogs = draw_all_catalogs(settings)
         scenes = draw_scenes(settings, workers, catalogs)
         scenes.save(paths.scenes)
-        metrics = summary(scenes) | {"seconds": round(time.perf_counter() - started, 1)}
+        metrics = summary(scenes)
         write_json(paths.metrics("population"), metrics)
-        run.metrics({"n": len(scenes), "seconds": metrics["seconds"]})
+        run.metrics({"n": len(scenes)})
         for path in draw_figures(scenes, catalogs, paths.figures / "population"):
             run.figure(path)
     print(pd.Series(metrics["counts"]).to_string())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lensdream import config, tracking
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import timed_run, timings_of
 from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.page import credit_of
 from lensdream.dataset import family_examples
@@ -27,9 +28,10 @@ def run(scale: str, root: Path = Path()) -> None:
     """
     settings = config.load("report", config.ReportConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    measured, store = Measured.read(paths.metrics("train").parent, scale), ImageStore.open(paths.images)
+    measured = Measured.read(paths.metrics("train").parent, scale, timings_of(scale, root))
+    store = ImageStore.open(paths.images)
     drawn, index = paths.figures / "families.png", paths.report / "index.html"
-    with tracking.stage_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
+    with timed_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
         write_whole(drawn, family_examples.draw(store, settings.examples_per_family))
         links = tracking.stage_links(scale, root)
         pictures = Pictures(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock, timed_run
 from lensdream.config import SimulateConfig
 from lensdream.dataset.write import write_store
 from lensdream.runtime.files import write_json
@@ -17,17 +17,14 @@ def run(scale: str, root: Path = Path()) -> None:
     """Render every scene of a scale and write `metrics/<scale>/simulate.json`."""
     settings = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
-    scenes = Scenes.load(paths.scenes)
-    with tracking.stage_run("simulate", scale, settings, root=root, datasets={"scenes": paths.scenes}) as run:
-        started = time.perf_counter()
-        size = write_store(scenes, settings, paths.images)
-        seconds = time.perf_counter() - started
-        metrics = {
-            "n": len(scenes),
-            "seconds": round(seconds, 1),
-            "images_per_second": round(len(scenes) / seconds, 1),
-            "bytes": size,
-        }
+    clock, scenes = Clock(), Scenes.load(paths.scenes)
+    datasets = {"scenes": paths.scenes}
+    with timed_run("simulate", scale, settings, root=root, datasets=datasets, clock=clock) as run:
+        with clock.counting(len(scenes)):
+            size = write_store(scenes, settings, paths.images)
+        metrics = {"n": len(scenes), "bytes": size}
         write_json(paths.metrics("simulate"), metrics)
         run.metrics(metrics)
-    print(f"{metrics['n']} images in {seconds:.0f} s, {metrics['images_per_second']} a second, {size / 1e9:.2f} GB")
+    print(
+        f"{metrics['n']} images in {clock.seconds:.0f} s, {clock.images_per_second:.1f} a second, {size / 1e9:.2f} GB"
+    )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from lensdream import config, tracking
+from lensdream import config
 from lensdream.commands.paths import Paths
 from lensdream.commands.results import record, write_table
+from lensdream.commands.timings import Clock, timed_run
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
@@ -28,6 +28,7 @@ from lensdream.scene import Scenes
 
 def run(scale: str, root: Path = Path()) -> None:
     """Score the non-lenses; write `metrics/<scale>/survey-test.json`, logits, thresholds, the atlas and figures."""
+    clock = Clock()
     settings = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     population = config.load("population", PopulationConfig, scale, root / "params.yaml")
     simulate = config.load("simulate", SimulateConfig, scale, root / "params.yaml")
@@ -41,11 +42,10 @@ def run(scale: str, root: Path = Path()) -> None:
         return finder.scores(images, batch_size=settings.batch_size)
 
     datasets = {"scenes": paths.scenes, "images": paths.images}
-    with tracking.stage_run("survey-test", scale, settings, root=root, datasets=datasets) as run:
-        started = time.perf_counter()
-        survey = streamed(population, simulate, settings, paths.model)
-        seconds = time.perf_counter() - started
-        result = {"n": settings.n, "seconds": round(seconds, 1), "images_per_second": round(settings.n / seconds, 1)}
+    with timed_run("survey-test", scale, settings, root=root, datasets=datasets, clock=clock) as run:
+        with clock.counting(settings.n):
+            survey = streamed(population, simulate, settings, paths.model)
+        result: dict[str, object] = {"n": settings.n}
         logits, of_lenses = survey.table["logit"].to_numpy(float), lenses["logit"].to_numpy(float)
         result |= measure(survey.table, of_lenses, settings)
         result |= calibration(logits, others["logit"].to_numpy(float), of_lenses, settings)
@@ -69,9 +69,10 @@ def run(scale: str, root: Path = Path()) -> None:
             "scores": figures.tails_by_family(pd.concat([survey.table, lenses], ignore_index=True), at),
         }
         record(run, paths, "survey-test", result, drawn)
-        run.metrics({name: result[name] for name in ("n", "seconds", "images_per_second")})
+        run.metrics({"n": settings.n})
         networks = compared_networks(population, simulate, settings, paths)
         run.metrics({f"networks.{name}": value for name, value in values_of(networks)})
+    print(f"rendered and scored {clock.images_per_second:.1f} images a second")
     print(report(result))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lensdream.commands import compound_job, labelled_job, second_stage_job
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock
 from lensdream.commands.training import tracked
 from lensdream.networks.layout import is_model
 from lensdream.train.recipes import COMPOUND, DEEP, RECIPES, SECOND_STAGE, Recipe, recipe_of
@@ -18,14 +19,14 @@ def run(scale: str, recipe: str = "lensnet", root: Path = Path()) -> None:
     of the second stage and of the compound classifier are theirs alone. Validation images are the store's. Raises
     `FileNotFoundError` without the weights that the training needs.
     """
-    chosen, paths = recipe_of(recipe), Paths(scale, root)
+    clock, chosen, paths = Clock(), recipe_of(recipe), Paths(scale, root)
     require_weights(chosen, paths)
     if chosen == COMPOUND:
-        tracked(*compound_job.prepared(paths))
+        tracked(*compound_job.prepared(paths), clock=clock)
     elif chosen in (DEEP, SECOND_STAGE):
-        tracked(*second_stage_job.prepared(chosen, paths))
+        tracked(*second_stage_job.prepared(chosen, paths), clock=clock)
     else:
-        labelled_job.train_on_labelled_images(chosen, paths)
+        labelled_job.train_on_labelled_images(chosen, paths, clock)
 
 
 def require_weights(recipe: Recipe, paths: Paths) -> None:

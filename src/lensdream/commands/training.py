@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from lensdream.commands.paths import Paths
+from lensdream.commands.timings import Clock, timed_run
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.networks.model_file import save_model
 from lensdream.runtime.distributed import ALONE, Ranks
@@ -44,31 +44,41 @@ class Job:
     """label-1 images for every label-0 image, where the model's file has to say"""
 
 
-def tracked(job: Job, paths: Paths, stamp: int, tags: Mapping[str, str] | None = None, ranks: Ranks = ALONE) -> None:
-    """Run a job as a stage, recorded in MLflow."""
-    from lensdream import tracking  # MLflow takes seconds to import, and machines that only train do without
-
+def tracked(
+    job: Job,
+    paths: Paths,
+    stamp: int,
+    tags: Mapping[str, str] | None = None,
+    ranks: Ranks = ALONE,
+    *,
+    clock: Clock,
+) -> None:
+    """Run a job as a stage, recorded in MLflow; clock: made before the training's images were, which may take long."""
     datasets = {"images": paths.images} | job.weights
     torch.set_num_threads(job.settings.fit.threads)
     stage = job.recipe.stage
-    with tracking.stage_run(stage, paths.scale, job.settings, root=paths.root, datasets=datasets) as run:
+    # MLflow's `seconds` and `images_per_second` of a training are the curves of its epochs
+    with timed_run(
+        stage, paths.scale, job.settings, root=paths.root, datasets=datasets, clock=clock, prefix="run_"
+    ) as run:
         run.tags(tags or {})
-        fit_and_record(job, paths, run, stamp, ranks)
+        fit_and_record(job, paths, run, stamp, clock, ranks)
 
 
-def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ranks = ALONE) -> None:
+def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clock, ranks: Ranks = ALONE) -> None:
     """Fit a network, and write and log its model, curves and metrics; the best epoch so far is always on disk.
 
-    stamp: side of the images [pixel].
+    stamp: side of the images [pixel]; clock: is given the speed, and the duration of epochs before an interruption.
     """
     recipe, train = job.recipe, job.train
-    started = time.perf_counter()
+    trained_here: set[int] = set()
     folder, checkpoint = paths.model / recipe.folder, paths.checkpoint(recipe.stage)
 
     def save(model: nn.Module, epoch: int) -> None:
         save_model(folder, model, stamp, train.n_distinct(epoch + 1), job.training_odds)
 
     def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
+        trained_here.add(record.epoch)
         run.metrics(dataclasses.asdict(record), step=record.epoch)
         if best:
             save(model, record.epoch)
@@ -81,6 +91,8 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     result = fit(
         job.build, job.settings.fit, train, job.validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks
     )
+    clock.images_per_second = float(np.median([r.images_per_second for r in result.records]))
+    clock.earlier = sum(r.seconds for r in result.records if r.epoch not in trained_here)
     save(result.model, result.best_epoch)
     best = result.records[result.best_epoch]
     kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
@@ -88,8 +100,6 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
         "best_epoch": result.best_epoch,
         "epochs": len(result.records),
         **kept,
-        "images_per_second": round(float(np.median([r.images_per_second for r in result.records])), 1),
-        "seconds": round(sum(r.seconds for r in result.records), 1),
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "images_an_epoch": len(train),
         **job.more_metrics,
@@ -102,7 +112,7 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     run.checkpoint(folder, best.epoch, kept)
     checkpoint.unlink(missing_ok=True)
     shutil.rmtree(paths.kept(recipe.stage), ignore_errors=True)
-    print(f"best epoch {result.best_epoch} of {len(result.records)}, {time.perf_counter() - started:.0f} s")
+    print(f"best epoch {result.best_epoch} of {len(result.records)}, {clock.seconds:.0f} s")
 
 
 def write_curves(result: FitResult, recipe: Recipe, paths: Paths) -> None:

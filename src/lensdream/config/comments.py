@@ -21,7 +21,7 @@ HEADER = (
 )
 SCALES_TEXT = (
     "Scales: one block each, with the networks that its pipeline trains (`recipes`), those that were trained before (`given`), "
-    "and the settings that differ. A new scale is a new block, and `lensdream params --write` writes its scales/<scale>/dvc.yaml."
+    "and the settings that differ. A new scale is a new block; `lensdream params --write` writes its scales/<scale>/dvc.yaml."
 )
 WIDTH = 124
 COLUMN = 30

@@ -2,8 +2,8 @@
 
 `params.yaml` has a block of settings for each stage and network, which holds at every scale. Under `scales` each scale
 (`quick`, `poster`) has one block: which networks it trains (`recipes`), which it is given (`given`), and what differs from the
-settings above, block by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out of range
-is refused, all of them in one message.
+settings above, block by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out
+of range is refused, all of them in one message.
 """
 
 from __future__ import annotations

@@ -167,10 +167,7 @@ def measured_shortcuts(
 
 def report(result: Mapping[str, object]) -> str:
     """Table of the result for the terminal."""
-    lines = [
-        f"{result['n']} non-lenses in survey proportions in {result['seconds']:.0f} s, "
-        f"{result['images_per_second']} a second; {result['n_lens']} test lenses"
-    ]
+    lines = [f"{result['n']} non-lenses in survey proportions; {result['n_lens']} test lenses"]
     for name, value in result.items():
         if isinstance(value, Mapping) and "value" in value:
             lines.append(f"  {name:28s} {value['value']:9.5f}  [{value['low']:.5f}, {value['high']:.5f}]")

@@ -56,10 +56,11 @@ def misclassified(head: Mapping) -> Table:
     return Table(head_row, tuple(row(at, words) for at, words in FINDER_AT.items()))
 
 
-def training(train: Mapping) -> str:
-    """Sentence on the training of the compound classifier."""
+def training(train: Mapping, took: Mapping[str, float]) -> str:
+    """Sentence on the training of the compound classifier, and on the time that it took where that is known."""
+    time = f" and {duration(took['seconds'])}" if "seconds" in took else ""
     return (
-        f"It starts from the finder's weights and is trained, in {train['epochs']} epochs and {duration(train['seconds'])}, on "
+        f"It starts from the finder's weights and is trained, in {train['epochs']} epochs{time}, on "
         f"{count(train['compound_lenses'])} compound lenses of its own, the single lenses matched to them, and "
         f"{count(train['single_lenses_an_epoch'])} ordinary single lenses an epoch."
     )

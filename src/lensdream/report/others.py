@@ -84,34 +84,34 @@ def _percentiles(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.3g}" for value in values)
 
 
-def rendering(population: Mapping, simulate: Mapping) -> Table:
-    """Table of the time and disk space of the images."""
-    return pairs(
-        ("images", "value"),
-        [
-            ("rendered", count(simulate["n"])),
-            ("drawing the scenes", duration(population["seconds"])),
-            ("rendering them", duration(simulate["seconds"])),
-            ("images a second", f"{simulate['images_per_second']:.1f}"),
-            ("size on disk", size(simulate["bytes"])),
-        ],
-    )
+def rendering(simulate: Mapping, *, drawing: Mapping[str, float], rendering: Mapping[str, float]) -> Table:
+    """Table of the number and disk space of the images, and of the time of both stages where it is known."""
+    rows = [("rendered", count(simulate["n"]))]
+    if "seconds" in drawing:
+        rows.append(("drawing the scenes", duration(drawing["seconds"])))
+    rows += _time(rendering, "rendering them", 1)
+    return pairs(("images", "value"), [*rows, ("size on disk", size(simulate["bytes"]))])
 
 
-def training(train: Mapping) -> Table:
-    """Table of the training's cost and result."""
+def training(train: Mapping, took: Mapping[str, float]) -> Table:
+    """Table of the training's cost and result; its time and speed where they are known."""
     rows = [
         ("weights", count(train["parameters"])),
         ("epochs", count(train["epochs"])),
         ("best epoch, kept", str(train["best_epoch"])),
-        ("images a second", f"{train['images_per_second']:.0f}"),
-        ("time", duration(train["seconds"])),
+        *_time(took, "time", 0),
     ]
     if "validation_loss" in train:
         rows.append(("validation loss of the best epoch", decimal(train["validation_loss"])))
     if "validation_auroc" in train:
         rows.append(("validation AUROC of the best epoch", decimal(train["validation_auroc"])))
     return pairs(("LensNet", "value"), rows)
+
+
+def _time(took: Mapping[str, float], words: str, digits: int) -> list[tuple[str, str]]:
+    rows = [(words, duration(took["seconds"]))] if "seconds" in took else []
+    speed = took.get("images_per_second")
+    return rows if speed is None else [*rows, ("images a second", f"{speed:.{digits}f}")]
 
 
 def epochs(history: pd.DataFrame) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,10 +73,12 @@ class Measured:
     explain: Mapping
     observe: Mapping
     epochs: pd.DataFrame
+    timings: Mapping[str, Mapping] = field(default_factory=dict)
+    """duration of each stage on this machine; without one, the page leaves out the sentence"""
 
     @classmethod
-    def read(cls, folder: Path, scale: str) -> Measured:
-        """Read the metrics files of a scale from its folder.
+    def read(cls, folder: Path, scale: str, timings: Mapping[str, Mapping]) -> Measured:
+        """Read the metrics files of a scale from its folder; timings: of the stages that have run on this machine.
 
         Raises `FileNotFoundError` that names each missing file and the command that writes it.
         """
@@ -92,7 +94,15 @@ class Measured:
                 + ", ".join(f"`lensdream {stage} --scale {scale}`" for stage in missing)
             )
         read = {stage.replace("-", "_"): _json(file) for stage, file in files.items()}
-        return cls(**read, epochs=pd.read_csv(epochs))
+        return cls(**read, epochs=pd.read_csv(epochs), timings=timings)
+
+    def took(self, stage: str) -> Mapping[str, float]:
+        """`seconds` and `images_per_second` of a stage: of its last run here, else of its metrics, else absent.
+
+        Only metrics of models that were trained elsewhere have them.
+        """
+        blocks = (getattr(self, stage.replace("-", "_")), self.timings.get(stage, {}))
+        return {key: block[key] for block in blocks for key in ("seconds", "images_per_second") if key in block}
 
 
 @dataclass(frozen=True)
@@ -174,6 +184,8 @@ def _place(family: str) -> int:
 def summary(measured: Measured) -> str:
     """Sentences with the main numbers of a run."""
     train, evaluate, observe = measured.train, measured.evaluate, measured.observe
+    took = measured.took("train")
+    trained = f", trained in {duration(took['seconds'])}" if "seconds" in took else ""
     arcs, rings = (
         f"{percent_interval(row['completeness_at_0.5'])} of {count(row['n'])}"
         for row in (measured.compound_test[COMPOUND_ARC], measured.compound_test[DOUBLE_RING])
@@ -181,7 +193,7 @@ def summary(measured: Measured) -> str:
     above = sum(row["above_fpr_1e-3"] is True for row in observe["files"])
     real = f"Of {count(observe['n'])} real cutouts, {count(above)} lie above the threshold of that false-positive rate."
     return (
-        f"LensNet ({count(train['parameters'])} weights, trained in {duration(train['seconds'])}) finds "
+        f"LensNet ({count(train['parameters'])} weights{trained}) finds "
         f"{percent_interval(evaluate['tpr_at_fpr_1e-3'])} of {count(evaluate['n_lens'])} lenses in the test set at a "
         f"false-positive rate of 1e-3 (brackets hold 95 % intervals). "
         + (real if observe["n"] else "No real cutouts were scored.")
@@ -260,13 +272,13 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
         "compound": finder.compound(measured.compound_test),
         "compound_selection": finder.selection(measured.compound_test),
         "compound_pictures": captioned(pictures.figures / "compound-test", COMPOUND_FIGURES),
-        "classifier_training": compound_classifier.training(measured.train_compound),
+        "classifier_training": compound_classifier.training(measured.train_compound, measured.took("train-compound")),
         "classifier_summary": compound_classifier.summary(classifier),
         "classified": compound_classifier.classified(classifier),
         "misclassified": compound_classifier.misclassified(classifier),
         "classifier_selection": finder.selection(classifier),
         "classifier_pictures": captioned(pictures.figures / "compound-test", CLASSIFIER_FIGURES),
-        "training": others.training(measured.train),
+        "training": others.training(measured.train, measured.took("train")),
         "epochs": others.epochs(measured.epochs),
         "train_pictures": captioned(pictures.figures / "train", TRAIN_FIGURES),
         "relevance": others.relevance(explain),
@@ -288,7 +300,9 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
         "counts": others.counts(measured.population),
         "forecast": others.forecast(measured.population),
         "population_pictures": captioned(pictures.figures / "population", POPULATION_FIGURES),
-        "rendering": others.rendering(measured.population, measured.simulate),
+        "rendering": others.rendering(
+            measured.simulate, drawing=measured.took("population"), rendering=measured.took("simulate")
+        ),
     }
 
 

@@ -1,9 +1,10 @@
-"""Provenance of a result: repository, commit, DVC's experiment, digest of the data, process at work."""
+"""Provenance of a result: repository, commit, DVC's experiment, digest of the data, process and device at work."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -108,6 +109,24 @@ def lock_digest(root: Path) -> str | None:
     """Hex md5 of `dvc.lock`, which pins every input and output of the pipeline; None without one."""
     lock = root / "dvc.lock"
     return hashlib.md5(lock.read_bytes(), usedforsecurity=False).hexdigest() if lock.is_file() else None
+
+
+def device() -> str:
+    """Cores that this process may use, model of the processor and, where there is one, of the GPU."""
+    import torch  # takes a second to import, and is there in every stage
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    return ", ".join([f"{cores} cores", _processor(), *gpu])
+
+
+def _processor() -> str:
+    try:
+        about = Path("/proc/cpuinfo").read_text()
+    except OSError:  # no Linux
+        about = ""
+    models = (line.partition(":")[2].strip() for line in about.splitlines() if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,8 @@ LENSNET = Recipe("LensNet", "train", "", "lensnet", "LensNet", "Training of Lens
 OU66 = Recipe(
     "OU-66", "train-ou66", "peers/ou66", "ou66", "OU66",
     "OU-66 of Wilde et al. 2022, by their recipe, but for batches and epochs: Adam at a constant learning rate, batches of "
-    "500, 150 epochs of 60,000 images, 18,000 steps. A step costs by the image: small batches make up for part of the epochs that "
-    "take too long. 2,500 steps at the quick scale, 18,200 at the poster's.",
+    "500, 150 epochs of 60,000 images, 18,000 steps. A step costs by the image: small batches make up for part of the epochs "
+    "that take too long. 2,500 steps at the quick scale, 18,200 at the poster's.",
 )  # fmt: skip
 DEEP = Recipe("DeepLensNet", "train-deep", "deep", "deep", "DeepLensNet", after="lensnet")
 """trained on images that pass the gate of the first stage only"""
