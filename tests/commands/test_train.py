@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -34,13 +35,23 @@ def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     assert images_trained_on(folder) == (12 if network == "lensnet-wide" else 40)
     measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())
     assert {"best_epoch", "epochs", "images_per_second", "seconds", "parameters"} <= set(measured)
-    assert (tmp_path / "metrics" / "tiny" / f"epochs{name}.csv").is_file()
+    curves = pd.read_csv(tmp_path / "metrics" / "tiny" / f"epochs{name}.csv")
+    assert list(curves) == [
+        "epoch", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "validation_auroc",
+        "augmented_train_loss", "learning_rate", "kept",
+    ]  # fmt: skip
+    assert curves["epoch"][curves["kept"] == 1].tolist() == [measured["best_epoch"]]
+    kept = curves.iloc[measured["best_epoch"]]
+    for column in ("validation_loss", "validation_auroc", "train_accuracy", "validation_accuracy"):
+        assert measured[column] == pytest.approx(kept[column], rel=1e-5)
     assert (tmp_path / "figures" / "tiny" / f"train{name}" / "losses.png").is_file()
     assert not list((tmp_path / "artifacts" / "tiny").glob("*.pt"))
     (run,) = MlflowClient(tracking.tracking_uri(tmp_path), tracking.tracking_uri(tmp_path)).search_runs(
         ["1"], f"tags.network = '{network}'"
     )
     assert run.data.tags["stage"] == f"train{name}"
+    assert run.data.metrics["best_train_accuracy"] == measured["train_accuracy"]
+    assert {"train_loss", "augmented_train_loss", "validation_accuracy"} <= set(run.data.metrics)
 
 
 def test_an_unknown_network_is_refused_with_those_that_are_known():

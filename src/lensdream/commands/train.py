@@ -26,6 +26,7 @@ from lensdream.networks.model_file import save_model
 from lensdream.runtime.distributed import ALONE, Ranks, started_ranks
 from lensdream.runtime.files import write_json
 from lensdream.train.loop import EpochRecord, FitResult, fit
+from lensdream.train.measure import parting_epoch
 from lensdream.train.recipes import Recipe, recipe_of
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
         if best:
             save(model, record.epoch)
         print(
-            f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
+            f"epoch {record.epoch:3d}  loss: training {record.train_loss:.4f}, validation {record.validation_loss:.4f}  "
+            f"accuracy: {record.train_accuracy:.4f}, {record.validation_accuracy:.4f}  "
             f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}",
             flush=True,
         )
@@ -108,11 +110,15 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     )
     save(result.model, result.best_epoch)
     best = result.records[result.best_epoch]
-    kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
+    names = ("validation_loss", "validation_auroc", "train_accuracy", "validation_accuracy")
+    kept = {name: getattr(best, name) for name in names}
+    curves = [[getattr(r, name) for r in result.records] for name in ("train_accuracy", "validation_accuracy")]
+    n_validation = len(job.validation)
     metrics = {
         "best_epoch": result.best_epoch,
         "epochs": len(result.records),
         **kept,
+        "parting_epoch": parting_epoch(*curves, min(len(train), n_validation), n_validation),
         "images_per_second": round(float(np.median([r.images_per_second for r in result.records])), 1),
         "seconds": round(sum(r.seconds for r in result.records), 1),
         "parameters": sum(p.numel() for p in result.model.parameters()),
@@ -122,7 +128,8 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     write_curves(result, recipe, paths)
     write_json(paths.metrics(recipe.stage), metrics)
     # under other names than the curves', which these values would overwrite at step 0
-    run.metrics({f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()})
+    named = {f"best_{name}" if name in kept else f"run_{name}": value for name, value in metrics.items()}
+    run.metrics({name: value for name, value in named.items() if value is not None})
     run.figure(paths.figures / recipe.stage / "losses.png")
     run.checkpoint(folder, best.epoch, kept)
     checkpoint.unlink(missing_ok=True)
@@ -159,21 +166,38 @@ def training_images(
 
 
 def write_curves(result: FitResult, recipe: Recipe, paths: Paths) -> None:
-    """Write training and validation loss by epoch, as `metrics/<scale>/epochs[-network].csv` and a figure."""
+    """Write losses and accuracies by epoch, as `metrics/<scale>/epochs[-network].csv` and a figure of two panels.
+
+    The column `kept` is 1 in the epoch whose weights are kept, 0 in the others.
+    """
     import matplotlib.pyplot as plt
     import pandas as pd
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     table = pd.DataFrame([dataclasses.asdict(record) for record in result.records])
+    table["kept"] = (table["epoch"] == result.best_epoch).astype(int)
     path = paths.epochs(recipe.stage)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.drop(columns=["seconds", "images_per_second"]).to_csv(path, index=False, float_format="%.6g")
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    axes.plot(table["epoch"], table["train_loss"], label="training (as trained, with dropout)")
-    axes.plot(table["epoch"], table["validation_loss"], label="validation")
-    axes.axvline(result.best_epoch, color="0.6", ls=":", label=f"best epoch, {result.best_epoch}")
-    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"{recipe.title}, {paths.scale} scale")
-    axes.legend()
+    # 160 mm wide, as on a page
+    figure, panels = plt.subplots(1, 2, figsize=(6.3, 3.2), layout="constrained")
+    for axes, quantity, label in zip(
+        panels, ("loss", "accuracy"), ("binary cross-entropy", "accuracy at 0.5"), strict=True
+    ):
+        for images, colour in (("train", "tab:blue"), ("validation", "tab:orange")):
+            name = {"train": "training"}.get(images, images)
+            axes.plot(table["epoch"], table[f"{images}_{quantity}"], ".-", color=colour, label=name)
+        axes.axvline(result.best_epoch, color="0.5", ls=":", label=f"kept, epoch {result.best_epoch}")
+        axes.set(xlabel="epoch", ylabel=label, xlim=(-0.5, len(table) - 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    panels[0].set_yscale("log")
+    # a loss falls by a power of ten or two
+    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6)))
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    panels[0].yaxis.set_minor_formatter("")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    figure.suptitle(f"{recipe.title}, {paths.scale} scale", fontsize=11)
     target = paths.figures / recipe.stage / "losses.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=120)
+    figure.savefig(target, dpi=200)
     plt.close(figure)
