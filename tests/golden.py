@@ -244,8 +244,8 @@ def of_training(tiny: Tiny) -> Given:
     state = {name: tensor.numpy() for name, tensor in result.model.state_dict().items()}
     floats = np.concatenate([array.ravel() for array in state.values() if array.dtype == np.float32])
     close = {"weights": Close(floats, within(WEIGHT), ELSEWHERE)}
-    for name in ("train_loss", "validation_loss"):
-        losses = np.array([getattr(record, name) for record in result.records])
+    for name, column in (("train_loss", "augmented_train_loss"), ("validation_loss", "validation_loss")):
+        losses = np.array([getattr(record, column) for record in result.records])
         close[name] = Close(losses, within(LOGIT), ELSEWHERE)
     shapes = [[name, *array.shape] for name, array in state.items()]
     return Given({"best_epoch": result.best_epoch, "shapes": shapes}, close, {"floats": floats})

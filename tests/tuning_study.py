@@ -100,7 +100,7 @@ def pretend(curve):
         calls.append((build(), settings))
         records = []
         for epoch, auroc in enumerate(curve(len(calls) - 1)):
-            records.append(EpochRecord(epoch, 0.5, 1 - auroc, auroc, 0.001, 1.0, 100.0))
+            records.append(EpochRecord(epoch, 0.5, 1 - auroc, 0.9, 0.8, auroc, 0.6, 0.001, 1.0, 100.0))
             on_epoch(records[-1], None, True)
         return FitResult(None, int(np.argmax([record.validation_auroc for record in records])), records)
 

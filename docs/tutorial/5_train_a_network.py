@@ -35,7 +35,8 @@ for split in ("train", "validation", "test"):
 settings = Fit(epochs=2, batch_size=16, learning_rate=0.005, averaging=0.9)
 result = fit(lambda: LensNet(LensNetConfig(width=16)), settings, images["train"], images["validation"])
 for record in result.records:
-    print(f"epoch {record.epoch}: loss {record.train_loss:.3f}, validation AUROC {record.validation_auroc:.3f}")
+    accuracies = f"{record.train_accuracy:.3f}, of validation {record.validation_accuracy:.3f}"
+    print(f"epoch {record.epoch}: accuracy of training images {accuracies}")
 
 logits, labels = predict(result.model, images["test"].images).numpy(), images["test"].labels.numpy()
 auroc = metrics.bootstrap(metrics.auroc, logits, labels, 200, np.random.default_rng(1))

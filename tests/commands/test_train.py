@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -38,7 +39,15 @@ def test_every_network_has_files_of_its_own(recipe, kind, tmp_path, capsys):
     assert {"best_epoch", "epochs", "parameters"} <= set(measured)
     assert not {"images_per_second", "seconds"} & set(measured)
     assert timings_of("tiny", tmp_path)[f"train{name}"]["images_per_second"] > 0
-    assert (tmp_path / "metrics" / "tiny" / f"epochs{name}.csv").is_file()
+    curves = pd.read_csv(tmp_path / "metrics" / "tiny" / f"epochs{name}.csv")
+    assert list(curves) == [
+        "epoch", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "validation_auroc",
+        "augmented_train_loss", "learning_rate", "kept",
+    ]  # fmt: skip
+    assert curves["epoch"][curves["kept"] == 1].tolist() == [measured["best_epoch"]]
+    kept = curves.iloc[measured["best_epoch"]]
+    for column in ("validation_loss", "validation_auroc", "train_accuracy", "validation_accuracy"):
+        assert measured[column] == pytest.approx(kept[column], rel=1e-5)
     assert (tmp_path / "figures" / "tiny" / f"train{name}" / "losses.png").is_file()
     assert not list((tmp_path / "artifacts" / "tiny").glob("*.pt"))
     (run,) = MlflowClient(tracking.tracking_uri(tmp_path), tracking.tracking_uri(tmp_path)).search_runs(
@@ -46,6 +55,8 @@ def test_every_network_has_files_of_its_own(recipe, kind, tmp_path, capsys):
     )
     assert run.data.tags["stage"] == f"train{name}"
     assert {"run_seconds", "run_images_per_second"} <= set(run.data.metrics)
+    assert run.data.metrics["best_train_accuracy"] == measured["train_accuracy"]
+    assert {"train_loss", "augmented_train_loss", "validation_accuracy"} <= set(run.data.metrics)
 
 
 def test_a_training_that_goes_on_has_the_time_of_its_earlier_epochs_too(tmp_path, monkeypatch):

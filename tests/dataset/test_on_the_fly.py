@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import PARAMS, POPULATION, SIMULATE
+from conftest import PARAMS, POPULATION, SIMULATE, measures_of
 from lensdream.commands import labelled_job
 from lensdream.commands.paths import Paths
 from lensdream.config import Fit, LensNetConfig, Training
@@ -104,7 +104,7 @@ def test_a_killed_training_on_fresh_scenes_ends_with_the_same_weights(scenes_an_
         )
     torch.manual_seed(99)
     resumed = fit(partial(LensNet, TRAIN.network), TRAIN.fit, scenes_an_epoch(24), validation, checkpoint=path)
-    assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
+    assert measures_of(resumed) == measures_of(whole)
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 

@@ -207,8 +207,8 @@ def all_metrics() -> dict:
         },
         "simulate": {"n": 1238, "bytes": 711008025},
         "train": {
-            "best_epoch": 1, "epochs": 2, "validation_loss": 0.3, "validation_auroc": 0.95,
-            "parameters": 622017,
+            "best_epoch": 1, "epochs": 2, "validation_loss": 0.3, "validation_auroc": 0.95, "parameters": 622017,
+            "train_accuracy": 0.9375, "validation_accuracy": 0.875, "parting_epoch": 1,
         },
         "train-compound": {"epochs": 8, "compound_lenses": 7200, "single_lenses_an_epoch": 14400},
         "evaluate": evaluated(),
@@ -246,7 +246,8 @@ def made(tmp_path_factory):
         paths.metrics(name).write_text(json.dumps(values))
     paths.timings.write_text(json.dumps(TIMINGS))
     paths.metrics("train").with_name("epochs.csv").write_text(
-        "epoch,train_loss,validation_loss,validation_auroc,learning_rate\n0,0.6,0.5,0.8,0.002\n1,0.4,0.3,0.95,2e-05\n"
+        "epoch,train_loss,validation_loss,train_accuracy,validation_accuracy,validation_auroc,augmented_train_loss,"
+        "learning_rate,kept\n0,0.5,0.5,0.75,0.75,0.8,0.6,0.002,0\n1,0.2,0.3,0.9375,0.875,0.95,0.4,2e-05,1\n"
     )
     for name in ("population/forecast", "population/counts", "train/losses", "evaluate/roc", "evaluate/scores",
                  "survey-test/scores", "survey-test/selection", "survey-test/selection-map", "survey-test/atlas",
@@ -295,7 +296,9 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
         "0.4 to 0.6", "S/N of source 2 in VIS", "in 8 epochs and 2 min 30 s, on 7,200 compound lenses of its own",
         "both, finder at FPR 1e-2", "If a share of 0.01 of all lenses is compound",
         "arcs removed from 30 lenses", "without VIS", "Y, J and H in another order",
-        "MLflow has no finished run", "not a git repository",
+        "MLflow has no finished run", "not a git repository", "1, kept",
+        "Their accuracy at 0.5 is 93.8 % on training images and 87.5 % on validation images",
+        "From epoch 1 on the training accuracy stays above",
     ):  # fmt: skip
         assert words in page.text, words
     assert "is missing: its stage has not drawn it" not in page.text
@@ -440,6 +443,26 @@ def test_metrics_that_cannot_be_used_are_refused_with_the_remedy(root, content, 
         report.run(SCALE, root)
     assert "run" in str(error.value)
     assert not Paths(SCALE, root).report.exists()
+
+
+def test_accuracies_that_do_not_part_or_were_not_measured_are_said_to_be_so():
+    train = all_metrics()["train"]
+    assert "do not part by more than two standard errors" in others.accuracies(train | {"parting_epoch": None})
+    older = {name: value for name, value in train.items() if name not in ("train_accuracy", "validation_accuracy")}
+    assert others.accuracies(older) == ""
+    assert len(others.training(older).rows) == len(others.training(train).rows) - 2
+
+
+def test_the_training_loss_of_an_earlier_version_is_the_one_as_trained():
+    row = {"epoch": 0, "train_loss": 0.6, "validation_loss": 0.5}
+    now = others.epochs(pd.DataFrame([row | {"augmented_train_loss": 0.7, "kept": 1}]))
+    assert now.head[1:] == (
+        "training loss", "validation loss", "training loss as trained, augmented and with dropout",
+    )  # fmt: skip
+    assert now.rows == (("0, kept", "0.6000", "0.5000", "0.7000"),)
+    earlier = others.epochs(pd.DataFrame([row]))
+    assert earlier.head[1:] == ("validation loss", "training loss as trained, augmented and with dropout")
+    assert earlier.rows == (("0", "0.5000", "0.6000"),)
 
 
 def test_peers_stand_in_columns_of_their_own():

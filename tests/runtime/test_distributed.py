@@ -66,10 +66,14 @@ def test_two_processes_learn_as_one_does_and_agree(tmp_path):
     for name, tensor in alone.model.state_dict().items():
         assert torch.equal(first["model"][name], second["model"][name]), name
         assert torch.allclose(first["model"][name], tensor, rtol=1e-3, atol=1e-5), name
-    losses = [[record["train_loss"] for record in rank["records"]] for rank in (first, second)]
+    losses = [[record["augmented_train_loss"] for record in rank["records"]] for rank in (first, second)]
     assert losses[0] == pytest.approx(losses[1])
-    assert losses[0] == pytest.approx([record.train_loss for record in alone.records], rel=1e-4)
+    assert losses[0] == pytest.approx([record.augmented_train_loss for record in alone.records], rel=1e-4)
     assert losses[0][-1] < 0.95 * losses[0][0]
+    for name in ("train_loss", "train_accuracy", "validation_accuracy"):  # the first measures for all
+        both = [[record[name] for record in rank["records"]] for rank in (first, second)]
+        assert both[0] == both[1]
+        assert both[0] == pytest.approx([getattr(record, name) for record in alone.records], rel=1e-3)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Training: learns, keeps the best epoch, resumes to the same result."""
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -8,14 +9,16 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from conftest import TRAINING_FIT, blobs, lensnet, write_training_store
+from conftest import TRAINING_FIT, blobs, lensnet, measures_of, write_training_store
 from lensdream.config import Fit, Training
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.ou import OU66, OUConfig
 from lensdream.networks.predict import predict
+from lensdream.train import loop
 from lensdream.train.loop import fit, image_weights, one_cycle, running_mean
+from lensdream.train.measure import Measures, loss_and_accuracy, spread_rows
 
 
 def ou66():
@@ -60,6 +63,67 @@ def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
     assert len(resumed.records) == TRAINING_FIT.epochs
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    assert measures_of(resumed) == measures_of(whole)
+
+
+class Restless(torch.nn.Module):
+    """A network that draws random numbers in evaluation mode, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = lensnet()
+
+    def forward(self, images):
+        return self.network(images) + 0.1 * torch.randn(len(images))
+
+
+@pytest.mark.parametrize("network", [lensnet, Restless])
+def test_the_measurement_of_training_images_does_not_change_the_training(network, data, monkeypatch):
+    with_it = fit(network, TRAINING_FIT, *data)
+
+    def validation_alone(model, train, rows, validation, device):
+        logits = predict(model, validation.images, device=device)
+        loss, accuracy = loss_and_accuracy(logits, validation.labels)
+        return Measures(math.nan, loss, math.nan, accuracy, 0.5)
+
+    monkeypatch.setattr(loop, "measure", validation_alone)
+    without = fit(network, TRAINING_FIT, *data)
+    assert without.best_epoch == with_it.best_epoch
+    for name, tensor in with_it.model.state_dict().items():
+        assert torch.equal(tensor, without.model.state_dict()[name]), name
+    for name in ("augmented_train_loss", "validation_loss", "validation_accuracy"):
+        assert [getattr(r, name) for r in with_it.records] == [getattr(r, name) for r in without.records]
+
+
+def test_training_and_validation_are_measured_alike(data):
+    """Dropout, augmentation and smoothed labels are of the training alone."""
+    settings = dataclasses.replace(TRAINING_FIT, label_smoothing=0.2)
+    for record in fit(lensnet, settings, data[0], data[0]).records:
+        assert record.train_loss == record.validation_loss
+        assert record.train_accuracy == record.validation_accuracy
+        assert record.augmented_train_loss != record.train_loss
+
+
+def test_a_network_that_learns_by_heart_parts_training_from_validation():
+    noise, other = (torch.randn(64, 4, 32, 32, generator=torch.Generator().manual_seed(k)) / 100 for k in (1, 2))
+    labels = torch.arange(64.0) % 2
+    last = fit(linear, by_heart(), LabelledImages(noise, labels), LabelledImages(other, labels)).records[-1]
+    assert last.train_accuracy == 1.0
+    assert last.validation_accuracy < 0.75
+    assert last.train_loss < last.validation_loss
+
+
+def test_a_checkpoint_of_a_version_with_other_records_begins_anew_in_words(data, tmp_path, capsys):
+    path, settings = tmp_path / "training.pt", dataclasses.replace(TRAINING_FIT, epochs=2)
+    whole = fit(lensnet, settings, *data, checkpoint=path)
+    state = torch.load(path, weights_only=True)
+    state["identity"] = json.dumps(json.loads(state["identity"])[:-1])
+    for record in state["records"]:
+        del record["train_accuracy"], record["validation_accuracy"]
+    torch.save(state, path)
+    again = fit(lensnet, settings, *data, checkpoint=path)
+    assert "beginning anew" in capsys.readouterr().out
+    assert measures_of(again) == measures_of(whole)
 
 
 def test_a_damaged_checkpoint_is_named_and_training_begins_anew(data, tmp_path, capsys):
@@ -175,7 +239,20 @@ def test_images_may_change_with_the_epoch(data, tmp_path):
     seen.clear()
     resumed = fit(lensnet, TRAINING_FIT, Watched(), data[1], checkpoint=path)
     assert seen == [2, 3]
-    assert [r.train_loss for r in resumed.records] == [r.train_loss for r in whole.records]
+    assert measures_of(resumed) == measures_of(whole)
+    assert_measured_on_its_own_images(Changing(), data[1])
+
+
+def assert_measured_on_its_own_images(train, validation):
+    """Each epoch's averaged network on the training images of that epoch."""
+
+    def check(record, model, best):
+        images = train.epoch(record.epoch, model)
+        rows = spread_rows(len(train), len(validation), TRAINING_FIT.seed)
+        expected = loss_and_accuracy(predict(model, images.images[rows]), images.labels[rows])
+        assert (record.train_loss, record.train_accuracy) == expected
+
+    fit(lensnet, TRAINING_FIT, train, validation, on_epoch=check)
 
 
 def test_one_cycle_rises_and_falls():
@@ -210,12 +287,18 @@ def test_the_paper_s_recipe_is_plain_adam_on_weighted_cross_entropy(data):
     assert torch.allclose(predict(records[-1][1], images), predict(model, images), atol=2e-3)
 
 
+def linear():
+    """A network without a hidden layer."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 32 * 32, 1), torch.nn.Flatten(0))
+
+
+def by_heart():
+    """Settings that fit a few images of noise."""
+    return dataclasses.replace(WILDE, learning_rate=0.01, epochs=10, balanced=False)
+
+
 def test_images_have_weights_gradients_are_clipped_and_labels_smoothed(data):
     """Adam hardly minds the scale of a gradient: the numbers must agree closely."""
-
-    def linear():
-        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 32 * 32, 1), torch.nn.Flatten(0))
-
     settings = dataclasses.replace(WILDE, learning_rate=0.01, clip_norm=0.1, label_smoothing=0.2, balanced=False)
     weighted = LabelledImages(data[0].images[:40], data[0].labels[:40], 0.1 + torch.arange(40) % 5)
     torch.manual_seed(settings.seed)

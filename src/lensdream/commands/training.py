@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -17,9 +18,11 @@ from lensdream.commands.paths import Paths
 from lensdream.commands.timings import Clock, timed_run
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.networks.model_file import save_model
+from lensdream.plots import curves
 from lensdream.runtime.distributed import ALONE, Ranks
 from lensdream.runtime.files import write_json
 from lensdream.train.loop import EpochRecord, FitResult, fit
+from lensdream.train.measure import parting_epoch
 from lensdream.train.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -83,7 +86,8 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clo
         if best:
             save(model, record.epoch)
         print(
-            f"epoch {record.epoch:3d}  train {record.train_loss:.4f}  validation {record.validation_loss:.4f}  "
+            f"epoch {record.epoch:3d}  loss: training {record.train_loss:.4f}, validation {record.validation_loss:.4f}  "
+            f"accuracy: {record.train_accuracy:.4f}, {record.validation_accuracy:.4f}  "
             f"auroc {record.validation_auroc:.4f}  {record.images_per_second:.0f} images/s{'  best' if best else ''}",
             flush=True,
         )
@@ -95,11 +99,15 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clo
     clock.earlier = sum(r.seconds for r in result.records if r.epoch not in trained_here)
     save(result.model, result.best_epoch)
     best = result.records[result.best_epoch]
-    kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
+    names = ("validation_loss", "validation_auroc", "train_accuracy", "validation_accuracy")
+    kept = {name: getattr(best, name) for name in names}
+    accuracies = [[getattr(r, name) for r in result.records] for name in ("train_accuracy", "validation_accuracy")]
+    n_validation = len(job.validation)
     metrics = {
         "best_epoch": result.best_epoch,
         "epochs": len(result.records),
         **kept,
+        "parting_epoch": parting_epoch(*accuracies, min(len(train), n_validation), n_validation),
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "images_an_epoch": len(train),
         **job.more_metrics,
@@ -107,7 +115,8 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clo
     write_curves(result, recipe, paths)
     write_json(paths.metrics(recipe.stage), metrics)
     # under other names than the curves', which these values would overwrite at step 0
-    run.metrics({f"best_{name}" if name.startswith("validation") else f"run_{name}": v for name, v in metrics.items()})
+    named = {f"best_{name}" if name in kept else f"run_{name}": value for name, value in metrics.items()}
+    run.metrics({name: value for name, value in named.items() if value is not None})
     run.figure(paths.figures / recipe.stage / "losses.png")
     run.checkpoint(folder, best.epoch, kept)
     checkpoint.unlink(missing_ok=True)
@@ -116,21 +125,15 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clo
 
 
 def write_curves(result: FitResult, recipe: Recipe, paths: Paths) -> None:
-    """Write training and validation loss by epoch, as `metrics/<scale>/epochs[-network].csv` and a figure."""
-    import matplotlib.pyplot as plt
-    import pandas as pd
+    """Write losses and accuracies by epoch, as `metrics/<scale>/epochs[-network].csv` and a figure.
 
+    The column `kept` is 1 in the epoch whose weights are kept, 0 in the others.
+    """
     table = pd.DataFrame([dataclasses.asdict(record) for record in result.records])
+    table["kept"] = (table["epoch"] == result.best_epoch).astype(int)
     path = paths.epochs(recipe.stage)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.drop(columns=["seconds", "images_per_second"]).to_csv(path, index=False, float_format="%.6g")
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    axes.plot(table["epoch"], table["train_loss"], label="training (as trained, with dropout)")
-    axes.plot(table["epoch"], table["validation_loss"], label="validation")
-    axes.axvline(result.best_epoch, color="0.6", ls=":", label=f"best epoch, {result.best_epoch}")
-    axes.set(xlabel="epoch", ylabel="binary cross-entropy", yscale="log", title=f"{recipe.title}, {paths.scale} scale")
-    axes.legend()
     target = paths.figures / recipe.stage / "losses.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=120)
-    plt.close(figure)
+    curves.draw(table, f"{recipe.title}, {paths.scale} scale").savefig(target, dpi=200)

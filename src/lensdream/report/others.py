@@ -16,6 +16,7 @@ from lensdream.report.table import (
     duration,
     interval,
     pairs,
+    percent,
     percent_interval,
     plain,
     size,
@@ -41,7 +42,10 @@ LENS_QUANTITIES = {
 EPOCH_COLUMNS = {
     "train_loss": ("training loss", 4),
     "validation_loss": ("validation loss", 4),
+    "train_accuracy": ("training accuracy", 4),
+    "validation_accuracy": ("validation accuracy", 4),
     "validation_auroc": ("validation AUROC", 4),
+    "augmented_train_loss": ("training loss as trained, augmented and with dropout", 4),
     "learning_rate": ("learning rate", 6),
 }
 
@@ -101,10 +105,13 @@ def training(train: Mapping, took: Mapping[str, float]) -> Table:
         ("best epoch, kept", str(train["best_epoch"])),
         *_time(took, "time", 0),
     ]
-    if "validation_loss" in train:
-        rows.append(("validation loss of the best epoch", decimal(train["validation_loss"])))
-    if "validation_auroc" in train:
-        rows.append(("validation AUROC of the best epoch", decimal(train["validation_auroc"])))
+    of_best = {
+        "validation_loss": "validation loss of the best epoch",
+        "train_accuracy": "training accuracy of the best epoch",
+        "validation_accuracy": "validation accuracy of the best epoch",
+        "validation_auroc": "validation AUROC of the best epoch",
+    }
+    rows += [(words, decimal(train[name])) for name, words in of_best.items() if name in train]
     return pairs(("LensNet", "value"), rows)
 
 
@@ -114,11 +121,33 @@ def _time(took: Mapping[str, float], words: str, digits: int) -> list[tuple[str,
     return rows if speed is None else [*rows, ("images a second", f"{speed:.{digits}f}")]
 
 
+def accuracies(train: Mapping) -> str:
+    """Sentences on the kept epoch, its accuracies and where they part; empty for a training that did not measure them."""
+    if "train_accuracy" not in train:
+        return ""
+    of_train, of_validation = percent(train["train_accuracy"]), percent(train["validation_accuracy"])
+    first = (
+        f"The weights of epoch {train['best_epoch']}, of the lowest validation loss, are kept. Their accuracy at 0.5 is "
+        f"{of_train} on training images and {of_validation} on validation images, both without augmentation and dropout."
+    )
+    if train["parting_epoch"] is None:
+        return f"{first} The two accuracies do not part by more than two standard errors up to the last epoch."
+    return (
+        f"{first} From epoch {train['parting_epoch']} on the training accuracy stays above the validation accuracy by more "
+        "than two standard errors: the two part there, and the network begins to overfit."
+    )
+
+
 def epochs(history: pd.DataFrame) -> Table:
     """Table of the training history, an epoch a row."""
+    if "augmented_train_loss" not in history:  # of an earlier version, whose one training loss is this
+        history = history.rename(columns={"train_loss": "augmented_train_loss"})
     columns = {name: EPOCH_COLUMNS[name] for name in EPOCH_COLUMNS if name in history}
     rows = tuple(
-        (str(int(row["epoch"])), *(decimal(row[name], digits) for name, (_, digits) in columns.items()))
+        (
+            f"{row['epoch']:.0f}{', kept' if row.get('kept') == 1 else ''}",
+            *(decimal(row[name], digits) for name, (_, digits) in columns.items()),
+        )
         for _, row in history.iterrows()
     )
     return Table(("epoch", *(words for words, _ in columns.values())), rows)

@@ -55,7 +55,7 @@ POPULATION_FIGURES = {
     "forecast": "Properties of the detectable lenses drawn, with percentiles 16, 50 and 84 of the forecast of Collett 2015.",
     "counts": "Number counts of the galaxies that scenes are made of, with the published counts.",
 }
-TRAIN_FIGURES = {"losses": "Training and validation loss. All results are of the weights of the best epoch."}
+TRAIN_FIGURES = {"losses": "Training and validation by epoch. All results are of the weights of the kept epoch."}
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,7 @@ def _values(measured: Measured, pictures: Pictures) -> dict[str, object]:
         "classifier_selection": finder.selection(classifier),
         "classifier_pictures": captioned(pictures.figures / "compound-test", CLASSIFIER_FIGURES),
         "training": others.training(measured.train, measured.took("train")),
+        "accuracies": others.accuracies(measured.train),
         "epochs": others.epochs(measured.epochs),
         "train_pictures": captioned(pictures.figures / "train", TRAIN_FIGURES),
         "relevance": others.relevance(explain),

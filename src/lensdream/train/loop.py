@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -19,20 +18,28 @@ from tqdm import tqdm
 from lensdream.config import Fit
 from lensdream.dataset.augment import augment
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
-from lensdream.networks.predict import predict
 from lensdream.runtime.checkpoint import load as load_checkpoint
 from lensdream.runtime.checkpoint import save as save_checkpoint
 from lensdream.runtime.distributed import ALONE, Ranks
+from lensdream.train.measure import measure, spread_rows
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """Losses, rate and speed of one epoch."""
+    """Losses, accuracies, rate and speed of one epoch.
+
+    Training and validation are measured alike, after the epoch and by the averaged network: without augmentation and dropout,
+    accuracies at 0.5, on as many images of either where there are as many.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
+    train_accuracy: float
+    validation_accuracy: float
     validation_auroc: float
+    augmented_train_loss: float
+    """what was minimised: mean over the epoch, of augmented images with dropout while the weights change"""
     learning_rate: float
     seconds: float
     images_per_second: float
@@ -59,6 +66,13 @@ def fit(
 ) -> FitResult:
     """Train a network and keep the epoch of the lowest validation loss.
 
+    After each epoch the averaged network, which is the one that is kept, is measured on the validation images and on as many
+    rows of the training images, evenly spread and chosen once by the seed. The rows are those of the epoch just trained on,
+    so that they are what was learnt from, whatever the training images are: a store's are the same in every epoch, fresh
+    scenes are those of this epoch, a hard negative stands in the row of the image that it replaced and has its weight, and of
+    pairs and ordinary single lenses of the compound classifier there are as many as they are in the epoch. The measurement
+    changes nothing of the training, and costs what validation costs.
+
     Parameters
     ----------
     build : callable
@@ -71,11 +85,11 @@ def fit(
         Images that decide which epoch is kept.
     checkpoint : Path, optional
         File of the state after each epoch. An interrupted run resumes from it with the same result; a checkpoint of another
-        network, other settings or images is not used.
+        network, other settings or images, or other columns of `EpochRecord`, is not used, and a line says so.
     on_epoch : callable
         Called with the epoch's `EpochRecord`, the network, and whether the epoch is the best one so far.
     ranks : Ranks
-        Processes that train together: each takes its part of every batch; the first one validates, saves and calls
+        Processes that train together: each takes its part of every batch; the first one measures, saves and calls
         `on_epoch`.
 
     Returns
@@ -119,7 +133,7 @@ def fit(
     if checkpoint is not None:
         shape = str(getattr(model, "config", model))
         about = [type(model).__name__, shape, dataclasses.asdict(settings), train.identity, validation.identity]
-        identity = json.dumps(about)
+        identity = json.dumps([*about, [column.name for column in dataclasses.fields(EpochRecord)]])
     saved = load_checkpoint(checkpoint, identity)
     if saved is not None:
         model.load_state_dict(saved["model"])
@@ -132,7 +146,10 @@ def fit(
         records = [EpochRecord(**record) for record in saved["records"]]
         best_state, best_epoch = saved["best_state"], saved["best_epoch"]
         print(f"going on after epoch {len(records) - 1} of {settings.epochs}")
+    elif checkpoint is not None and checkpoint.is_file() and ranks.first:
+        print(f"beginning anew: {checkpoint} is of another network, other settings or images, or another version")
 
+    rows = spread_rows(len(train), len(validation), settings.seed)
     trained = ranks.together(model)
     mixed = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
     for epoch in range(len(records), settings.epochs):
@@ -176,16 +193,17 @@ def fit(
             average.update_parameters(model)
             total += loss.detach() * len(whole)
         seconds = time.perf_counter() - began
-        train_loss = float(ranks.mean(total)) / len(order)
-        if not math.isfinite(train_loss):
-            raise FloatingPointError(f"the training loss of epoch {epoch} is {train_loss}: lower learning_rate")
-        validation_loss, auroc = ranks.of_first(validated(average.module, validation, device) if ranks.first else None)
+        augmented_loss = float(ranks.mean(total)) / len(order)
+        if not math.isfinite(augmented_loss):
+            raise FloatingPointError(f"the training loss of epoch {epoch} is {augmented_loss}: lower learning_rate")
+        measures = ranks.of_first(measure(average.module, data, rows, validation, device) if ranks.first else None)
         record = EpochRecord(
-            epoch, train_loss, validation_loss, auroc, optimizer.param_groups[0]["lr"],
-            time.perf_counter() - started, len(order) / seconds,
+            epoch, **dataclasses.asdict(measures), augmented_train_loss=augmented_loss,
+            learning_rate=optimizer.param_groups[0]["lr"], seconds=time.perf_counter() - started,
+            images_per_second=len(order) / seconds,
         )  # fmt: skip
         records.append(record)
-        best = validation_loss <= min(r.validation_loss for r in records)
+        best = record.validation_loss <= min(r.validation_loss for r in records)
         if best:
             best_state = {name: tensor.detach().cpu().clone() for name, tensor in average.module.state_dict().items()}
             best_epoch = epoch
@@ -204,13 +222,6 @@ def fit(
         on_epoch(record, average.module, best)
     model.load_state_dict(best_state)
     return FitResult(model.cpu().eval(), best_epoch, records)
-
-
-def validated(model: nn.Module, validation: LabelledImages, device: torch.device) -> tuple[float, float]:
-    """Validation loss and AUROC of a network."""
-    logits = predict(model, validation.images, device=device)
-    loss = float(nn.functional.binary_cross_entropy_with_logits(logits, validation.labels))
-    return loss, float(roc_auc_score(validation.labels.numpy(), logits.numpy()))
 
 
 def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:

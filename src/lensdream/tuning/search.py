@@ -106,7 +106,10 @@ def _train(trial: Trial, config: Training, task: Task, run: StageRun) -> float:
         curves = {
             "train_loss": epoch.train_loss,
             "validation_loss": epoch.validation_loss,
+            "train_accuracy": epoch.train_accuracy,
+            "validation_accuracy": epoch.validation_accuracy,
             "validation_auroc": epoch.validation_auroc,
+            "augmented_train_loss": epoch.augmented_train_loss,
             "learning_rate": epoch.learning_rate,
         }
         run.metrics(curves, step=epoch.epoch)
