@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to keep results in; designs found there are not run again")
     arguments = parser.parse_args()
     keep_freed_memory()
-    settings = config.load("train", Training, arguments.scale)
+    settings = config.load("lensnet", Training, arguments.scale)
     threads = arguments.threads or settings.fit.threads
     recipe = dataclasses.replace(settings.fit, threads=threads, epochs=arguments.epochs)
     torch.set_num_threads(threads)

@@ -236,7 +236,7 @@ def of_compound(tiny: Tiny) -> Given:
 def of_training(tiny: Tiny) -> Given:
     """A narrow LensNet after two epochs: its weights, and the losses."""
     # a low rate: AdamW's first steps go by the signs of gradients, also of those that are only rounding
-    recipe = settings("train", Training)
+    recipe = settings("lensnet", Training)
     slow = dataclasses.replace(recipe.fit, epochs=2, threads=1, batch_size=16, learning_rate=0.0005, seed=3)
     narrow = dataclasses.replace(recipe.network, width=4)
     splits = (LabelledImages.from_store(tiny.store, split) for split in ("train", "validation"))

@@ -207,7 +207,7 @@ def test_a_worker_that_was_given_up_goes_on_with_the_next_trial(url, machine, mo
             time.sleep(1.5)
             other = Database.from_text(url)
             study = search.open_study(optuna.get_all_study_names(url)[0], other)
-            base = load("train", search.Training, "quick", here / "params.yaml")
+            base = load("lensnet", search.Training, "quick", here / "params.yaml")
             config = load("tune", TuneConfig, "quick", here / "params.yaml")
             trial = search.next_trial(study, other, config, base)
             study.tell(trial, 0.7)
