@@ -22,7 +22,7 @@ from lensdream.commands.paths import Paths
 from lensdream.config import PopulationConfig, SimulateConfig, Training
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
 from lensdream.dataset.store import ImageStore
-from lensdream.networks.model_file import save_model
+from lensdream.networks.model_file import LARGEST_CHANGE, load_model, logit_change, save_model
 from lensdream.runtime.distributed import ALONE, Ranks, started_ranks
 from lensdream.runtime.files import write_json
 from lensdream.train.loop import EpochRecord, FitResult, fit
@@ -90,8 +90,9 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
     started = time.perf_counter()
     folder, checkpoint = paths.model / recipe.folder, paths.checkpoint(recipe.stage)
 
-    def save(model: nn.Module, epoch: int) -> None:
-        save_model(folder, model, stamp, train.n_distinct(epoch + 1), job.training_odds)
+    def save(model: nn.Module, epoch: int, *, round_weights: bool = True) -> None:
+        images = train.n_distinct(epoch + 1)
+        save_model(folder, model, stamp, images, job.training_odds, round_weights=round_weights)
 
     def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
         run.metrics(dataclasses.asdict(record), step=record.epoch)
@@ -107,6 +108,10 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
         job.build, job.settings.fit, train, job.validation, checkpoint=checkpoint, on_epoch=on_epoch, ranks=ranks
     )
     save(result.model, result.best_epoch)
+    change = logit_change(result.model, load_model(folder), job.validation.images)
+    if change > LARGEST_CHANGE:
+        save(result.model, result.best_epoch, round_weights=False)
+        print(f"float16 changes a logit by {change:.3f}, more than {LARGEST_CHANGE}: weights are stored in float32")
     best = result.records[result.best_epoch]
     kept = {"validation_loss": best.validation_loss, "validation_auroc": best.validation_auroc}
     metrics = {
@@ -117,6 +122,7 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, ranks: Ran
         "seconds": round(sum(r.seconds for r in result.records), 1),
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "images_an_epoch": len(train),
+        "logit_change_by_float16": round(change, 5),
         **job.more_metrics,
     }
     write_curves(result, recipe, paths)
