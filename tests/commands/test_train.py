@@ -5,6 +5,7 @@ import json
 
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 import yaml
 from mlflow import MlflowClient
@@ -12,6 +13,7 @@ from mlflow import MlflowClient
 from conftest import TRAINING_FIT, write_training_store
 from lensdream import tracking
 from lensdream.commands import train as _train_
+from lensdream.commands import training
 from lensdream.commands.paths import Paths
 from lensdream.commands.timings import timings_of
 from lensdream.networks.layout import images_trained_on
@@ -34,9 +36,17 @@ def test_every_network_has_files_of_its_own(recipe, kind, tmp_path, capsys):
     assert written["network"] == kind
     shape = {"dropout": 0.3} if kind == "OU66" else {"width": 8, "dropout": 0.2, "middle_pixels": 64}
     assert written["config"] == shape
+    facts = {
+        "recipe": recipe,
+        "seed": fitted["seed"],
+        "epochs": 2 if recipe == "ou66" else 1,
+        "best_epoch": written["training"]["best_epoch"],
+    }
+    assert written["training"] == facts
     assert images_trained_on(folder) == (12 if recipe == "ou66" else 40)
     measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())
     assert {"best_epoch", "epochs", "parameters"} <= set(measured)
+    assert facts.items() <= (measured | {"recipe": recipe}).items()
     assert not {"images_per_second", "seconds"} & set(measured)
     assert timings_of("tiny", tmp_path)[f"train{name}"]["images_per_second"] > 0
     curves = pd.read_csv(tmp_path / "metrics" / "tiny" / f"epochs{name}.csv")
@@ -75,6 +85,23 @@ def test_a_training_that_goes_on_has_the_time_of_its_earlier_epochs_too(tmp_path
     torch.save(state, file)
     _train_.run("tiny", root=tmp_path)
     assert 5000 < timings_of("tiny", tmp_path)["train"]["seconds"] < 5060
+
+
+@pytest.mark.parametrize(("bound", "stored"), [(training.LARGEST_CHANGE, torch.float16), (-1.0, torch.float32)])
+def test_weights_are_rounded_only_where_no_validation_logit_changes_by_more_than_the_bound(
+    bound, stored, tmp_path, monkeypatch, capsys
+):
+    write_training_store(tmp_path)
+    fitted = dataclasses.asdict(TRAINING_FIT) | {"epochs": 1}
+    document = {"lensnet": {"fit": fitted, "network": {"width": 8}}, "scales": {"tiny": {}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setattr(training, "LARGEST_CHANGE", bound)
+    _train_.run("tiny", root=tmp_path)
+    found = safetensors.torch.load_file(tmp_path / "models" / "tiny" / "model.safetensors")
+    assert found["block_3.conv_2.weight"].dtype == stored
+    assert ("weights are stored in float32" in capsys.readouterr().out) == (stored == torch.float32)
+    measured = json.loads((tmp_path / "metrics" / "tiny" / "train.json").read_text())
+    assert 0 < measured["logit_change_by_float16"] < 0.02
 
 
 def test_an_unknown_network_is_refused_with_those_that_are_known():

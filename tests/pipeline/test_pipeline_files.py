@@ -53,9 +53,9 @@ def test_epochs_images_and_seed_of_a_trained_network_are_those_of_its_settings(r
     metrics = json.loads((ROOT / "metrics" / "quick" / f"{recipe.stage}.json").read_text())
     curves = pd.read_csv(ROOT / "metrics" / "quick" / f"{recipe.stage.replace('train', 'epochs')}.csv")
     model = json.loads((ROOT / "models" / "quick" / recipe.folder / "model.json").read_text())
-    assert settings.fit.epochs == metrics["epochs"] == len(curves) == model["epochs"]
-    assert settings.fit.seed == metrics["seed"] == model["seed"]
-    assert metrics["best_epoch"] == model["best_epoch"]
+    assert settings.fit.epochs == metrics["epochs"] == len(curves) == model["training"]["epochs"]
+    assert settings.fit.seed == metrics["seed"] == model["training"]["seed"]
+    assert metrics["best_epoch"] == model["training"]["best_epoch"]
     population = config.load("population", config.PopulationConfig, "quick", ROOT / "params.yaml")
     if recipe.stage == "train":
         assert population.train == metrics["images_an_epoch"] == model["images_trained_on"]

@@ -450,7 +450,7 @@ def test_accuracies_that_do_not_part_or_were_not_measured_are_said_to_be_so():
     assert "do not part by more than two standard errors" in others.accuracies(train | {"parting_epoch": None})
     older = {name: value for name, value in train.items() if name not in ("train_accuracy", "validation_accuracy")}
     assert others.accuracies(older) == ""
-    assert len(others.training(older).rows) == len(others.training(train).rows) - 2
+    assert len(others.training(older, {}).rows) == len(others.training(train, {}).rows) - 2
 
 
 def test_the_training_loss_of_an_earlier_version_is_the_one_as_trained():

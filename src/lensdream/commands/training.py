@@ -17,7 +17,7 @@ from torch import nn
 from lensdream.commands.paths import Paths
 from lensdream.commands.timings import Clock, timed_run
 from lensdream.dataset.labelled import LabelledImages, TrainingImages
-from lensdream.networks.model_file import save_model
+from lensdream.networks.model_file import LARGEST_CHANGE, load_model, logit_change, save_model
 from lensdream.plots import curves
 from lensdream.runtime.distributed import ALONE, Ranks
 from lensdream.runtime.files import write_json
@@ -77,14 +77,16 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clo
     trained_here: set[int] = set()
     folder, checkpoint = paths.model / recipe.folder, paths.checkpoint(recipe.stage)
 
-    def save(model: nn.Module, epoch: int) -> None:
-        save_model(folder, model, stamp, train.n_distinct(epoch + 1), job.training_odds)
+    def save(model: nn.Module, epoch: int, epochs: int, *, round_weights: bool = True) -> None:
+        images = train.n_distinct(epoch + 1)
+        facts = {"recipe": recipe.block, "seed": job.settings.fit.seed, "epochs": epochs, "best_epoch": epoch}
+        save_model(folder, model, stamp, images, job.training_odds, training=facts, round_weights=round_weights)
 
     def on_epoch(record: EpochRecord, model: nn.Module, best: bool) -> None:
         trained_here.add(record.epoch)
         run.metrics(dataclasses.asdict(record), step=record.epoch)
         if best:
-            save(model, record.epoch)
+            save(model, record.epoch, record.epoch + 1)
         print(
             f"epoch {record.epoch:3d}  loss: training {record.train_loss:.4f}, validation {record.validation_loss:.4f}  "
             f"accuracy: {record.train_accuracy:.4f}, {record.validation_accuracy:.4f}  "
@@ -97,7 +99,11 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clo
     )
     clock.images_per_second = float(np.median([r.images_per_second for r in result.records]))
     clock.earlier = sum(r.seconds for r in result.records if r.epoch not in trained_here)
-    save(result.model, result.best_epoch)
+    save(result.model, result.best_epoch, len(result.records))
+    change = logit_change(result.model, load_model(folder), job.validation.images)
+    if change > LARGEST_CHANGE:
+        save(result.model, result.best_epoch, len(result.records), round_weights=False)
+        print(f"float16 changes a logit by {change:.3f}, more than {LARGEST_CHANGE}: weights are stored in float32")
     best = result.records[result.best_epoch]
     names = ("validation_loss", "validation_auroc", "train_accuracy", "validation_accuracy")
     kept = {name: getattr(best, name) for name in names}
@@ -106,10 +112,12 @@ def fit_and_record(job: Job, paths: Paths, run: StageRun, stamp: int, clock: Clo
     metrics = {
         "best_epoch": result.best_epoch,
         "epochs": len(result.records),
+        "seed": job.settings.fit.seed,
         **kept,
         "parting_epoch": parting_epoch(*accuracies, min(len(train), n_validation), n_validation),
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "images_an_epoch": len(train),
+        "logit_change_by_float16": round(change, 5),
         **job.more_metrics,
     }
     write_curves(result, recipe, paths)
