@@ -82,6 +82,10 @@ class Paths:
         """Metrics file of a stage."""
         return self.root / "metrics" / self.scale / f"{stage}.json"
 
+    def manifest(self, name: str) -> Path:
+        """Description of the `scenes` or `images` of the scale, which git keeps in their place."""
+        return self.root / "manifests" / self.scale / f"{name}.json"
+
     def epochs(self, stage: str) -> Path:
         """Table of the epochs of a training stage."""
         return self.metrics(stage.replace("train", "epochs")).with_suffix(".csv")

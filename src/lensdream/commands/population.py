@@ -1,4 +1,4 @@
-"""`lensdream population`: draw the scenes of a scale, and figures of their galaxies and lenses."""
+"""`lensdream population`: draw the scenes of a scale, describe them, and draw figures of their galaxies and lenses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lensdream import config
 from lensdream.commands.paths import Paths
 from lensdream.commands.timings import timed_run
 from lensdream.config import PopulationConfig, SimulateConfig
+from lensdream.dataset.describe import describe_scenes
 from lensdream.families import LENS, TRAIN
 from lensdream.population import figures, forecast
 from lensdream.population.catalogs import Catalogs
@@ -20,7 +21,7 @@ from lensdream.scene import Scenes
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Draw the scenes of a scale and write their tables and counts."""
+    """Draw the scenes of a scale and write their tables, their description for git and their counts."""
     settings = config.load("population", PopulationConfig, scale, root / "params.yaml")
     workers = config.load("simulate", SimulateConfig, scale, root / "params.yaml").workers
     paths = Paths(scale, root)
@@ -28,9 +29,11 @@ def run(scale: str, root: Path = Path()) -> None:
         catalogs = draw_all_catalogs(settings)
         scenes = draw_scenes(settings, workers, catalogs)
         scenes.save(paths.scenes)
+        describe_scenes(paths.scenes, settings).write(paths.manifest("scenes"))
         metrics = summary(scenes)
         write_json(paths.metrics("population"), metrics)
         run.metrics({"n": len(scenes)})
+        run.artifact(paths.manifest("scenes"), "manifests")
         for path in draw_figures(scenes, catalogs, paths.figures / "population"):
             run.figure(path)
     print(pd.Series(metrics["counts"]).to_string())

@@ -20,7 +20,7 @@ DVC_VARIABLES = ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_STAGE")
 """variables that DVC sets for the commands that it runs"""
 
 _EXPERIMENT_FOLDERS = (".dvc", "tmp", "exps")
-_OUTPUTS = ("dvc.lock", "metrics", "figures", "models", "reports", "artifacts", "mlruns")
+_OUTPUTS = ("dvc.lock", "manifests", "metrics", "figures", "models", "reports", "artifacts", "mlruns")
 
 
 def repository_root(root: Path) -> Path:
