@@ -2,11 +2,13 @@
 
 import dataclasses
 import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,11 +75,17 @@ def test_other_scenes_start_afresh(scenes, tmp_path):
     assert not (tmp_path / "images-00001.npy").exists()
 
 
-def test_a_full_disk_is_told_with_what_is_needed(scenes, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), OSError("9 requested and 5 written")]
+)
+def test_a_full_disk_is_told_with_what_is_needed(error, scenes, tmp_path, monkeypatch):
+    """By the system, and by numpy, which gives no number."""
+
     def full(path, array):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     monkeypatch.setattr(write, "_write", full)
+    monkeypatch.setattr(write.shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
     with pytest.raises(OSError, match="the disk of .* is full: about .* GB are needed"):
         write.write_store(scenes, SMALL_IMAGES, tmp_path)
     assert not (tmp_path / "manifest.json").exists()
@@ -104,6 +112,104 @@ def test_a_shard_that_lacks_a_file_is_drawn_again(scenes, tmp_path):
     assert problems(tmp_path) == []
 
 
+def drawn_by(monkeypatch):
+    """Numbers of the shards that are drawn from now on."""
+    write_shard, drawn = ShardWriter.write, []
+    monkeypatch.setattr(
+        ShardWriter, "write", lambda writer, task: (drawn.append(task[0].number), write_shard(writer, task))[1]
+    )
+    return drawn
+
+
+def interrupted(scenes, folder, monkeypatch, after=2):
+    """A store whose drawing was interrupted after so many shards."""
+    write_shard, done = ShardWriter.write, []
+
+    def killed(writer, task):
+        if len(done) == after:
+            raise KeyboardInterrupt
+        done.append(1)
+        return write_shard(writer, task)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ShardWriter, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write.write_store(scenes, SMALL_IMAGES, folder)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "lost"])
+@pytest.mark.parametrize("name", ["images-00001.npy", "masks-00001.npy", "measured-00001.parquet"])
+def test_a_kept_shard_that_is_not_as_it_was_written_is_drawn_again_and_told(
+    name, damage, scenes, tmp_path, monkeypatch, capsys
+):
+    whole, folder = tmp_path / "whole", tmp_path / "images"
+    write.write_store(scenes, SMALL_IMAGES, whole)
+    interrupted(scenes, folder, monkeypatch)
+    content = (folder / name).read_bytes()
+    changed = {"truncated": content[:-7], "flipped": content[:-7] + bytes([content[-7] ^ 1]) + content[-6:]}
+    (folder / name).unlink()
+    if damage in changed:
+        (folder / name).write_bytes(changed[damage])
+    drawn = drawn_by(monkeypatch)
+    write.write_store(scenes, SMALL_IMAGES, folder)
+    assert drawn == [1, 2]
+    assert f"{folder / name} is not as it was written: its shard is drawn again" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in whole.iterdir()
+    }
+
+
+def test_what_determines_the_images_lies_beside_the_store(scenes, tmp_path):
+    folder = tmp_path / "images"
+    write.write_store(scenes, SMALL_IMAGES, folder)
+    found = json.loads(write.record_of(folder).read_text())
+    assert write.record_of(folder).parent == tmp_path
+    assert set(found["drawing"]) == {"scenes", "settings", "code"}
+    assert {"render.renderer", "optics.sersic", "instrument"} <= set(found["drawing"]["code"])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert not {"recipe", "code"} & set(manifest)
+    assert found["sha256"] == {name: digest for name, digest in manifest["sha256"].items() if name != "truth.parquet"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"drawing": 5}', "{"])
+def test_a_damaged_record_keeps_nothing(content, scenes, tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    write.write_store(scenes, SMALL_IMAGES, folder)
+    write.record_of(folder).write_text(content)
+    drawn = drawn_by(monkeypatch)
+    write.write_store(scenes, SMALL_IMAGES, folder)
+    assert drawn == [0, 1, 2]
+
+
+def test_other_code_draws_all_again(scenes, tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    write.write_store(scenes, SMALL_IMAGES, folder)
+    monkeypatch.setattr(write, "digests", lambda roots, without: {"render.renderer": "another"})
+    drawn = drawn_by(monkeypatch)
+    write.write_store(scenes, SMALL_IMAGES, folder)
+    assert drawn == [0, 1, 2]
+
+
+def test_a_finished_store_of_the_same_drawing_is_linked_and_another_is_not(scenes, tmp_path, monkeypatch, capsys):
+    there, here = tmp_path / "there" / "images", tmp_path / "here" / "images"
+    there.parent.mkdir()
+    here.parent.mkdir()
+    write.write_store(scenes, SMALL_IMAGES, there)
+    drawn = drawn_by(monkeypatch)
+    write.write_store(scenes, SMALL_IMAGES, here, there)
+    assert drawn == []
+    assert f"linked from {there}" in capsys.readouterr().out
+    assert (here / "images-00000.npy").samefile(there / "images-00000.npy")
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == {
+        path.name: path.read_bytes() for path in there.iterdir()
+    }
+    before = (there / "images-00000.npy").read_bytes()
+    write.write_store(scenes.take(slice(2, 10)), SMALL_IMAGES, here, there)
+    assert drawn == [0, 1]
+    assert (there / "images-00000.npy").read_bytes() == before  # replaced here, and not written through the link
+    assert problems(there) == problems(here) == []
+
+
 @pytest.mark.slow
 def test_ctrl_c_in_a_stage_ends_it_clearly(tmp_path, scenes):
     # many scenes of empty sky, so that the interrupt meets a running pool
@@ -112,9 +218,8 @@ def test_ctrl_c_in_a_stage_ends_it_clearly(tmp_path, scenes):
         tmp_path / "artifacts" / "quick" / "scenes"
     )
     params = (
-        "simulate:\n  quick: {}\n"
-        "  shared: {stamp: 80, padding: 16, supersampling: 3, fine_width: 54, shard_size: 50, chunk: 2, workers: 2,\n"
-        "    renderer: lensdream}\n"
+        "simulate: {stamp: 80, padding: 16, supersampling: 3, fine_width: 54, shard_size: 50, chunk: 2, workers: 2,\n"
+        "    renderer: lensdream}\nscales: {quick: {}}\n"
     )
     (tmp_path / "params.yaml").write_text(params)
     process = subprocess.Popen(

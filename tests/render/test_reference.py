@@ -120,7 +120,7 @@ def test_the_reference_draws_the_light_and_nothing_else(scenes, tmp_path, monkey
     assert theirs.manifest["renderer"] == "lenstronomy"
     assert theirs.images([0]).astype(float).mean() == pytest.approx(0.5, abs=0.01)
     np.testing.assert_array_equal(ours.masks(np.arange(3)), theirs.masks(np.arange(3)))
-    assert (tmp_path / "ours" / "recipe.txt").read_text() != (tmp_path / "theirs" / "recipe.txt").read_text()
+    assert write.record_of(tmp_path / "ours").read_text() != write.record_of(tmp_path / "theirs").read_text()
 
 
 def test_every_renderer_of_the_settings_is_there():

@@ -11,6 +11,7 @@ from lensdream.config import SimulateConfig
 from lensdream.dataset.describe import describe_images
 from lensdream.dataset.write import write_store
 from lensdream.runtime.files import write_json
+from lensdream.runtime.provenance import repository_root
 from lensdream.scene import Scenes
 
 
@@ -22,7 +23,7 @@ def run(scale: str, root: Path = Path()) -> None:
     datasets = {"scenes": paths.scenes}
     with timed_run("simulate", scale, settings, root=root, datasets=datasets, clock=clock) as run:
         with clock.counting(len(scenes)):
-            size = write_store(scenes, settings, paths.images)
+            size = write_store(scenes, settings, paths.images, _images_of_the_repository(paths))
         describe_images(paths.images, settings, scenes.components).write(paths.manifest("images"))
         metrics = {"n": len(scenes), "bytes": size}
         write_json(paths.metrics("simulate"), metrics)
@@ -31,3 +32,9 @@ def run(scale: str, root: Path = Path()) -> None:
     print(
         f"{metrics['n']} images in {clock.seconds:.0f} s, {clock.images_per_second:.1f} a second, {size / 1e9:.2f} GB"
     )
+
+
+def _images_of_the_repository(paths: Paths) -> Path | None:
+    """Images in the repository itself, where this is a copy of it that `dvc exp run --temp` or `--queue` made."""
+    above = repository_root(paths.root)
+    return None if above == paths.root.resolve() else Paths(paths.scale, above).images

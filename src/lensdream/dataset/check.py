@@ -19,7 +19,7 @@ from lensdream.dataset.store import (
 from lensdream.runtime.files import sha256_of
 
 CONTENTS = ("images", "masks")
-NOT_LISTED = {MANIFEST, "recipe.txt"}
+NOT_LISTED = {MANIFEST}
 """files of a store that its manifest does not list"""
 CHUNK = 64
 

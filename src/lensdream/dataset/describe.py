@@ -46,7 +46,7 @@ DETECTION = ("magnification_1", "magnification_2", "arc_snr")
 """columns of a scene that come from a rendering, by the detection rule"""
 NOT_OF_THE_IMAGES = ("workers", "chunk")
 """settings of the rendering that no pixel depends on"""
-NOT_OF_THE_STORE = ("sha256", "recipe")
+NOT_OF_THE_STORE = ("sha256",)
 """keys of a store's manifest that are no properties: digests of files stand by themselves, the recipe is one of code"""
 
 Quantiles = dict[str, dict[str, dict[str, float]]]

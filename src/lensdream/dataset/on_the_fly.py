@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lensdream.config import PopulationConfig, SimulateConfig
 from lensdream.dataset.labelled import LabelledImages
 from lensdream.dataset.store import ImageStore
-from lensdream.dataset.write import RENDERING, code_digest
+from lensdream.dataset.write import decides_nothing
 from lensdream.families import LENS
 from lensdream.instrument import Band
 from lensdream.population import drawing
@@ -25,6 +25,7 @@ from lensdream.population.drawing import Chunk, SceneDrawer
 from lensdream.render.batch import in_chunks, renderer_of, stored
 from lensdream.render.renderer import Rendered, Renderer
 from lensdream.runtime.processes import OrderedMap, worker_map
+from lensdream.runtime.source_digest import digests
 from lensdream.scene import Scenes
 
 SPLIT = "train"
@@ -115,7 +116,7 @@ def require_size(simulate: SimulateConfig, store: ImageStore) -> None:
 def identity_of(population: PopulationConfig, simulate: SimulateConfig) -> str:
     """Settings and code that determine fresh images, as JSON."""
     settings = dataclasses.asdict(population), dataclasses.asdict(simulate) | {"workers": None}
-    return json.dumps([settings, code_digest(("population", *RENDERING))])
+    return json.dumps([settings, digests(["population.drawing", "render.batch"], without=decides_nothing)])
 
 
 @dataclass(frozen=True)

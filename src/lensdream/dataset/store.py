@@ -1,6 +1,6 @@
 """Store of images: shards of images and masks and a truth table, described by a manifest.
 
-manifest.json                 schema version, recipe, band order, units, pixel scale, stamp, sha256 of every file
+manifest.json                 schema version, band order, units, pixel scale, stamp, sha256 of every file
 truth.parquet                 one row an image, in the order of the shards: the scene's row and the renderer's measurements
 images-00000.npy              (n, band, y, x) float16 [microjansky a pixel]
 masks-00000.npy               (n, y, x) uint8 of the bits `ARC_1`, `ARC_2`, `LENS_LIGHT`
