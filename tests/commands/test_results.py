@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lensdream.commands.paths import Paths
-from lensdream.commands.results import record
+from lensdream.commands.results import record, record_numbers
 
 
 class Run:
@@ -40,3 +40,10 @@ def test_metrics_figures_and_curves_are_written_and_logged(tmp_path):
     assert run.values == {"auroc": 0.5}
     assert run.files == [("figures", "roc.png"), ("plots", "roc.csv")]
     assert (tmp_path / "figures/tiny/evaluate/roc.png").is_file()
+
+
+def test_a_number_that_is_not_defined_is_written_as_null_and_not_logged(tmp_path):
+    run, paths = Run(), Paths("tiny", tmp_path)
+    record_numbers(run, paths, "headline", {"auroc": 0.5, "tpr_1e-3": None})
+    assert json.loads(paths.metrics("headline").read_text()) == {"auroc": 0.5, "tpr_1e-3": None}
+    assert run.values == {"auroc": 0.5}

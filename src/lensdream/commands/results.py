@@ -42,6 +42,12 @@ def record(
     run.metrics(dict(metrics.values_of(result)))
 
 
+def record_numbers(run: StageRun, paths: Paths, name: str, values: Mapping[str, float | None]) -> None:
+    """Write numbers as the metrics file of this name, and log those that are defined."""
+    write_json(paths.metrics(name), values)
+    run.metrics({key: value for key, value in values.items() if value is not None})
+
+
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, and its folder if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
