@@ -79,6 +79,9 @@ def test_the_survey_test_stage_writes_metrics_points_and_atlas(few_catalogs, mod
     assert sum(row["n"] for row in found["selection_map"]) == 20
     bin_of_lenses = found["selection_function"]["arc_snr"][0]
     assert set(bin_of_lenses) == {"low", "high", "n", "completeness_at_0.5", "completeness_at_fpr_1e-2"}
+    purity, by_snr = (pd.read_csv(paths.plots / f"{name}.csv") for name in ("purity", "completeness-snr"))
+    assert purity["completeness"].iloc[0] == 1  # lenses of 0.5, non-lenses of an untrained network
+    assert by_snr["n"].sum() == 20
     told = capsys.readouterr().out
     for words in (
         "100 non-lenses in survey proportions",

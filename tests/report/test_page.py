@@ -314,6 +314,14 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
     assert 160 * 3 < picture.shape[1] < 160 * 5
 
 
+def test_the_headline_metrics_are_written_with_the_page(made):
+    report.run(SCALE, made)
+    found = json.loads(Paths(SCALE, made).metrics("headline").read_text())
+    evaluate = json.loads(Paths(SCALE, made).metrics("evaluate").read_text())
+    assert found["auroc"] == round(evaluate["auroc"]["value"], 4)
+    assert found["survey_1e-3"] is None  # 240 non-lenses are too few
+
+
 def test_without_timings_the_page_says_nothing_of_time(root):
     report.run(SCALE, root)
     timed = written(root).text

@@ -14,18 +14,19 @@ from lensdream.commands.timings import timed_run
 from lensdream.config import EvaluateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate import baselines, figures, selection
+from lensdream.evaluate import baselines, curves, figures, selection
 from lensdream.evaluate.test_set import measured, report, undetectable
 from lensdream.families import UNDETECTABLE
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
+from lensdream.metrics import probability
 from lensdream.networks.cascade import N_ORIENTATIONS
 from lensdream.networks.layout import MERIT, images_trained_on
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points and figures.
+    """Score validation and test images; write `metrics/<scale>/evaluate.json`, operating points, figures and curves.
 
     The table of scores has the column `survey_logit`, for the class proportions of a survey. The stages of the finder and the
     baselines in `models/<scale>/peers` are measured, too, each in a block under its name.
@@ -70,5 +71,9 @@ def run(scale: str, root: Path = Path()) -> None:
             "selection": figures.selection(result["selection_function"]),
             "reliability": figures.reliability(logits, labels, points.temperature),
         }
-        record(run, paths, "evaluate", result, drawn)
+        tables = {
+            "roc": curves.roc(logits, labels),
+            "reliability": curves.reliability(probability(logits, points.temperature), labels),
+        }
+        record(run, paths, "evaluate", result, drawn, tables)
     print(report(result))

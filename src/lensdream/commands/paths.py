@@ -96,6 +96,11 @@ class Paths:
         return self.root / "artifacts" / self.scale / "timings.json"
 
     @property
+    def plots(self) -> Path:
+        """Folder of the curves that DVC draws, a table each."""
+        return self.root / "metrics" / self.scale / "plots"
+
+    @property
     def cutouts(self) -> Path:
         """Folder for a user's real cutouts."""
         return self.root / "data" / "cutouts"

@@ -1,4 +1,4 @@
-"""`lensdream report`: write all results of a scale as one HTML page, and a picture of every family."""
+"""`lensdream report`: write all results of a scale as one HTML page and ten numbers, and a picture of every family."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 from lensdream import config, tracking
 from lensdream.commands.paths import Paths
+from lensdream.commands.results import record_numbers
 from lensdream.commands.timings import timed_run, timings_of
 from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.page import credit_of
 from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
 from lensdream.report import compound_classifier, finder, survey
+from lensdream.report.headline import headline
 from lensdream.report.page import Measured, Picture, Pictures, render
 from lensdream.report.table import Table
 from lensdream.runtime.files import write_whole
@@ -22,7 +24,9 @@ PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_a
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.png`.
+    """Write `reports/<scale>/index.html`, which needs no other file, `families.png`, and the headline metrics.
+
+    The picture is in `figures/<scale>`, the metrics, out of those of the stages before, are `metrics/<scale>/headline.json`.
 
     Raises `FileNotFoundError` where a stage has not written its metrics; the message names its command.
     """
@@ -43,6 +47,8 @@ def run(scale: str, root: Path = Path()) -> None:
         )
         page = render(scale, measured, pictures, git_state(root), links, datetime.now(UTC))
         write_whole(index, page.encode())
+        numbers = headline(measured.evaluate, measured.survey_test, measured.compound_test)
+        record_numbers(tracked, paths, "headline", numbers)
         tracked.figure(drawn)
         tracked.artifact(index)
     for table in tables(measured):

@@ -1,4 +1,4 @@
-"""Results of the commands `evaluate`, `survey-test` and `compound-test`: files, and a copy in MLflow."""
+"""Results of the commands that measure a finder: metrics, figures and curves as files, and a copy of them in MLflow."""
 
 from __future__ import annotations
 
@@ -15,16 +15,37 @@ from lensdream.runtime.files import replaced_whole, write_json
 from lensdream.tracking import StageRun
 
 
-def record(run: StageRun, paths: Paths, stage: str, result: Mapping[str, object], drawn: Mapping[str, Figure]) -> None:
-    """Write the metrics file of a stage and its figures by name, and log both; undefined numbers are not logged."""
+def record(
+    run: StageRun,
+    paths: Paths,
+    stage: str,
+    result: Mapping[str, object],
+    drawn: Mapping[str, Figure],
+    curves: Mapping[str, pd.DataFrame] | None = None,
+) -> None:
+    """Write the metrics file of a stage, its figures and its curves by name, and log them; undefined numbers are not logged.
+
+    curves: tables for DVC's plots.
+    """
     for name, figure in drawn.items():
         path = paths.figures / stage / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120)
         plt.close(figure)
         run.figure(path)
+    for name, table in (curves or {}).items():
+        path = paths.plots / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path, index=False, float_format="%.6g")
+        run.artifact(path, "plots")
     write_json(paths.metrics(stage), result)
     run.metrics(dict(metrics.values_of(result)))
+
+
+def record_numbers(run: StageRun, paths: Paths, name: str, values: Mapping[str, float | None]) -> None:
+    """Write numbers as the metrics file of this name, and log those that are defined."""
+    write_json(paths.metrics(name), values)
+    run.metrics({key: value for key, value in values.items() if value is not None})
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

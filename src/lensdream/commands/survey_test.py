@@ -15,7 +15,7 @@ from lensdream.commands.timings import Clock, timed_run
 from lensdream.config import PopulationConfig, SimulateConfig, SurveyConfig
 from lensdream.dataset import target_mix
 from lensdream.dataset.store import ImageStore
-from lensdream.evaluate import atlas, figures, selection, survey_baselines
+from lensdream.evaluate import atlas, curves, figures, selection, survey_baselines
 from lensdream.evaluate.survey import calibration, measure, measured_shortcuts, report, scored_lenses, streamed
 from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder, Scores
@@ -27,7 +27,7 @@ from lensdream.scene import Scenes
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Score the non-lenses; write `metrics/<scale>/survey-test.json`, logits, thresholds, the atlas and figures."""
+    """Score the non-lenses; write `metrics/<scale>/survey-test.json`, logits, thresholds, atlas, figures and curves."""
     clock = Clock()
     settings = config.load("survey", SurveyConfig, scale, root / "params.yaml")
     population = config.load("population", PopulationConfig, scale, root / "params.yaml")
@@ -68,7 +68,11 @@ def run(scale: str, root: Path = Path()) -> None:
             "selection-map": figures.selection_map(result["selection_map"], "a survey's false-positive rate of 1e-3"),
             "scores": figures.tails_by_family(pd.concat([survey.table, lenses], ignore_index=True), at),
         }
-        record(run, paths, "survey-test", result, drawn)
+        tables = {
+            "purity": curves.purity(logits, of_lenses, settings.prevalence),
+            "completeness-snr": curves.completeness_by_snr(result["selection_function"]),
+        }
+        record(run, paths, "survey-test", result, drawn, tables)
         run.metrics({"n": settings.n})
         networks = compared_networks(population, simulate, settings, paths)
         run.metrics({f"networks.{name}": value for name, value in values_of(networks)})

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
+from lensdream.evaluate import curves
 from lensdream.evaluate.selection import EDGES, MAPPED
 from lensdream.families import LENS
 from lensdream.metrics import probability
@@ -129,17 +130,13 @@ def selection_map(rows: list[dict[str, float]], title: str) -> plt.Figure:
     return figure
 
 
-def reliability(logits: np.ndarray, labels: np.ndarray, temperature: float, bins: int = 15) -> plt.Figure:
+def reliability(logits: np.ndarray, labels: np.ndarray, temperature: float) -> plt.Figure:
     """Reliability diagram: share of lenses against stated probability, before and after temperature scaling."""
     figure, axes = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
     axes.plot([0, 1], [0, 1], color="0.7")
     for name, t in (("as trained", 1.0), (f"temperature {temperature:.2f}", temperature)):
-        p = probability(logits, t)
-        which = np.clip((p * bins).astype(int), 0, bins - 1)
-        filled = np.flatnonzero(np.bincount(which, minlength=bins) >= 5)
-        axes.plot(
-            [p[which == k].mean() for k in filled], [labels[which == k].mean() for k in filled], "o-", ms=4, label=name
-        )
+        rows = curves.reliability(probability(logits, t), labels)
+        axes.plot(rows["predicted"], rows["observed"], "o-", ms=4, label=name)
     axes.set(xlabel="stated probability", ylabel="share of lenses", xlim=(0, 1), ylim=(0, 1))
     axes.legend()
     return figure
