@@ -143,6 +143,13 @@ def test_second_looks_has_every_weight_for_every_split_and_both_speeds(place):
     assert all(line.endswith("images/s") for line in printed[-2:])
 
 
+def test_half_weights_changes_no_logit_of_the_quick_finder_by_more_than_the_bound(place):
+    found = last_object(run(place, "half_weights"))
+    assert set(found["networks"]) == {".", "compound", "finder", "compound classifier"}
+    assert all(row["largest_change"] <= found["bound"] for row in found["networks"].values())
+    assert found["written"] is False
+
+
 def test_windows_has_a_row_for_each_square(place):
     rows = [line.split() for line in run(place, "windows", "--scenes", "1", "--threads", "1").splitlines()]
     assert [row[:2] for row in rows[1:]] == [["2", "2"], ["3", "3"], ["4", "4"], ["4", "2"], ["6", "3"], ["8", "4"],
