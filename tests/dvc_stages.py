@@ -29,4 +29,4 @@ def generated(scale):
 
 def outs_of(stage):
     """Paths of the outputs of a stage."""
-    return [next(iter(out)) if isinstance(out, dict) else out for out in stage["outs"]]
+    return [next(iter(out)) if isinstance(out, dict) else out for out in stage["outs"] + stage.get("metrics", [])]

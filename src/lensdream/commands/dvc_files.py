@@ -15,6 +15,8 @@ from lensdream.train.recipes import CLASS_PRIOR, COMPOUND, DEEP, LENSNET, RECIPE
 
 QUICK = "quick"
 """scale of dvc.yaml"""
+UP = "../.."
+"""the repository, as seen from the folder of another scale's file"""
 CODE = "code"
 """stage of all scales alike, in dvc.yaml alone"""
 WITH_BASELINES = ("evaluate", "survey-test")
@@ -49,6 +51,9 @@ def pipeline_of(scale: str, document: Mapping, params: Mapping) -> dict:
     own = yaml.safe_load(text)
     for name, stage in own["stages"].items():
         _fit(name, stage, scale, models, params)
+    if scale != QUICK:
+        for plot in (definition for each in own["plots"] for definition in each.values()):
+            plot["y"] = {f"{UP}/{file}": column for file, column in plot["y"].items()}
     return own
 
 
@@ -112,7 +117,7 @@ def _fit(name: str, stage: dict, scale: str, models: Models, params: Mapping) ->
         stage["foreach"] = [CLASS_PRIOR] if CLASS_PRIOR in models.recipes else []
     body = stage.get("do", stage)
     if scale != QUICK:
-        body["wdir"] = "../.."
+        body["wdir"] = UP
         body["outs"] = [out if isinstance(out, dict) else {out: {"cache": False}} for out in body["outs"]]
     if "params" in body and "foreach" not in stage:
         body["params"] = list(_settings(body["params"], scale, params))
