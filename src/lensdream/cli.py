@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from lensdream import __version__
 INTERRUPTED = 130
 """exit code of a command that Ctrl-C ended, as shells have it"""
 USAGE_ERROR = 2
+FULL_DATABASE = "database or disk is full"
+"""words of SQLite, in whatever MLflow makes of them"""
 DESCRIPTION = "Find strong gravitational lenses in survey images, and show why."
 
 AddArguments = Callable[[argparse.ArgumentParser], None]
@@ -238,6 +241,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FloatingPointError as error:
         print(f"lensdream: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        if FULL_DATABASE not in str(error):
+            raise
+        told = "the disk of mlruns/ is full: free some space and run again; what was whole is kept"
+        print(f"lensdream: {told}", file=sys.stderr)
+        return USAGE_ERROR
 
 
 def _split(argv: list[str]) -> tuple[str, list[str]]:
@@ -292,6 +301,9 @@ def _refuse_missing_model(model: object) -> None:
 
 
 def _prepare() -> None:
+    # Threads of several processes on the same cores wait asleep and not in a loop: training beside other work would fall to
+    # a fiftieth of its speed. The OpenMP of torch reads this when it is loaded, and no result depends on it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from lensdream.runtime.allocator import keep_freed_memory
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -1,19 +1,24 @@
 """`lensdream ui` serves the tracking database of its folder, on this machine alone."""
 
-import subprocess
+import os
+
+import pytest
 
 from lensdream import tracking
 from lensdream.commands import ui
 
 
-def test_the_exit_code_is_the_servers_and_the_address_is_printed(monkeypatch, tmp_path, capsys):
+def test_the_server_takes_the_place_of_the_command_and_the_address_is_printed(monkeypatch, tmp_path, capsys):
+    (tmp_path / "params.yaml").write_text("")
     started = []
-
-    def serve(command, check):
-        started.append(command)
-        return subprocess.CompletedProcess(command, 7)
-
-    monkeypatch.setattr(subprocess, "run", serve)
-    assert ui.run(5123, tmp_path) == 7
-    assert started == [tracking.ui_command(tmp_path, 5123)]
+    monkeypatch.setattr(os, "execvp", lambda file, arguments: started.append((file, arguments)))
+    ui.run(5123, tmp_path)
+    command = tracking.ui_command(tmp_path, 5123)
+    assert started == [(command[0], command)]
     assert capsys.readouterr().out.startswith("MLflow at http://127.0.0.1:5123 ")
+
+
+def test_outside_of_a_repository_nothing_is_made(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no params.yaml in .*: run from the repository's root"):
+        ui.run(5123, tmp_path)
+    assert list(tmp_path.iterdir()) == []

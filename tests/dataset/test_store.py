@@ -54,3 +54,19 @@ def test_a_shard_of_another_size_is_refused(scenes, tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(StoreError, match="cannot be read"):
         ImageStore.open(tmp_path).images([4])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_pixel_that_is_no_number_is_told_with_its_image_file_and_remedy(value, scenes, tmp_path):
+    write.write_store(scenes, SMALL_IMAGES, tmp_path)
+    path = tmp_path / "images-00001.npy"
+    images = np.load(path)
+    images[2, 1, 5, 5] = value
+    np.save(path, images)
+    store = ImageStore.open(tmp_path)
+    row = int(store.manifest["shard_size"]) + 2
+    family = store.truth["family"].iloc[row]
+    told = rf"image {row} \({family}, split \w+\) in {path} has pixels .* 1 of the 10 images .*dataset check {tmp_path}"
+    with pytest.raises(StoreError, match=told):
+        store.images(np.arange(10))
+    assert store.images([0, 1]).shape[0] == 2

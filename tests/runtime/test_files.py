@@ -1,7 +1,10 @@
 """Files that appear whole or not at all, also after a power cut."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,3 +58,31 @@ def test_a_folder_that_cannot_be_synced_does_not_fail_a_file_that_is_whole(tmp_p
     monkeypatch.setattr(os, "fsync", no_folders)
     write_whole(tmp_path / "a.bin", b"whole")
     assert (tmp_path / "a.bin").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), OSError("9 requested and 5 written")]
+)
+def test_a_full_disk_is_told_with_the_path_and_the_remedy_and_the_older_file_stays(error, tmp_path, monkeypatch):
+    """By the system, and by numpy, which gives no number."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+    path = tmp_path / "scores.csv"
+    path.write_text("older")
+
+    def fails():
+        with replaced_whole(path) as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(
+        OSError, match=f"the disk is full: free some space and run again; {path} was not written"
+    ) as told:
+        fails()
+    assert told.value.errno == errno.ENOSPC
+    assert path.read_text() == "older"
+    assert [file.name for file in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_another_error_without_a_number_is_no_full_disk(tmp_path):
+    with pytest.raises(OSError, match="9 requested"), replaced_whole(tmp_path / "a"):
+        raise OSError("9 requested and 5 written")

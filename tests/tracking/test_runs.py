@@ -77,3 +77,22 @@ def test_a_nested_run_that_was_stopped_is_killed_and_not_failed(root):
         assert run_of(root, trial.run_id).info.status == "KILLED"
         assert run_of(root, trial.run_id).data.tags["mlflow.parentRunId"] == run.run_id
     assert run_of(root, run.run_id).info.status == "FINISHED"
+
+
+def test_whoever_comes_next_closes_all_runs_of_dead_processes_and_their_pipelines(root, monkeypatch):
+    with stage_run("train", "quick", None, root=root) as first:
+        pass
+    with stage_run("simulate", "poster", None, root=root) as second:
+        pass
+    store = open_store(root)
+    pipelines = [run_of(root, run.run_id).data.tags["mlflow.parentRunId"] for run in (first, second)]
+    for run in (first.run_id, second.run_id, *pipelines):  # as kill -9 leaves them
+        store.client.update_run(run, status="RUNNING")
+    for run in (first, second):
+        store.client.set_tag(run.run_id, "process_started", "1")
+    with stage_run("evaluate", "other", None, root=root) as own:
+        assert {run_of(root, run.run_id).info.status for run in (first, second)} == {"KILLED"}
+        assert {run_of(root, run).info.status for run in pipelines} == {"KILLED"}
+        assert run_of(root, own.run_id).info.status == "RUNNING"
+        assert run_of(root, run_of(root, own.run_id).data.tags["mlflow.parentRunId"]).info.status == "RUNNING"
+    assert run_of(root, first.run_id).data.tags["ended_by"] == "the process vanished"

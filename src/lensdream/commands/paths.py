@@ -25,6 +25,10 @@ class Paths:
         """Folder of the image store."""
         return self.root / "artifacts" / self.scale / "images"
 
+    def lock(self, stage: str) -> Path:
+        """Lock that a stage holds while it runs."""
+        return self.root / "artifacts" / self.scale / f"{stage}.lock"
+
     def checkpoint(self, stage: str) -> Path:
         """Unfinished training of a stage, to resume from; removed when training ends."""
         return self.root / "artifacts" / self.scale / f"{stage}.pt"

@@ -16,6 +16,7 @@ from lensdream.cutouts.sources import Target, tabled
 from lensdream.finder.finder import Finder
 from lensdream.finder.locate import ModelError
 from lensdream.networks.layout import POINTS
+from lensdream.runtime.files import replaced_whole
 
 COLUMNS = (
     "path", "object", "probability", "logit", "above_fpr_1e-3", "compound_probability", "looks_like", "flags", "model",
@@ -143,10 +144,8 @@ def _writer(out: Path) -> TableWriter:
 
 def save_table(table: pd.DataFrame, out: Path, write: TableWriter = _write_csv) -> None:
     """Write a table; the file appears whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = _part_of(out)
-    write(table, part)
-    part.replace(out)
+    with replaced_whole(out) as part:
+        write(table, part)
 
 
 def _part_of(out: Path) -> Path:

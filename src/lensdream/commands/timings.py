@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from lensdream.commands.paths import Paths
 from lensdream.runtime.files import write_json
+from lensdream.runtime.only_one import only_one
 from lensdream.runtime.provenance import GitState, device, git_state
 
 if TYPE_CHECKING:
@@ -62,13 +63,19 @@ def timed_run(
 ) -> Iterator[StageRun]:
     """`tracking.stage_run` of a stage that, where it succeeds, records its duration in MLflow and in `timings.json`.
 
+    Raises `BlockingIOError` while another process runs the same stage of the scale.
+
     clock: made before the run where work goes before it; prefix: of the names in MLflow, where curves have them already.
     """
     from lensdream import tracking  # MLflow takes seconds to import, and machines that only train do without
 
     clock = Clock() if clock is None else clock
     git = git_state(root)
-    with tracking.stage_run(stage, scale, settings, root=root, datasets=datasets) as run:
+    own = Paths(scale, root).lock(stage)
+    with (
+        only_one(own, f"{stage} of the scale {scale}"),
+        tracking.stage_run(stage, scale, settings, root=root, datasets=datasets) as run,
+    ):
         yield run
         run.metrics({f"{prefix}{name}": value for name, value in clock.measured().items()})
     write_timing(Paths(scale, root), stage, clock, git)

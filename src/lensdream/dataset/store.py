@@ -173,7 +173,23 @@ class ImageStore:
         for number in np.unique(shards):
             chosen = np.flatnonzero(shards == number)
             out[chosen] = self.shard(content, number)[positions[chosen] - number * size]
+        if content == "images":
+            self._refuse_bad_pixels(out, positions)
         return out
+
+    def _refuse_bad_pixels(self, images: np.ndarray, positions: np.ndarray) -> None:
+        """Raise `StoreError` that names the first image with a pixel that is no finite number."""
+        bad = np.flatnonzero([not np.isfinite(image).all() for image in images])
+        if len(bad) == 0:
+            return
+        row = int(positions[bad[0]])
+        about = self.truth.iloc[row]
+        name = shard_name("images", row // int(self.manifest["shard_size"]))
+        raise StoreError(
+            f"image {row} ({about.get('family', '?')}, split {about.get('split', '?')}) in {self.folder / name} has pixels "
+            f"that are no finite numbers, as have {len(bad)} of the {len(images)} images read: `lensdream dataset check "
+            f"{self.folder}` names the damaged files; {AGAIN.format(folder=self.folder)}"
+        )
 
 
 def shard_name(content: str, number: int) -> str:

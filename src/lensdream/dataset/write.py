@@ -32,7 +32,7 @@ from lensdream.render.batch import (
 )
 from lensdream.render.renderer import Renderer
 from lensdream.render.validate import refuse_impossible
-from lensdream.runtime.files import replaced_whole, sha256_of, write_json
+from lensdream.runtime.files import is_full, replaced_whole, sha256_of, write_json
 from lensdream.runtime.processes import worker_map
 from lensdream.runtime.source_digest import digests
 from lensdream.scene import Scenes
@@ -87,7 +87,7 @@ def write_store(scenes: Scenes, settings: SimulateConfig, folder: Path, elsewher
         _render_all(missing, scenes, settings, folder, record)
         return _finish(scenes, settings, folder, shards, record)
     except OSError as error:
-        if error.errno == errno.ENOSPC or _is_full(folder):
+        if is_full(error, folder):
             bytes_an_image = settings.stamp**2 * (len(Band) * 2 + 1)
             raise OSError(
                 errno.ENOSPC,
@@ -184,11 +184,6 @@ def _link(store: Path, folder: Path) -> None:
         except OSError:  # another disk
             shutil.copyfile(path, target)
     shutil.copyfile(record_of(store), record_of(folder))
-
-
-def _is_full(folder: Path) -> bool:
-    """Whether the disk is full; numpy tells of it without an error number."""
-    return shutil.disk_usage(folder).free < 2**20
 
 
 def _render_all(missing: list[Shard], scenes: Scenes, settings: SimulateConfig, folder: Path, record: Record) -> None:

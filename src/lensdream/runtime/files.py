@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+ALMOST_FULL = 2**20
+"""free space below which a write without an error number has failed for want of it [byte]"""
 
 
 @contextmanager
@@ -23,11 +28,25 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         yield part
         _sync(part)
         part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        if is_full(error, path.parent):
+            raise OSError(
+                errno.ENOSPC,
+                f"the disk is full: free some space and run again; {path} was not written",
+                str(path.parent),
+            ) from error
+        raise
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     with suppress(OSError):  # some file systems sync no folders
         _sync(path.parent)
+
+
+def is_full(error: OSError, folder: Path) -> bool:
+    """Whether an error is that of a full disk; numpy's has no number, so the disk is asked."""
+    return error.errno == errno.ENOSPC or (error.errno is None and shutil.disk_usage(folder).free < ALMOST_FULL)
 
 
 def _sync(path: Path) -> None:

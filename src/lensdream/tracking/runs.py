@@ -128,7 +128,7 @@ def stage_run(
         **Worker.current().tags(),
     }
     with lock_of(root):
-        _close_stale_runs(store, stage, scale)
+        close_dead_runs(store)
         pipeline = _pipeline_run(store, tags)
     status = "FAILED"
     try:
@@ -222,14 +222,14 @@ def _pipeline_run(store: Store, tags: Mapping[str, str]) -> str:
     return run.info.run_id
 
 
-def _close_stale_runs(store: Store, stage: str, scale: str) -> None:
-    """Mark as KILLED the runs that the database has as running, but whose process has ended."""
-    for run in search_runs(store, "attributes.status = 'RUNNING'", stage=stage, scale=scale):
+def close_dead_runs(store: Store) -> None:
+    """Mark as KILLED the runs that the database has as running, but whose process has ended; the pipelines above them too."""
+    for run in search_runs(store, "attributes.status = 'RUNNING'"):
         worker = Worker.from_tags(run.data.tags)
-        if worker is None or not worker.is_dead():
-            continue
-        store.client.set_tag(run.info.run_id, "ended_by", "the process vanished")
-        store.client.set_terminated(run.info.run_id, "KILLED")
-        parent = store.client.get_run(run.data.tags["mlflow.parentRunId"])
-        if parent.data.tags["kind"] == "pipeline" and parent.info.status == "RUNNING":
-            store.client.set_terminated(parent.info.run_id, "KILLED")
+        if worker is not None and worker.is_dead():
+            store.client.set_tag(run.info.run_id, "ended_by", "the process vanished")
+            store.client.set_terminated(run.info.run_id, "KILLED")
+    for pipeline in search_runs(store, "attributes.status = 'RUNNING'", kind="pipeline"):
+        below = list(search_runs(store, f"tags.mlflow.parentRunId = '{pipeline.info.run_id}'"))
+        if below and all(run.info.status != "RUNNING" for run in below):  # one without any is about to get its first
+            store.client.set_terminated(pipeline.info.run_id, "KILLED")
