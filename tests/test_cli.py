@@ -49,7 +49,7 @@ def test_an_unknown_scale_is_a_usage_error(repository, capsys):
     ("arguments", "words"),
     [
         (["train", "--scale", "huge"], "scales are poster, quick"),
-        (["train", "--scale", "quick", "--network", "ou100"], "networks are lensnet, ou66, ou200, lensnet-wide"),
+        (["train", "--scale", "quick", "--network", "ou100"], "networks are lensnet, ou66"),
         (["score", "lens.fits", "--out", "scores.csv", "--model", "gone"], "no model 'gone': no such folder"),
         (["explain", "lens.fits", "--model", "gone"], "no model 'gone': no such folder"),
     ],

@@ -45,9 +45,7 @@ def _scale(parser: argparse.ArgumentParser) -> None:
 
 def _train(parser: argparse.ArgumentParser) -> None:
     _scale(parser)
-    parser.add_argument(
-        "--network", default="lensnet", help="network to train: lensnet, ou66, ou200 or lensnet-wide (default: lensnet)"
-    )
+    parser.add_argument("--network", default="lensnet", help="network to train: lensnet or ou66 (default: lensnet)")
 
 
 def _model(parser: argparse.ArgumentParser) -> None:

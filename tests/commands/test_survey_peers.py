@@ -22,7 +22,7 @@ def test_the_survey_peers_stage_compares_trained_networks_alone(few_catalogs, tm
     torch.manual_seed(3)
     save_model(paths.model, LensNet(LensNetConfig(4)), SURVEY_SIMULATE.stamp)
     save_model(paths.baselines / "ou66", OU66(OUConfig()), SURVEY_SIMULATE.stamp)
-    (paths.baselines / "ou200").mkdir()  # was never trained
+    (paths.baselines / "empty").mkdir()  # was never trained
     blocks = {
         "population": SURVEY_POPULATION,
         "simulate": SURVEY_SIMULATE,

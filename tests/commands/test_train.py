@@ -15,15 +15,14 @@ from lensdream.commands import train as train_command
 from lensdream.networks.layout import images_trained_on
 
 
-@pytest.mark.parametrize(("network", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66"), ("lensnet-wide", "LensNet")])
+@pytest.mark.parametrize(("network", "kind"), [("lensnet", "LensNet"), ("ou66", "OU66")])
 def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     write_training_store(tmp_path)
     fitted = {name: value for name, value in dataclasses.asdict(TRAINING_FIT).items() if name != "epochs"}
     shared = {"fit": fitted, "network": {"width": 8}}
     document = {
         "train": {"shared": shared, "tiny": {"fit": {"epochs": 1}}},
-        "ou66": {"shared": {"fit": fitted, "network": {"dropout": 0.3}}, "tiny": {"fit": {"epochs": 1}}},
-        "lensnet-wide": {"shared": shared, "tiny": {"fit": {"epochs": 2}, "images": 12}},
+        "ou66": {"shared": {"fit": fitted, "network": {"dropout": 0.3}}, "tiny": {"fit": {"epochs": 2}, "images": 12}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     train_command.run("tiny", network, tmp_path)
@@ -33,7 +32,7 @@ def test_every_network_has_files_of_its_own(network, kind, tmp_path, capsys):
     assert written["network"] == kind
     shape = {"dropout": 0.3} if kind == "OU66" else {"width": 8, "dropout": 0.2, "middle_pixels": 64}
     assert written["config"] == shape
-    assert images_trained_on(folder) == (12 if network == "lensnet-wide" else 40)
+    assert images_trained_on(folder) == (12 if network == "ou66" else 40)
     measured = json.loads((tmp_path / "metrics" / "tiny" / f"train{name}.json").read_text())
     assert {"best_epoch", "epochs", "images_per_second", "seconds", "parameters"} <= set(measured)
     assert (tmp_path / "metrics" / "tiny" / f"epochs{name}.csv").is_file()
@@ -63,5 +62,5 @@ def test_weights_are_rounded_only_where_no_validation_logit_changes_by_more_than
 
 
 def test_an_unknown_network_is_refused_with_those_that_are_known():
-    with pytest.raises(ValueError, match="no network 'ou100'; networks are lensnet, ou66, ou200, lensnet-wide"):
+    with pytest.raises(ValueError, match="no network 'ou100'; networks are lensnet, ou66"):
         train_command.run("quick", "ou100")

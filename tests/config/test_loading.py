@@ -74,13 +74,6 @@ def test_a_value_set_twice_is_refused(params):
         config.load("train", Training, "quick", path)
 
 
-def test_the_wide_network_is_trained_as_the_other_is():
-    wide, ours = (config.load(block, Training, "poster", ROOT / "params.yaml") for block in ("lensnet-wide", "train"))
-    fit = dataclasses.replace(wide.fit, batch_size=ours.fit.batch_size, epochs=ours.fit.epochs)
-    assert fit == ours.fit
-    assert wide.network == dataclasses.replace(ours.network, width=2 * ours.network.width)
-
-
 def test_the_paper_s_recipe_is_the_paper_s():
     settings = config.load("ou66", Training[OUConfig], "poster", ROOT / "params.yaml")
     found = settings.fit
@@ -216,7 +209,7 @@ def test_a_missing_file_names_the_remedy(tmp_path):
 @pytest.mark.parametrize("stage", STAGES)
 def test_settings_have_defaults_which_are_those_of_the_quick_scale(stage, params):
     """Those of `Training` are LensNet's, whatever the network."""
-    if stage in ("ou66", "ou200", "lensnet-wide"):
+    if stage == "ou66":
         stage = "train"
     plain = get_origin(STAGES[stage]) or STAGES[stage]
     assert config.load(stage, STAGES[stage], "quick", ROOT / "params.yaml") == plain()
@@ -251,7 +244,7 @@ def test_a_block_that_is_missing_is_refused(params):
 
 
 def test_the_shape_is_that_of_the_network():
-    for block, shape in (("train", LensNetConfig), ("ou66", OUConfig), ("ou200", OUConfig)):
+    for block, shape in (("train", LensNetConfig), ("ou66", OUConfig)):
         assert type(config.load(block, STAGES[block], "quick", ROOT / "params.yaml").network) is shape
 
 

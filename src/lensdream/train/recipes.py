@@ -58,14 +58,6 @@ RECIPES = {
         "500, 150 epochs of 60,000 images, 18,000 steps. A step costs by the image: small batches make up for part of the "
         "epochs that take too long. 2,500 steps at the quick scale, 18,200 at the poster's.",
     ),
-    "ou200": Recipe(
-        "OU-200", "train-ou200", "peers/ou200", "ou200", "OU200",
-        "OU-200, as OU-66; for a GPU, as it is ten times slower: hours an epoch on two cores. 15,600 steps for the poster.",
-    ),
-    "lensnet-wide": Recipe(
-        "LensNet of twice the width", "train-lensnet-wide", "peers/lensnet-wide", "lensnet-wide", "LensNet",
-        "LensNet of twice the width, in larger batches; minutes on a GPU, hours on two cores.",
-    ),
 }  # fmt: skip
 """recipes by the name that the command line and the tables use"""
 
