@@ -63,7 +63,7 @@ def main() -> None:
     speed.add_argument("--images", type=int, default=CALIBRATION)
     speed.set_defaults(run=_speed)
     train = commands.add_parser("train")
-    train.add_argument("--network", choices=RECIPES, default="lensnet-wide")
+    train.add_argument("--network", choices=RECIPES, default="ou66")
     train.add_argument("--seconds", type=float, default=240.0)
     train.set_defaults(run=_train)
     for command in (render, speed, train):
@@ -110,7 +110,7 @@ def _speed(arguments: argparse.Namespace) -> None:
     images = torch.randn(n, N_BANDS, 80, 80, device=device).half() * 0.01
     data = LabelledImages(images, (torch.arange(n) % 2).float())
     few = LabelledImages(images[:1024], data.labels[:1024])
-    for name in ("lensnet", "lensnet-wide", "ou66", "ou200"):
+    for name in RECIPES:
         recipe = RECIPES[name]
         settings = recipe.read_settings(SCALE, Path("params.yaml"))
         build = partial(recipe.build, settings.network)

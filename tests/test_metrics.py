@@ -143,10 +143,10 @@ def scored(strength, images):
 
 def test_every_baseline_is_compared_with_the_finder():
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=1e-3, batch_size=8)
-    others = {"ou66": scored(1.5, 6000), "ou200": scored(1.0, 500), "lensnet-wide": scored(2.0, 500)}
+    others = {"ou66": scored(1.5, 6000), "worse": scored(1.0, 500), "better": scored(2.0, 500)}
     found = baselines.missed_ratios(others, scored(3.0, 6000), np.ones(5000, bool), np.tile(LABELS, 10), settings)
     assert all(set(block) == {"missed_at_fpr_1e-3_ratio"} for block in found.values())
-    ratios = [found[name]["missed_at_fpr_1e-3_ratio"]["value"] for name in ("lensnet-wide", "ou66", "ou200")]
+    ratios = [found[name]["missed_at_fpr_1e-3_ratio"]["value"] for name in ("better", "ou66", "worse")]
     assert 1 < ratios[0] < ratios[1] < ratios[2]
     assert set(found["ou66"]["missed_at_fpr_1e-3_ratio"]) == {"value", "low", "high"}
     few = baselines.missed_ratios(
@@ -160,7 +160,7 @@ def test_baselines_have_blocks_like_the_finders(tmp_path, capsys):
     paths = Paths("tiny", tmp_path)
     write_store(paths)
     save_model(paths.model, LensNet(LensNetConfig(4)), 32)
-    (paths.baselines / "ou200").mkdir(parents=True)
+    (paths.baselines / "empty").mkdir(parents=True)
     settings = EvaluateConfig(bootstrap=20, seed=1, prevalence=0.001, batch_size=32)
     blocks = {"evaluate": settings, "survey": config.load("survey", SurveyConfig, "quick", PARAMS)}
     document = {name: dataclasses.asdict(block) for name, block in blocks.items()} | {"scales": {"tiny": {}}}
@@ -191,7 +191,7 @@ def test_baselines_have_blocks_like_the_finders(tmp_path, capsys):
     assert both == alone  # ours does not change because another is measured
     assert set(block) == of_others
     assert (block["parameters"], block["images_trained_on"]) == (203_192, 45)
-    assert "ou200" not in both
+    assert "empty" not in both
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ou66"))
     assert row.split()[1:3] == ["203192", "45"]
     scores = pd.read_parquet(paths.scores / "test.parquet")

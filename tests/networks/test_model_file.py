@@ -20,7 +20,7 @@ from lensdream.networks.model_file import (
     rounded,
     save_model,
 )
-from lensdream.networks.ou import OU66, OU200, OUConfig
+from lensdream.networks.ou import OU66, OUConfig
 from lensdream.render.renderer import Renderer
 
 COMMITTED = ("poster", "poster/second", "poster/compound", "poster/peers/ou66", "quick", "quick/compound")
@@ -79,9 +79,7 @@ def test_only_large_tensors_within_the_range_of_float16_are_rounded():
     assert all(found[name] is state[name] for name in ("small", "whole", "beyond", "unknown"))
 
 
-@pytest.mark.parametrize(
-    "model", [OU66(OUConfig(0.3)), OU200(OUConfig()), LensNet(LensNetConfig(4)), DeepLensNet(LensNetConfig(4))]
-)
+@pytest.mark.parametrize("model", [OU66(OUConfig(0.3)), LensNet(LensNetConfig(4)), DeepLensNet(LensNetConfig(4))])
 def test_every_network_survives_the_disk(model, tmp_path):
     save_model(tmp_path, model.eval(), 80, 1234)
     read = load_model(tmp_path)
@@ -104,7 +102,7 @@ def test_an_unknown_network_is_refused_with_the_remedy(tmp_path):
     save_model(tmp_path, OU66(OUConfig()), 80)
     settings = tmp_path / SETTINGS
     settings.write_text(settings.read_text().replace("OU66", "OU67"))
-    with pytest.raises(ValueError, match="holds a OU67.*reads a DeepLensNet, LensNet, OU200, OU66.*train it again"):
+    with pytest.raises(ValueError, match="holds a OU67.*reads a DeepLensNet, LensNet, OU66.*train it again"):
         load_model(tmp_path)
 
 

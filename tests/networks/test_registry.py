@@ -12,7 +12,7 @@ from lensdream.commands.paths import Paths
 from lensdream.networks import registry
 from lensdream.networks.lensnet import DeepLensNet, LensNet
 from lensdream.networks.model_file import load_model
-from lensdream.networks.ou import OU66, OU200
+from lensdream.networks.ou import OU66
 from lensdream.train.recipes import RECIPES, Recipe
 
 MODULE = '''
@@ -57,7 +57,7 @@ scales:
 def test_the_networks_of_the_package_are_known_by_the_names_of_their_classes():
     found = registry.networks()
     assert {name: known.network for name, known in found.items()} == {
-        "DeepLensNet": DeepLensNet, "LensNet": LensNet, "OU200": OU200, "OU66": OU66
+        "DeepLensNet": DeepLensNet, "LensNet": LensNet, "OU66": OU66
     }  # fmt: skip
     for known in found.values():
         assert known.network(known.settings()).config == known.settings()

@@ -15,11 +15,8 @@ SCALE = "poster"
 FOLDER = ROOT / "models" / SCALE
 FACTS = {"where", "command", "code", "made", "device", "store", "images", "epochs", "seconds", "seed", "evidence"}
 BLOCKS = yaml.safe_load((FOLDER / "provenance.yaml").read_text())
-START = "deep"
-"""what the second stage was fine-tuned from; its weights have left the repository"""
-GIVEN = [name for name in BLOCKS if name != START]
 SETTINGS_OF_TODAY = {
-    name: RECIPES[name].read_settings(SCALE, ROOT / "params.yaml") for name in GIVEN if name != CLASS_PRIOR
+    name: RECIPES[name].read_settings(SCALE, ROOT / "params.yaml") for name in BLOCKS if name != CLASS_PRIOR
 }
 
 
@@ -29,7 +26,7 @@ def metrics_of(name):
 
 
 def test_every_given_network_and_no_other_has_a_block():
-    assert set(GIVEN) == set(config.models(SCALE, ROOT / "params.yaml").given)
+    assert set(BLOCKS) == set(config.models(SCALE, ROOT / "params.yaml").given)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -42,7 +39,7 @@ def test_a_block_has_all_facts(name):
     assert block["command"].startswith("lensdream ") == (block["where"] == "pipeline")
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", BLOCKS)
 def test_the_digests_are_those_of_the_models(name):
     files = BLOCKS[name]["files"]
     for file, digest in files.items():

@@ -124,9 +124,7 @@ class SurveyConfig:
     """Target mix of a survey (its list of resolved VIS targets), and the test of the finder on freshly simulated targets."""
 
     n: int = setting(2000, 100, MANY, "non-lenses streamed, at least ten over the lowest rate that is to be measured")
-    n_peers: int = setting(
-        1000, 100, MANY, "of those, how many the baseline networks score too: OU-200 takes 1/30 s each"
-    )
+    n_peers: int = setting(1000, 100, MANY, "of those, how many the baseline networks score too")
     atlas: int = setting(100, 1, 1000, "highest-scoring non-lenses kept and drawn")
     pairs: int = setting(200, 1, 10**6, "test lenses rendered with and without their arcs")
     images: int = setting(1000, 10, MANY, "test images for the checks of the bands")

@@ -1,8 +1,8 @@
-"""OU-66 and OU-200 of Wilde et al. 2022 (MNRAS 512, 3464), layer by layer as in their public code.
+"""OU-66 of Wilde et al. 2022 (MNRAS 512, 3464), layer by layer as in their public code.
 
-The published networks end in two classes. Ours give the difference of the two: softmax of two is the sigmoid of their
+The published network ends in two classes. Ours gives the difference of the two: softmax of two is the sigmoid of their
 difference, so that the published cross-entropy is the binary one of ours. The input differs: the paper scales every band of
-every image to [0, 1], which loses flux and colour to one hot pixel. These networks take asinh of the flux over a fixed
+every image to [0, 1], which loses flux and colour to one hot pixel. This network takes asinh of the flux over a fixed
 constant a band, as LensNet does.
 """
 
@@ -25,19 +25,26 @@ SOFTENING = 3.0
 
 @dataclass(frozen=True)
 class OUConfig:
-    """Shape of the networks of Wilde et al. 2022."""
+    """Shape of OU-66."""
 
     dropout: float = setting(0.2, 0.0, 0.9, "after every convolution")
 
 
-class OUNetwork(nn.Module):
-    """Images of any size to lens logits; the resize and the transform of the flux are its first layers."""
+@network(OUConfig)
+class OU66(nn.Module):
+    """Images of any size to lens logits, by nine 3x3 convolutions on 66 pixels; 203,192 weights.
 
-    side: ClassVar[int]
+    The resize and the transform of the flux are its first layers.
+    """
+
+    side: ClassVar[int] = 66
     """side of the resized image that the convolutions take [pixel]"""
-    convolutions: ClassVar[tuple[tuple[int, int, bool], ...]]
+    convolutions: ClassVar[tuple[tuple[int, int, bool], ...]] = (
+        (50, 3, True), (50, 3, False), (50, 3, False), (50, 3, False),
+        (40, 3, True), (40, 3, False), (40, 3, False), (40, 3, False), (30, 3, True),
+    )  # fmt: skip
     """channels, side of the kernel [pixel], whether a 2x2 maximum follows; none is padded"""
-    hidden: ClassVar[tuple[int, int]]
+    hidden: ClassVar[tuple[int, int]] = (120, 500)
     """features that the convolutions give, and the hidden layer behind them"""
 
     def __init__(self, config: OUConfig) -> None:
@@ -66,24 +73,3 @@ class OUNetwork(nn.Module):
         """(B, band, y, x) [microjansky a pixel] -> lens logits (B,)."""
         non_lens, lens = self.classes(images).unbind(1)
         return lens - non_lens
-
-
-@network(OUConfig)
-class OU66(OUNetwork):
-    """Nine 3x3 convolutions on 66 pixels; 203,192 weights."""
-
-    side = 66
-    convolutions = (
-        (50, 3, True), (50, 3, False), (50, 3, False), (50, 3, False),
-        (40, 3, True), (40, 3, False), (40, 3, False), (40, 3, False), (30, 3, True),
-    )  # fmt: skip
-    hidden = (120, 500)
-
-
-@network(OUConfig)
-class OU200(OUNetwork):
-    """Six convolutions on 200 pixels; 331,632 weights."""
-
-    side = 200
-    convolutions = ((50, 5, True), (40, 5, True), (30, 3, True), (20, 3, True), (20, 3, False), (20, 3, False))
-    hidden = (720, 350)

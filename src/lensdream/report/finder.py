@@ -23,9 +23,7 @@ BASELINES = {
     "one_look": "first stage alone (LensNet), one orientation",
     "alone": "first stage alone (LensNet), eight orientations",
     "second": "second stage alone (DeepLensNet), one orientation",
-    "lensnet-wide": "LensNet of twice the width, one orientation",
     "ou66": "OU-66",
-    "ou200": "OU-200",
 }
 """networks to compare the finder with, by their key in `evaluate.json`: its stages, and baselines where they are trained"""
 
