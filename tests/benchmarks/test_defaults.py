@@ -215,7 +215,7 @@ def test_gpu_renders_a_store_and_trains_on_it_on_a_processor(place, tmp_path):
     everything = np.arange(len(stored))
     np.testing.assert_array_equal(rendered.images(everything), stored.images(everything))
     assert "1 epochs" in run(place, "gpu", "train", "--seconds", "1", *here)
-    assert [path.parent.name for path in tmp_path.rglob("model.safetensors")] == ["lensnet-wide"]
+    assert [path.parent.name for path in tmp_path.rglob("model.safetensors")] == ["ou66"]
 
 
 @pytest.mark.slow

@@ -30,8 +30,8 @@ MEASURING = {
 
 RECORDING = ("tracking", "runtime")
 """rooms that decide no number: they record, and run what others compute"""
-TABLES = ("commands.paths", "commands.train", "train.recipes")
-"""modules that say where files lie, and which recipe there is"""
+TABLES = ("commands.paths", "commands.timings", "commands.train", "train.recipes")
+"""modules that say where files lie, how long a stage took, and which recipe there is"""
 SHOWING = ("plots", "report")
 """rooms that draw"""
 
