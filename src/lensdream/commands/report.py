@@ -11,6 +11,7 @@ from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.page import credit_of
 from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
+from lensdream.plots.encoded import jpeg
 from lensdream.report import compound_classifier, finder, survey
 from lensdream.report.page import Measured, Picture, Pictures, render
 from lensdream.report.table import Table
@@ -21,16 +22,16 @@ PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_a
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.png`.
+    """Write `reports/<scale>/index.html`, which needs no other file, and `figures/<scale>/families.jpg`.
 
     Raises `FileNotFoundError` where a stage has not written its metrics; the message names its command.
     """
     settings = config.load("report", config.ReportConfig, scale, root / "params.yaml")
     paths = Paths(scale, root)
     measured, store = Measured.read(paths.metrics("train").parent, scale), ImageStore.open(paths.images)
-    drawn, index = paths.figures / "families.png", paths.report / "index.html"
+    drawn, index = paths.figures / "families.jpg", paths.report / "index.html"
     with tracking.stage_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
-        write_whole(drawn, family_examples.draw(store, settings.examples_per_family))
+        write_whole(drawn, jpeg(family_examples.draw(store, settings.examples_per_family)))
         links = tracking.stage_links(scale, root)
         pictures = Pictures(
             figures=paths.figures,
