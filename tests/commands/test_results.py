@@ -33,7 +33,7 @@ def test_metrics_figures_and_curves_are_written_and_logged(tmp_path):
         "tpr": dict.fromkeys(("value",), float("nan")),
     }
     curve = pd.DataFrame({"fpr": [1 / 3, 1.0], "tpr": [0.5, 1.0]})
-    record(run, paths, "evaluate", result, {"roc": Figure(figsize=(1, 1))}, {"roc": curve})
+    record(run, paths, "evaluate", result, {"roc": Figure(figsize=(1, 1))}, curves={"roc": curve})
     written = json.loads(paths.metrics("evaluate").read_text())
     assert written == {"n": 3, "auroc": {"value": 0.5, "low": 0.4, "high": None}, "tpr": {"value": None}}
     assert (tmp_path / "metrics/tiny/plots/roc.csv").read_text() == "fpr,tpr\n0.333333,0.5\n1,1\n"

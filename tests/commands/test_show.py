@@ -14,6 +14,7 @@ from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.instrument import EUCLID, Band
 from lensdream.plots import contact_sheet
 from lensdream.plots.contact_sheet import Row
+from lensdream.plots.encoded import png
 
 STAMP = 32
 COUNTS = {"double_ring": 2, "star": 1, "lens": 12, "quasar": 3}
@@ -85,7 +86,7 @@ def test_an_empty_store_and_an_impossible_number_are_refused(write_store):
 def test_rows_of_any_length_are_drawn(tmp_path):
     images = np.zeros((3, len(Band), STAMP, STAMP))
     rows = [Row("many", "3 images", images, ("a", "$b", "c")), Row("one", "", images[:1])]
-    (tmp_path / "sheet.png").write_bytes(contact_sheet.draw(rows))
+    (tmp_path / "sheet.png").write_bytes(png(contact_sheet.draw(rows)))
     height, width, _ = imread(tmp_path / "sheet.png").shape
     assert 2 * PANEL < height < 3 * PANEL
     assert 3 * PANEL < width < 5 * PANEL

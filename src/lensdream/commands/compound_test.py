@@ -18,7 +18,6 @@ from lensdream.finder import operating_points
 from lensdream.finder.finder import Finder
 from lensdream.networks.layout import SURVEY_POINTS
 from lensdream.plots import contact_sheet
-from lensdream.runtime.files import write_whole
 
 
 def run(scale: str, root: Path = Path()) -> None:
@@ -52,11 +51,8 @@ def run(scale: str, root: Path = Path()) -> None:
             "told": compound_figures.classification(table, thresholds, settings.prevalence),
             "told-selection": compound_figures.selection(classifier["selection_function"], title),
         }
-        record(run, paths, "compound-test", result, drawn)
         rows = compound_figures.missed(store, table, thresholds[DRAWN_AT], at_drawn[f"threshold_{DRAWN_AT}"])
-        if rows:
-            missed = paths.figures / "compound-test" / "missed.png"
-            write_whole(missed, contact_sheet.draw(rows))
-            run.figure(missed)
+        sheets = {"missed": contact_sheet.draw(rows)} if rows else {}
+        record(run, paths, "compound-test", result, drawn, sheets=sheets)
     print(report(result))
     print(compound_classifier.report(classifier))

@@ -75,5 +75,5 @@ def run(scale: str, root: Path = Path()) -> None:
             "roc": curves.roc(logits, labels),
             "reliability": curves.reliability(probability(logits, points.temperature), labels),
         }
-        record(run, paths, "evaluate", result, drawn, tables)
+        record(run, paths, "evaluate", result, drawn, curves=tables)
     print(report(result))

@@ -19,7 +19,7 @@ from lensdream.explain.cutout_page import cutout_page
 from lensdream.explain.occlusion import window_corners
 from lensdream.finder.finder import Finder
 from lensdream.finder.locate import ModelError
-from lensdream.plots.heatmaps import png
+from lensdream.plots.encoded import png
 from lensdream.runtime.files import write_whole
 
 WINDOW, STRIDE = 4, 2

@@ -27,7 +27,7 @@ from lensdream.evaluate.explanations.explained_set import (
     maps_file,
 )
 from lensdream.networks.model_file import load_model
-from lensdream.plots.heatmaps import png
+from lensdream.plots.encoded import png
 from lensdream.render.batch import renderer_of
 from lensdream.runtime.files import write_json, write_whole
 from lensdream.scene import Scenes

@@ -24,7 +24,7 @@ from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.evaluate.explanations import real_cutouts
 from lensdream.finder.finder import Finder
 from lensdream.finder.operating_points import OperatingPoints
-from lensdream.plots.heatmaps import png
+from lensdream.plots.encoded import png
 from lensdream.runtime.files import write_json, write_whole
 
 MORE_FOLDERS = "LENSDREAM_CUTOUTS"

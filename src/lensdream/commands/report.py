@@ -13,20 +13,22 @@ from lensdream.cutouts.bands import Origin
 from lensdream.cutouts.page import credit_of
 from lensdream.dataset import family_examples
 from lensdream.dataset.store import ImageStore
+from lensdream.plots.encoded import jpeg
 from lensdream.report import compound_classifier, finder, survey
 from lensdream.report.headline import headline
 from lensdream.report.page import Measured, Picture, Pictures, render
 from lensdream.report.table import Table
-from lensdream.runtime.files import write_whole
+from lensdream.runtime.files import write_json, write_whole
 from lensdream.runtime.provenance import git_state
 
 PRINTED = ("precision", "recall", "accuracy", "auroc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "tpr_at_fpr_1e-4")
 
 
 def run(scale: str, root: Path = Path()) -> None:
-    """Write `reports/<scale>/index.html`, which needs no other file, `families.png`, and the headline metrics.
+    """Write `reports/<scale>/index.html`, which needs no other file, `families.jpg`, and the headline metrics.
 
-    The picture is in `figures/<scale>`, the metrics, out of those of the stages before, are `metrics/<scale>/headline.json`.
+    The picture is in `figures/<scale>`, the metrics, out of those of the stages before, are `metrics/<scale>/headline.json`,
+    and beside the page once more: DVC follows these, as the page has the date.
 
     Raises `FileNotFoundError` where a stage has not written its metrics; the message names its command.
     """
@@ -34,9 +36,9 @@ def run(scale: str, root: Path = Path()) -> None:
     paths = Paths(scale, root)
     measured = Measured.read(paths.metrics("train").parent, scale, timings_of(scale, root))
     store = ImageStore.open(paths.images)
-    drawn, index = paths.figures / "families.png", paths.report / "index.html"
+    drawn, index = paths.figures / "families.jpg", paths.report / "index.html"
     with timed_run("report", scale, settings, root=root, datasets={"images": paths.images}) as tracked:
-        write_whole(drawn, family_examples.draw(store, settings.examples_per_family))
+        write_whole(drawn, jpeg(family_examples.draw(store, settings.examples_per_family)))
         links = tracking.stage_links(scale, root)
         pictures = Pictures(
             figures=paths.figures,
@@ -49,6 +51,7 @@ def run(scale: str, root: Path = Path()) -> None:
         write_whole(index, page.encode())
         numbers = headline(measured.evaluate, measured.survey_test, measured.compound_test)
         record_numbers(tracked, paths, "headline", numbers)
+        write_json(paths.report / "headline.json", numbers)
         tracked.figure(drawn)
         tracked.artifact(index)
     for table in tables(measured):

@@ -11,8 +11,12 @@ from matplotlib.figure import Figure
 
 from lensdream import metrics
 from lensdream.commands.paths import Paths
-from lensdream.runtime.files import replaced_whole, write_json
+from lensdream.plots.encoded import jpeg, png
+from lensdream.runtime.files import replaced_whole, write_json, write_whole
 from lensdream.tracking import StageRun
+
+DPI = 120
+"""of charts"""
 
 
 def record(
@@ -21,18 +25,21 @@ def record(
     stage: str,
     result: Mapping[str, object],
     drawn: Mapping[str, Figure],
+    *,
     curves: Mapping[str, pd.DataFrame] | None = None,
+    sheets: Mapping[str, Figure] | None = None,
 ) -> None:
     """Write the metrics file of a stage, its figures and its curves by name, and log them; undefined numbers are not logged.
 
-    curves: tables for DVC's plots.
+    curves: tables for DVC's plots; sheets: figures of many images, written as JPEG.
     """
-    for name, figure in drawn.items():
-        path = paths.figures / stage / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
+    files = {f"{name}.png": png(figure, DPI) for name, figure in drawn.items()}
+    files |= {f"{name}.jpg": jpeg(figure) for name, figure in (sheets or {}).items()}
+    for name, content in files.items():
+        write_whole(paths.figures / stage / name, content)
+        run.figure(paths.figures / stage / name)
+    for figure in (*drawn.values(), *(sheets or {}).values()):
         plt.close(figure)
-        run.figure(path)
     for name, table in (curves or {}).items():
         path = paths.plots / f"{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)

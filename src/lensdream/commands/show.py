@@ -15,6 +15,7 @@ from lensdream.dataset.store import ImageStore, StoreError
 from lensdream.families import FAMILIES
 from lensdream.plots import contact_sheet
 from lensdream.plots.contact_sheet import Row, titles_of
+from lensdream.plots.encoded import png
 from lensdream.runtime.files import write_whole
 
 
@@ -24,7 +25,7 @@ def run(folder: str, out: str, per_family: int, family: Sequence[str], seed: int
     rows = rows_of_store(store, per_family, seed, family)
     if beside:
         rows += rows_of_cutouts(beside, store.stamp, per_family, seed, skipped.add)
-    write_whole(Path(out), contact_sheet.draw(rows))
+    write_whole(Path(out), png(contact_sheet.draw(rows)))
     print(f"{sum(len(row.images) for row in rows)} images in {out}")
     return skipped.exit_code
 

@@ -63,7 +63,6 @@ def run(scale: str, root: Path = Path()) -> None:
         result["selection_function"] = selection.completeness(about, of_lenses, at)
         result["selection_map"] = selection.completeness_map(about, of_lenses, threshold)
         drawn = {
-            "atlas": atlas.draw(survey.highest),
             "selection": figures.selection(result["selection_function"]),
             "selection-map": figures.selection_map(result["selection_map"], "a survey's false-positive rate of 1e-3"),
             "scores": figures.tails_by_family(pd.concat([survey.table, lenses], ignore_index=True), at),
@@ -72,7 +71,8 @@ def run(scale: str, root: Path = Path()) -> None:
             "purity": curves.purity(logits, of_lenses, settings.prevalence),
             "completeness-snr": curves.completeness_by_snr(result["selection_function"]),
         }
-        record(run, paths, "survey-test", result, drawn, tables)
+        sheets = {"atlas": atlas.draw(survey.highest)}
+        record(run, paths, "survey-test", result, drawn, curves=tables, sheets=sheets)
         run.metrics({"n": settings.n})
         networks = compared_networks(population, simulate, settings, paths)
         run.metrics({f"networks.{name}": value for name, value in values_of(networks)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from lensdream.dataset.store import ImageStore
 from lensdream.families import BY_NAME, FAMILIES
@@ -52,8 +53,8 @@ def caption_of(store: ImageStore) -> str:
     )
 
 
-def draw(store: ImageStore, per_family: int) -> bytes:
-    """Draw a row a family, titles over images with arcs; returns the PNG file."""
+def draw(store: ImageStore, per_family: int) -> Figure:
+    """Draw a row a family, titles over images with arcs."""
     rows = [
         Row(
             name.replace("_", " "),

@@ -19,6 +19,7 @@ NEXT_HUE = 0.618034
 """step around the circle of hues from each further colour to the next: the golden section comes back to none of them soon"""
 PANEL, TITLE, LEGEND, SIDE = 1.16, 0.2, 0.45, 0.05
 """side of a stamp with its gap, room for its title, for the legend, margin [inch]"""
+DPI = 120
 FRAME = 2.5
 """width of a frame [point]"""
 
@@ -39,7 +40,7 @@ def draw(highest: Highest) -> plt.Figure:
     families = highest.rows["family"]
     columns, n_rows = min(COLUMNS, len(families)), -(-len(families) // COLUMNS)
     width, height = max(columns, 4) * PANEL + 2 * SIDE, n_rows * (PANEL + TITLE) + LEGEND + SIDE
-    figure = plt.figure(figsize=(width, height))
+    figure = plt.figure(figsize=(width, height), dpi=DPI)
     for k, (image, family, logit) in enumerate(zip(highest.images, families, highest.rows["logit"], strict=True)):
         row, column = divmod(k, COLUMNS)
         left, bottom = SIDE + column * PANEL, height - LEGEND - (row + 1) * (PANEL + TITLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from lensdream.families import WITH_ARCS
 from lensdream.plots import composite
 
 DPI = 100
-"""and true colour: 66 stamps come to 1.1 MB; a palette of 256 halves that and draws contours around bright galaxies"""
 PANEL, GAP, TITLE, LEFT = 1.6, 0.06, 0.16, 1.3
 """side of a panel, space between two, room for a title, margin for the names [inch]; 80 pixels are drawn at 160"""
 
@@ -45,8 +43,8 @@ def titles_of(family: str, truth: pd.DataFrame) -> tuple[str, ...]:
     return tuple(title_of(row) for _, row in truth.iterrows()) if family in WITH_ARCS else ()
 
 
-def draw(rows: Sequence[Row]) -> bytes:
-    """PNG file of the rows, from top to bottom."""
+def draw(rows: Sequence[Row]) -> Figure:
+    """Draw the rows, from top to bottom."""
     columns = max(len(row.images) for row in rows)
     heights = [PANEL + (TITLE if row.titles else 0.0) + GAP for row in rows]
     width, height = LEFT + columns * (PANEL + GAP), sum(heights) + GAP
@@ -62,9 +60,7 @@ def draw(rows: Sequence[Row]) -> bytes:
         middle = (bottom + PANEL / 2) / height
         figure.text(0.1 / width, middle + 0.05 / height, row.name, fontsize=9.5, weight="bold", va="bottom")
         figure.text(0.1 / width, middle, row.note, fontsize=7.5, color="0.35", va="top")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"optimize": True})
-    return drawn.getvalue()
+    return figure
 
 
 def _panel(axes: Axes, image: np.ndarray, title: str) -> None:

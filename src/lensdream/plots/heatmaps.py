@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -234,10 +233,3 @@ def robust_maximum(maps: Sequence[np.ndarray]) -> float:
     """Largest size of a page's pixels but for 0.2 % of them, so that no single pixel fades the rest; 1 where all are 0."""
     largest = float(np.percentile(np.abs(np.stack(maps)), 99.8))
     return largest if largest > 0 else 1.0
-
-
-def png(figure: Figure) -> bytes:
-    """Bytes of the figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()

@@ -56,6 +56,9 @@ POPULATION_FIGURES = {
     "counts": "Number counts of the galaxies that scenes are made of, with the published counts.",
 }
 TRAIN_FIGURES = {"losses": "Training and validation by epoch. All results are of the weights of the kept epoch."}
+SHEETS = {"atlas", "missed"}
+"""figures of many images, which are JPEG files"""
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
@@ -132,15 +135,19 @@ class Picture:
 
     @classmethod
     def read(cls, path: Path, caption: str = "") -> Picture:
-        """Picture of a PNG file, embedded."""
+        """Picture of a PNG or JPEG file, embedded."""
         if not path.is_file():
             return cls(path.name, caption=caption)
-        return cls(path.name, f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}", caption)
+        content = base64.b64encode(path.read_bytes()).decode()
+        return cls(path.name, f"data:{MEDIA_TYPES[path.suffix]};base64,{content}", caption)
 
 
 def captioned(folder: Path, captions: Mapping[str, str]) -> list[Picture]:
     """Pictures of a folder with these captions by name, whether the file exists or not."""
-    return [Picture.read(folder / f"{name}.png", caption) for name, caption in captions.items()]
+    return [
+        Picture.read(folder / f"{name}{'.jpg' if name in SHEETS else '.png'}", caption)
+        for name, caption in captions.items()
+    ]
 
 
 @dataclass(frozen=True)

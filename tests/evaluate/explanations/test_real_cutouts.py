@@ -15,7 +15,8 @@ from lensdream.finder.operating_points import OperatingPoints
 from lensdream.instrument import EUCLID, N_BANDS, Band
 from lensdream.networks.lensnet import LensNet, LensNetConfig
 from lensdream.networks.model_file import save_model
-from lensdream.plots.heatmaps import maps_page, png
+from lensdream.plots.encoded import png
+from lensdream.plots.heatmaps import maps_page
 from lensdream.scene import Scenes
 
 STAMP = 32
