@@ -3,8 +3,8 @@
 A small copy of the pipeline (tiny_pipeline.py) is run once to its end. Then, as often as asked, all outputs are removed, `dvc
 repro` is started and killed at a time of its own, in turn: the stage by SIGKILL and by SIGINT, DVC by SIGKILL, both by SIGKILL
 and by SIGINT, and DVC while it writes dvc.lock. `dvc repro` is called again until it ends with 0, three times at most; where a
-cut-off lock is refused, the remedy that the message names is taken first. Every output in the lock must then have the md5 of the
-uninterrupted run.
+cut-off lock is refused, the remedy that the message names is taken first. Every output in the lock must then have the md5 of
+the uninterrupted run.
 Run: python benchmarks/kills.py FOLDER [--kills 20] [--seed 1]
 """
 

@@ -36,7 +36,7 @@ def test_the_stage_writes_metrics_curves_and_its_time(tmp_path, capsys):
     torch.manual_seed(4)
     save_model(paths.model, LensNet(LensNetConfig(4)), STAMP)
     blocks = {"evaluate": EvaluateConfig(bootstrap=10, seed=0, prevalence=1e-3, batch_size=64), "survey": SURVEY}
-    settings = {name: {"shared": dataclasses.asdict(block), "tiny": {}} for name, block in blocks.items()}
+    settings = {name: dataclasses.asdict(block) for name, block in blocks.items()} | {"scales": {"tiny": {}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     evaluate.run("tiny", tmp_path)
     measured = json.loads(paths.metrics("evaluate").read_text())
