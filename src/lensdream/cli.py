@@ -137,6 +137,19 @@ def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="folder of an image store, such as artifacts/quick/images")
 
 
+def _diff(parser: argparse.ArgumentParser) -> None:
+    what = "manifest file, folder of a data set, or revision of git"
+    parser.add_argument("one", metavar="A", help=what)
+    parser.add_argument("other", metavar="B", help=what)
+    parser.add_argument("--scale", default="quick", help="scale of the revisions' manifests (default: quick)")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.02,
+        help="change of a quantile that is told, a share of it or [mag] of magnitudes (default: 0.02)",
+    )
+
+
 def _params(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write", action="store_true", help="write them (default: check that they are up to date)")
 
@@ -209,6 +222,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "write images of an image store as FITS cutouts in Euclid's layout", "export:run", _export
         ),
         "dataset show": Command("draw images of every family of an image store into one picture", "show:run", _show),
+        "dataset diff": Command("say what differs between two versions of a data set", "diff:run", _diff),
         "dataset check": Command("compare every file of an image store with its manifest", "check:run", _folder),
         "readme": Command("write the committed metrics into the README's tables", "readme:run", _nothing),
     },
