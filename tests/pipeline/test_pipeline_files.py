@@ -12,6 +12,7 @@ from conftest import ROOT
 from dvc_stages import generated, lock, outs_of
 from lensdream import config
 from lensdream.cli import GROUPS, main
+from lensdream.commands.code import code_of_stages
 from lensdream.train.recipes import RECIPES
 
 STAGES = next(group for title, group in GROUPS.items() if title.startswith("Stages"))
@@ -62,6 +63,24 @@ def test_epochs_images_and_seed_of_a_trained_network_are_those_of_its_settings(r
     else:
         assert metrics["images_an_epoch"] == 2 * metrics["compound_lenses"] + metrics["single_lenses_an_epoch"]
         assert model["images_trained_on"] >= metrics["images_an_epoch"]
+
+
+def test_every_plot_has_its_file_and_columns():
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    outs = {out for stage in generated("quick").values() for out in outs_of(stage)}
+    assert plots
+    for name, plot in ((name, plot) for each in plots for name, plot in each.items()):
+        for file, columns in plot["y"].items():
+            assert file in outs, name
+            assert {plot["x"], *([columns] if isinstance(columns, str) else columns)} <= set(
+                pd.read_csv(ROOT / file)
+            ), name
+
+
+def test_the_digests_of_the_code_are_those_of_the_code():
+    for stage, found in code_of_stages().items():
+        written = json.loads((ROOT / "manifests" / "code" / f"{stage}.json").read_text())
+        assert written == found, f"{stage}: run `lensdream code`, and commit manifests/code with the code"
 
 
 def test_the_readmes_commands_exist():

@@ -118,7 +118,9 @@ def _fit(name: str, stage: dict, scale: str, models: Models, params: Mapping) ->
     body = stage.get("do", stage)
     if scale != QUICK:
         body["wdir"] = UP
-        body["outs"] = [out if isinstance(out, dict) else {out: {"cache": False}} for out in body["outs"]]
+        # DVC would put the path before the name of every metric if two files had the same names
+        outs = body["outs"] + body.pop("metrics", [])
+        body["outs"] = [out if isinstance(out, dict) else {out: {"cache": False}} for out in outs]
     if "params" in body and "foreach" not in stage:
         body["params"] = list(_settings(body["params"], scale, params))
     deps = body.get("deps", [])

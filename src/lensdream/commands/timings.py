@@ -97,8 +97,8 @@ def write_timing(paths: Paths, stage: str, clock: Clock, git: GitState) -> None:
 def timings_of(scale: str, root: Path = Path()) -> dict[str, dict[str, float | str]]:
     """Timings of the last run of each stage of a scale that has run here; empty for a missing or damaged file.
 
-    Keys of a stage: `seconds` from its start to its end, `images_per_second` where it has a speed, `finished` (ISO 8601,
-    UTC), `commit`, with `-dirty` after it where the code was another, and `device`.
+    Keys of a stage: `seconds` from its start to its end, imports aside, `images_per_second` where it has a speed, `finished`
+    (ISO 8601, UTC), `commit`, with `-dirty` after it where the code was another, and `device`.
     """
     try:
         found = json.loads(Paths(scale, root).timings.read_bytes())
