@@ -39,7 +39,7 @@ def test_no_stage_is_frozen_and_none_depends_on_a_source_folder():
             assert not [dep for dep in body.get("deps", []) if dep.startswith("src")], f"{file}: {name}"
 
 
-@pytest.mark.parametrize("scale", ["quick", "poster"])
+@pytest.mark.parametrize("scale", ["quick", *(path.parent.name for path in ROOT.glob("scales/*/dvc.lock"))])
 def test_the_lock_has_the_stages_of_the_pipeline_and_their_commands_and_no_others(scale):
     stages = generated(scale)
     assert set(lock(scale)) == set(stages)
