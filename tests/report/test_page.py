@@ -295,7 +295,7 @@ def test_page_holds_everything_and_loads_nothing(made, capsys):
         "elliptical", "undetectable", "0.2 to 0.4", "single lenses matched to them", "both groups of matched single lenses",
         "occlusion zero", "guided grad cam", "trained, towards non-lens", "random weights, towards lens", "-0.0625",
         "first layer", "17: 0.875 [0.875, 0.875]", "missing:NIR_J, bad_pixels_VIS:0.03", "1 h 2 min",
-        "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "dvc repro report@tiny",
+        "711.0 MB", "1,234", "Euclid Q1 (ESA/Euclid)", "HST (NASA/ESA, MAST)", "lensdream run --scale tiny",
         "240 non-lenses are too few to measure a rate of 1e-3", "candidates in 1,000,000 objects, 1,000 of them lenses",
         "0.4 to 0.6", "S/N of source 2 in VIS", "in 8 epochs and 2 min 30 s, on 7,200 compound lenses of its own",
         "both, finder at FPR 1e-2", "If a share of 0.01 of all lenses is compound",
@@ -441,7 +441,9 @@ def test_every_missing_metrics_file_is_named_with_the_remedy(root):
     paths = Paths(SCALE, root)
     paths.metrics("compound-test").unlink()
     paths.metrics("train").with_name("epochs.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"compound-test\.json.*epochs\.csv.*dvc repro report@tiny") as error:
+    with pytest.raises(
+        FileNotFoundError, match=r"compound-test\.json.*epochs\.csv.*lensdream run --scale tiny"
+    ) as error:
         report.run(SCALE, root)
     assert "`lensdream compound-test --scale tiny`" in str(error.value)
     assert "`lensdream train --scale tiny`" in str(error.value)

@@ -21,9 +21,9 @@ STAGES = (
     "population", "simulate", "train", "train-compound", "evaluate", "survey-test", "survey-peers", "compound-test",
     "explain", "observe",
 )  # fmt: skip
-"""stages before the report, in their order; commands have the same names"""
-
-WHOLE_RUN = {"quick": "make run", "poster": "make poster"}
+"""metrics of the stages before the report, in their order"""
+COMMANDS = {"train-compound": "train --recipe compound_classifier", "survey-peers": "survey-test"}
+"""commands that write metrics of another name"""
 
 CURVES = {
     "roc": "Completeness against the false-positive rate. The dotted lines are rates of 1e-2 and 1e-3.",
@@ -93,8 +93,8 @@ class Measured:
         if missing:
             names = [str(file) for file in (*files.values(), epochs) if not file.is_file()]
             raise FileNotFoundError(
-                f"no {', no '.join(names)}: run `dvc repro report@{scale}`, or on their own "
-                + ", ".join(f"`lensdream {stage} --scale {scale}`" for stage in missing)
+                f"no {', no '.join(names)}: run `lensdream run --scale {scale}`, or on their own "
+                + ", ".join(f"`lensdream {COMMANDS.get(stage, stage)} --scale {scale}`" for stage in missing)
             )
         read = {stage.replace("-", "_"): _json(file) for stage, file in files.items()}
         return cls(**read, epochs=pd.read_csv(epochs), timings=timings)
@@ -229,7 +229,7 @@ def render(
     except KeyError as error:
         raise ValueError(
             f"the metrics of {scale} have no {error}, so another version wrote them: run "
-            f"`dvc repro --force report@{scale}`"
+            f"`lensdream run --scale {scale}` after removing them"
         ) from error
     return environment.get_template("page.html").render(
         values,
@@ -238,8 +238,7 @@ def render(
         dirty=git.dirty,
         date=now.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         links={stage: links[stage] for stage in STAGES if stage in links},
-        whole_run=WHOLE_RUN.get(scale, f"dvc repro report@{scale}"),
-        commands=STAGES,
+        commands=dict.fromkeys(COMMANDS.get(stage, stage) for stage in STAGES),
     )
 
 
