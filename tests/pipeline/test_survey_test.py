@@ -72,7 +72,7 @@ def test_the_survey_test_stage_writes_metrics_points_and_atlas(few_catalogs, mod
     kept = pd.read_parquet(paths.survey / "atlas.parquet")
     assert kept["logit"].tolist() == sorted(scores["logit"], reverse=True)
     assert np.load(paths.survey / "atlas.npy").shape == (100, len(Band), 40, 40)
-    assert imread(paths.figures / "survey-test" / "atlas.png").shape[0] > 1000
+    assert imread(paths.figures / "survey-test" / "atlas.jpg").shape[0] > 1000
     assert all(
         (paths.figures / "survey-test" / f"{name}.png").is_file() for name in ("scores", "selection", "selection-map")
     )
