@@ -33,10 +33,12 @@ from lensdream.render.renderer import Renderer
 from lensdream.runtime.provenance import git_state
 from lensdream.scene import Scenes
 from lensdream.train.loop import fit
-from lensdream.train.recipes import RECIPES, Recipe
+from lensdream.train.recipes import LENSNET, OU66, RECIPES, Recipe
 
 GPU = "cuda"
 SCALE = "poster"
+NETWORKS = [LENSNET.block, OU66.block]
+"""recipes that train on labelled images alone"""
 CALIBRATION = 16_384
 """images of the short training by which the time of an epoch is estimated"""
 MARGIN = 0.92
@@ -63,7 +65,7 @@ def main() -> None:
     speed.add_argument("--images", type=int, default=CALIBRATION)
     speed.set_defaults(run=_speed)
     train = commands.add_parser("train")
-    train.add_argument("--network", choices=RECIPES, default="ou66")
+    train.add_argument("--network", choices=NETWORKS, default="ou66")
     train.add_argument("--seconds", type=float, default=240.0)
     train.set_defaults(run=_train)
     for command in (render, speed, train):
@@ -110,7 +112,7 @@ def _speed(arguments: argparse.Namespace) -> None:
     images = torch.randn(n, N_BANDS, 80, 80, device=device).half() * 0.01
     data = LabelledImages(images, (torch.arange(n) % 2).float())
     few = LabelledImages(images[:1024], data.labels[:1024])
-    for name in RECIPES:
+    for name in NETWORKS:
         recipe = RECIPES[name]
         settings = recipe.read_settings(SCALE, Path("params.yaml"))
         build = partial(recipe.build, settings.network)

@@ -50,7 +50,7 @@ def test_the_family_is_valid_rendered_and_shown(catalogs, tmp_path):
     assert np.isfinite(vis).all()
     assert (light[:3] > 5 * abs(light[3])).all()
     assert list(family_examples.choose(store.truth, 2)) == [EMPTY, QUASAR]
-    assert family_examples.draw(store, 2).startswith(b"\x89PNG")
+    assert family_examples.draw(store, 2).axes
 
 
 def test_the_family_is_drawn_in_its_shares(catalogs):

@@ -96,7 +96,7 @@ def test_the_comments_of_params_yaml_are_those_of_the_settings(repository, capsy
     assert path.read_text() == shipped.replace("threads: 2 ", "threads: 3 ")
     path.write_text(shipped.replace("threads: 2 ", "threads: 0 "))
     assert main(["params", "--write"]) == 2
-    assert "lensnet.fit.threads: 0 is not in [1, 1024]" in capsys.readouterr().err
+    assert "deep.fit.threads: 0 is not in [1, 1024]" in capsys.readouterr().err
 
 
 def test_an_unknown_key_is_a_usage_error(repository, capsys):
@@ -185,4 +185,4 @@ def test_ctrl_c_in_the_population_ends_it_clearly(ready, repository):
     assert "Traceback" not in told
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
-    assert not (repository / "artifacts").exists()
+    assert not (repository / "artifacts" / "quick" / "scenes").exists()

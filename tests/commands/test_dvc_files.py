@@ -8,15 +8,17 @@ import yaml
 from conftest import ROOT
 from lensdream.cli import main
 from lensdream.commands import dvc_files
-from lensdream.config import ConfigError, Models
+from lensdream.config import ConfigError, Models, models_of
 from lensdream.train.recipes import RECIPES
 
 DOCUMENT, PARAMS = (yaml.safe_load((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
 
+MINE = "  mine:\n    networks:\n      lensnet: trained\n      compound_classifier: trained\n"
+
 
 def with_scale(**block):
     params = copy.deepcopy(PARAMS)
-    params["scales"]["mine"] = {"recipes": ["lensnet", "compound_classifier"]} | block
+    params["scales"]["mine"] = {"networks": {"lensnet": "trained", "compound_classifier": "trained"}} | block
     return params
 
 
@@ -60,7 +62,7 @@ def test_a_third_scale_is_one_block_and_shares_no_file_with_the_others():
 
 
 def test_a_scale_with_all_networks_trains_each_after_those_it_needs_and_measures_them():
-    mine = stages_of("mine", with_scale(recipes=[*RECIPES, "class_prior"]))
+    mine = stages_of("mine", with_scale(networks=dict.fromkeys([*RECIPES, "class_prior"], "trained")))
     assert list(mine["train"]["foreach"]) == list(RECIPES)
     assert mine["train"]["foreach"]["second_stage"]["after"] == "models/mine/deep/model.safetensors"
     assert mine["class-prior"]["foreach"] == ["class_prior"]
@@ -84,7 +86,7 @@ def test_a_scale_with_all_networks_trains_each_after_those_it_needs_and_measures
 def test_given_networks_are_inputs_and_are_not_trained():
     poster = stages_of("poster")
     trained = {out for item in poster["train"]["foreach"].values() for out in [item["model"]]}
-    given = [RECIPES[name] for name in PARAMS["scales"]["poster"]["given"] if name in RECIPES]
+    given = [RECIPES[name] for name in models_of(PARAMS["scales"]["poster"]).given if name in RECIPES]
     for recipe in given:
         assert f"models/poster/{recipe.folder}".rstrip("/") not in trained
         assert f"models/poster/{recipe.folder}/model.safetensors".replace("//", "/") in poster["evaluate"]["deps"]
@@ -94,7 +96,6 @@ def test_given_networks_are_inputs_and_are_not_trained():
     ("recipes", "given", "words"),
     [
         (("lensnet", "resnet"), (), "scales.mine: resnet: no such network; networks are lensnet, ou66"),
-        (("lensnet", "compound_classifier"), ("lensnet",), "scales.mine: lensnet: named twice"),
         (("lensnet",), (), "scales.mine: compound_classifier: missing; every scale needs it"),
         (("lensnet", "compound_classifier", "second_stage"), (), "second_stage: needs deep, which is neither"),
         (("lensnet", "compound_classifier", "class_prior"), (), "class_prior: needs second_stage, which is neither"),
@@ -108,9 +109,7 @@ def test_networks_that_cannot_be_are_refused(recipes, given, words):
 def test_a_file_that_was_edited_or_is_missing_is_told_and_written_anew(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
-    (tmp_path / "params.yaml").write_text(
-        (ROOT / "params.yaml").read_text() + "  mine:\n    recipes: [lensnet, compound_classifier]\n"
-    )
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text() + MINE)
     assert main(["params"]) == 1
     told = capsys.readouterr().out
     assert "scales/mine/dvc.yaml: not made from dvc.yaml and params.yaml; run `lensdream params --write`" in told

@@ -43,7 +43,8 @@ outer:
     depth: 0.25
 scales:
   quick:
-    recipes: [lensnet, ou66]
+    networks:
+      lensnet: trained
     outer:
       plain: 2
       on: false
@@ -69,7 +70,8 @@ def test_text_unit_and_range_stand_behind_each_value():
         *(f"# {line}" for line in textwrap.wrap(SCALES_TEXT, WIDTH)),
         "scales:",
         "quick:",
-        "recipes: [lensnet, ou66]",
+        "networks:",
+        "lensnet: trained",
         "outer:",
         "plain: 2 # [0, 10]",
         "on: false # whether it is on",

@@ -7,6 +7,7 @@ from typing import get_origin
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from conftest import ROOT
 from lensdream import config
@@ -113,8 +114,8 @@ def test_a_block_without_settings_is_refused(block, params):
         ({"quick": 5}, "scales.quick: 5 is no scale: write what differs there, block by block"),
         ({"quick": {"lensnt": {}}}, "scales.quick.lensnt: no such block; blocks are class_prior, compound_classifier"),
         ({"quick": {"lensnet": 5}}, "scales.quick.lensnet: 5 holds no settings by name"),
-        ({"quick": {"recipes": "lensnet"}}, "scales.quick.recipes: 'lensnet' is no list of networks"),
-        ({"quick": {"given": [5]}}, r"scales.quick.given: \[5\] is no list of networks"),
+        ({"quick": {"networks": "lensnet"}}, "scales.quick.networks: 'lensnet' names no networks"),
+        ({"quick": {"networks": {"lensnet": "got"}}}, "scales.quick.networks: .* write each as `lensnet: trained`"),
     ],
 )
 def test_a_scale_that_is_none_is_refused(scales, words, params):
@@ -138,7 +139,9 @@ def test_a_scale_of_one_s_own_is_one_block(params):
 
 
 def test_the_networks_of_a_scale_are_named_in_its_block(params):
-    path = params(lambda document: document["scales"].update(mine={"recipes": ["lensnet"], "given": ["ou66"]}))
+    path = params(
+        lambda document: document["scales"].update(mine={"networks": {"lensnet": "trained", "ou66": "given"}})
+    )
     assert config.models("mine", path) == config.Models(("lensnet",), ("ou66",))
 
 
@@ -279,6 +282,16 @@ def test_a_share_that_is_no_number_is_refused(params):
         config.load("survey", config.SurveyConfig, "quick", path)
     assert "survey.non_lens_shares.star: 'few' is not of type float" in str(error.value)
     assert "survey.non_lens_shares.field: -1.0 is not in [0, 1]" in str(error.value)
+
+
+def test_dvc_changes_a_value_and_no_other_line(tmp_path):
+    path = tmp_path / "params.yaml"
+    before = (ROOT / "params.yaml").read_text()
+    path.write_text(before)
+    apply_overrides(path, ["population.sky_area=0.2", "scales.quick.lensnet.fit.epochs=3"])
+    changed = [new for old, new in zip(before.splitlines(), path.read_text().splitlines(), strict=True) if old != new]
+    assert [line.partition("#")[0].strip() for line in changed] == ["sky_area: 0.2", "epochs: 3"]
+    assert all("#" in line for line in changed)
 
 
 def test_the_shipped_settings_repeat_nothing_by_reference():

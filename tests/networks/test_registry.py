@@ -50,7 +50,7 @@ linear:
   fit: {epochs: 1, threads: 1}
   network: {side: 16}
 scales:
-  tiny: {recipes: [linear]}
+  tiny: {networks: {linear: trained}}
 """
 
 

@@ -126,7 +126,8 @@ def test_an_experiment_in_a_folder_of_its_own_keeps_its_runs_and_draws_no_images
 def test_a_third_scale_is_one_block_of_settings(finished):
     folder, _ = finished
     text = (folder / "params.yaml").read_text()
-    block = "  third:\n    recipes: [lensnet, compound_classifier]\n    population:\n      train: 12\n"
+    networks = "    networks:\n      lensnet: trained\n      compound_classifier: trained\n"
+    block = f"  third:\n{networks}    population:\n      train: 12\n"
     try:
         (folder / "params.yaml").write_text(text + block)
         run("lensdream", "params", "--write", cwd=folder)

@@ -41,7 +41,7 @@ def pipeline_of(scale: str, document: Mapping, params: Mapping) -> dict:
 
     document: content of dvc.yaml; params: content of params.yaml.
     """
-    models = Models(*(tuple(params["scales"][scale].get(name, ())) for name in ("recipes", "given")))
+    models = config.models_of(params["scales"][scale])
     refuse_unsound(scale, models)
     own = copy.deepcopy(dict(document))
     own["stages"] = {name: stage for name, stage in own["stages"].items() if scale == QUICK or name != CODE}
@@ -58,10 +58,9 @@ def pipeline_of(scale: str, document: Mapping, params: Mapping) -> dict:
 
 
 def refuse_unsound(scale: str, models: Models) -> None:
-    """Raise `ConfigError` for networks that no recipe has, are named twice or lack those that they need."""
+    """Raise `ConfigError` for networks that no recipe has, or that lack those that they need."""
     every, known = (*models.recipes, *models.given), (*RECIPES, CLASS_PRIOR)
     problems = [f"{name}: no such network; networks are {', '.join(known)}" for name in every if name not in known]
-    problems += [f"{name}: named twice" for name in sorted(set(every)) if every.count(name) > 1]
     problems += [
         f"{name}: missing; every scale needs it" for name in (LENSNET.block, COMPOUND.block) if name not in every
     ]

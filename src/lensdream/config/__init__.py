@@ -5,7 +5,7 @@ All have defaults, so that a notebook makes them without `params.yaml`; `load` r
 """
 
 from lensdream.config.fields import ConfigError, choice, mix, part, setting, switch
-from lensdream.config.loading import BLOCKS, Models, load, models, require_scale, scales
+from lensdream.config.loading import BLOCKS, Models, load, models, models_of, require_scale, scales
 from lensdream.config.stages import (
     FIELD_WIDTH,
     CompoundConfig,
@@ -57,6 +57,7 @@ __all__ = [
     "load",
     "mix",
     "models",
+    "models_of",
     "part",
     "require_scale",
     "scales",

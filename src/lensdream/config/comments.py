@@ -20,8 +20,8 @@ HEADER = (
     "--write`; others are lost."
 )
 SCALES_TEXT = (
-    "Scales: one block each, with the networks that its pipeline trains (`recipes`), those that were trained before (`given`), "
-    "and the settings that differ. A new scale is a new block; `lensdream params --write` writes its scales/<scale>/dvc.yaml."
+    "Scales: one block each, with its networks, `trained` by its pipeline or `given`, which were trained before, and the "
+    "settings that differ. A new scale is a new block; `lensdream params --write` writes its scales/<scale>/dvc.yaml."
 )
 WIDTH = 124
 COLUMN = 30

@@ -1,7 +1,7 @@
 """Settings of every stage at a scale, read from `params.yaml`.
 
 `params.yaml` has a block of settings for each stage and network, which holds at every scale. Under `scales` each scale
-(`quick`, `poster`) has one block: which networks it trains (`recipes`), which it is given (`given`), and what differs from the
+(`quick`, `poster`) has one block: its `networks`, each `trained` or `given`, and what differs from the
 settings above, block by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out
 of range is refused, all of them in one message.
 """
@@ -33,8 +33,10 @@ Config = TypeVar("Config")
 
 SCALES = "scales"
 """block of the scales"""
-RECIPES, GIVEN = "recipes", "given"
-"""names of trained networks in the block of a scale"""
+NETWORKS = "networks"
+"""networks in the block of a scale, by recipe; lists would be written anew by `dvc exp run -S`"""
+TRAINED, GIVEN = "trained", "given"
+"""how a scale comes to a network"""
 
 BLOCKS: dict[str, type] = {
     "population": PopulationConfig,
@@ -59,7 +61,7 @@ class Models:
     """Trained networks of a scale, by the names of their recipes."""
 
     recipes: tuple[str, ...] = ()
-    """those that the scale's pipeline trains, in this order"""
+    """those that the scale's pipeline trains"""
     given: tuple[str, ...] = ()
     """those that were trained before; `models/<scale>/provenance.yaml` says how"""
 
@@ -85,8 +87,13 @@ def models(scale: str, params: Path = Path("params.yaml")) -> Models:
     """Networks of a scale, those that it trains and those that it is given."""
     document = _document(params)
     _refuse_unknown(scale, _scales(document), params)
-    block = document[SCALES][scale]
-    return Models(tuple(block.get(RECIPES, ())), tuple(block.get(GIVEN, ())))
+    return models_of(document[SCALES][scale])
+
+
+def models_of(block: Mapping[str, Any]) -> Models:
+    """Networks in the block of a scale."""
+    named = block.get(NETWORKS, {})
+    return Models(*(tuple(name for name, how in named.items() if how == wanted) for wanted in (TRAINED, GIVEN)))
 
 
 def scales(params: Path = Path("params.yaml"), blocks: Collection[str] | None = None) -> list[str]:
@@ -205,7 +212,7 @@ def _layout_problems(document: dict) -> list[str]:
         if not isinstance(block, dict)
     ]
     if not document.get(SCALES):
-        found.append(f"{SCALES}: no scale; write one as `{SCALES}: {{quick: {{recipes: [lensnet]}}}}`")
+        found.append(f"{SCALES}: no scale; write one as `{SCALES}: {{quick: {{networks: {{lensnet: trained}}}}}}`")
     if found:
         return found
     for scale, parts in document[SCALES].items():
@@ -218,9 +225,11 @@ def _layout_problems(document: dict) -> list[str]:
 
 
 def _part_problems(key_path: str, name: str, part: object, blocks: list[str]) -> list[str]:
-    if name in (RECIPES, GIVEN):
-        named = isinstance(part, list) and all(isinstance(each, str) for each in part)
-        return [] if named else [f"{key_path}: {part!r} is no list of networks: write `{name}: [lensnet]`"]
+    if name == NETWORKS:
+        sound = isinstance(part, dict) and set(part.values()) <= {TRAINED, GIVEN}
+        return (
+            [] if sound else [f"{key_path}: {part!r} names no networks: write each as `lensnet: trained` or `: given`"]
+        )
     if name not in blocks:
         return [f"{key_path}: no such block; blocks are {', '.join(blocks)}"]
     return (
