@@ -57,6 +57,34 @@ def test_a_run_leaves_what_git_sees_as_it_was(finished):
     assert outputs(folder) == before
 
 
+def documented():
+    """Commands in the shell blocks of docs/pipeline.md."""
+    text = (tiny_pipeline.ROOT / "docs" / "pipeline.md").read_text()
+    lines = (line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines())
+    return [line.partition("#")[0].strip() for line in lines]
+
+
+AS_PART_OF_A_TEST = {
+    "dvc pull": "fixture",
+    "dvc repro": "fixture",
+    "lensdream run --scale poster": "its plan, below; the run is `dvc repro`",
+    "dvc exp run -S lensnet.fit.learning_rate=0.001": "an experiment with another value",
+    "dvc exp run --queue -S scales.quick.lensnet.fit.epochs=8": "--temp, which makes the same folder",
+    "dvc exp apply NAME": "an experiment with another value",
+}
+"""documented commands that take long, or a name: what runs them here"""
+
+
+def test_every_documented_command_is_run_here(finished):
+    folder, _ = finished
+    commands = documented()
+    assert len(commands) > 8
+    assert set(AS_PART_OF_A_TEST) <= set(commands)
+    for command in commands:
+        if command not in AS_PART_OF_A_TEST:
+            run(*command.split(), cwd=folder)
+
+
 @pytest.mark.parametrize(
     "command",
     [
