@@ -51,9 +51,8 @@ def pipeline_of(scale: str, document: Mapping, params: Mapping) -> dict:
     own = yaml.safe_load(text)
     for name, stage in own["stages"].items():
         _fit(name, stage, scale, models, params)
-    if scale != QUICK:
-        for plot in (definition for each in own["plots"] for definition in each.values()):
-            plot["y"] = {f"{UP}/{file}": column for file, column in plot["y"].items()}
+    if scale != QUICK:  # `dvc plots` draws all files that it finds: one scale at a time
+        own.pop("plots", None)
     return own
 
 
