@@ -36,10 +36,8 @@ def run(scale: str, root: Path = Path(), *, dry: bool = False) -> int:
     print(told(planned(scale, root), scale), flush=True)
     if dry:
         return 0
-    # the threads of several processes wait for one another at work: asleep and not in a loop
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
     command = [sys.executable, "-m", "dvc", "repro", str(file_of(scale, root).relative_to(root))]
-    return subprocess.run(command, cwd=root, env=environment, check=False).returncode
+    return subprocess.run(command, cwd=root, env=os.environ | {"DVC_NO_ANALYTICS": "1"}, check=False).returncode
 
 
 def planned(scale: str, root: Path) -> list[Planned]:

@@ -1,0 +1,35 @@
+"""The plan of a scale: what is told of it. tests/pipeline/test_dvc.py has plans of a real pipeline."""
+
+import pytest
+
+from lensdream.commands.run import Planned, _reason, duration, told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "never run here"), (0.4, "0 s"), (59.6, "1 min 00 s"), (754, "12 min 34 s"), (7505, "2 h 05 min")],
+)
+def test_a_time_has_two_units(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (["always changed"], ""),
+        ([{"changed deps": {"a": "modified"}}], "inputs, code or settings"),
+        ([{"changed outs": {"a": "deleted"}}, "changed command"], "outputs missing or altered, command"),
+    ],
+)
+def test_the_reason_is_dvcs_status_in_words(status, reason):
+    assert _reason(status) == reason
+
+
+def test_stages_are_told_with_their_reason_their_time_and_the_sum():
+    plan = [Planned("evaluate", "inputs, code or settings", 24.3), Planned("report", "", None)]
+    lines = told(plan, "quick").splitlines()
+    assert lines[0] == "quick: 2 stages will run, those without a reason only if the results before them change"
+    assert lines[1].split(maxsplit=3) == ["evaluate", "24", "s", "inputs, code or settings"]
+    assert lines[2].split(maxsplit=1) == ["report", "never run here"]
+    assert lines[3].split() == ["all", "that", "ran", "before", "24", "s"]
+    assert told([], "quick") == "quick: nothing has changed"
