@@ -1,7 +1,7 @@
 """Train DeepLensNet on a machine that has PyTorch and a GPU but none of SkyPy, MLflow and DVC, in two steps.
 
-`draw` renders the scenes whose tables `passing_scenes.py` wrote on another machine. `train` does what `lensdream
-train-deep` would do with them, for as many epochs as fit into `--seconds`; that number then belongs into `params.yaml`.
+`draw` renders the scenes whose tables `passing_scenes.py` wrote on another machine. `train` does what `lensdream train --recipe
+deep` would do with them, for as many epochs as fit into `--seconds`; that number then belongs into `params.yaml`.
 """
 
 from __future__ import annotations

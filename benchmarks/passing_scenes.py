@@ -1,4 +1,4 @@
-"""Write the tables of scenes that `gpu_second.py` renders: those of `train-deep` that pass LensNet's gate.
+"""Write the tables of scenes that `gpu_second.py` renders: those of the recipe `deep` that pass LensNet's gate.
 
 Needs the store and the first network of the scale, and SkyPy; no GPU. Few non-lenses pass the gate, so scoring them here
 spares the GPU's machine nine in ten, and the tables, some 200 bytes a scene, travel where images would not. Lenses are not

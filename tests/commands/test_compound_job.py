@@ -99,5 +99,5 @@ def test_the_folder_written_is_the_folder_read():
 
 
 def test_an_untrained_head_names_the_remedy(paths):
-    with pytest.raises(FileNotFoundError, match="run the train-compound stage first"):
+    with pytest.raises(FileNotFoundError, match="run `lensdream train --recipe compound_classifier`"):
         CompoundClassifier.load(paths.model)

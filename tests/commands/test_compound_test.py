@@ -126,7 +126,7 @@ def test_the_stage_without_a_head_names_the_remedy(tmp_path):
         "scales": {"tiny": {}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(block))
-    with pytest.raises(FileNotFoundError, match="no compound classifier in .*: run the train-compound stage first"):
+    with pytest.raises(FileNotFoundError, match="no compound classifier in .*: run `lensdream train --recipe compound"):
         compound_test.run("tiny", tmp_path)
 
 

@@ -50,7 +50,7 @@ def test_logits_for_other_class_shares_follow_from_the_class_prior(tmp_path):
         assert torch.allclose(same(images), plain(images), atol=1e-5)
         assert shift.abs().max() > 0.1
     save_model(tmp_path / "second", DeepLensNet(LensNetConfig(6)).eval(), 80)
-    with pytest.raises(ValueError, match="belongs to another second stage: run the train-kinds stage again"):
+    with pytest.raises(ValueError, match="belongs to another second stage: run the class-prior stage again"):
         load_cascade(tmp_path, IN_SURVEY)
     assert load_cascade(tmp_path).second is not None
 

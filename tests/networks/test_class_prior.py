@@ -32,5 +32,5 @@ def test_a_class_prior_of_other_classes_names_the_stage_to_run(tmp_path):
     older = ("blob", *NON_LENS_CLASSES[1:])
     save_class_prior(tmp_path, random_prior(48, dict.fromkeys(older, 1.0)))
     operating_points.write(tmp_path, OperatingPoints({}, 1.0, IN_SURVEY), SURVEY_POINTS)
-    with pytest.raises(ModelError, match=r"non-lens classes blob, .*: run the train-kinds stage again$"):
+    with pytest.raises(ModelError, match=r"non-lens classes blob, .*: run the class-prior stage again$"):
         Finder.load(tmp_path)

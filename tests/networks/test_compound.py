@@ -76,5 +76,8 @@ def test_the_odds_of_its_training_are_those_of_its_file_or_of_the_first_edition(
 
 
 def test_a_model_without_one_names_the_stage_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no compound classifier in .*compound: run the train-compound stage"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="no compound classifier in .*compound: run `lensdream train --recipe compound_classifier`",
+    ):
         CompoundClassifier.load(tmp_path)

@@ -112,12 +112,12 @@ def load_class_prior(folder: Path) -> ClassPrior:
         weight, bias, trained_on = (file.get_tensor(name) for name in ("weight", "bias", "trained_on"))
     if about["of"] != sha256_of(folder / SECOND_STAGE / WEIGHTS):
         raise ClassPriorError(
-            f"{folder / CLASS_PRIOR} belongs to another second stage: run the train-kinds stage again"
+            f"{folder / CLASS_PRIOR} belongs to another second stage: run the class-prior stage again"
         )
     names = json.loads(about["kinds"])
     if set(names) != set(NON_LENS_CLASSES):
         raise ClassPriorError(
             f"{folder / CLASS_PRIOR} has the non-lens classes {', '.join(names)}, this version has "
-            f"{', '.join(NON_LENS_CLASSES)}: run the train-kinds stage again"
+            f"{', '.join(NON_LENS_CLASSES)}: run the class-prior stage again"
         )
     return ClassPrior(weight, bias, dict(zip(names, trained_on.tolist(), strict=True)))

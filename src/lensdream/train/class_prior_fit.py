@@ -1,4 +1,4 @@
-"""The train-kinds stage: a regression of the non-lens class on the features of the second-stage network.
+"""The class prior's fit: a regression of the non-lens class on the features of the second-stage network.
 
 The network is trained on many ring galaxies and mergers, so that it learns them at all; a survey has few, and an image that
 may be a ring galaxy or a lens is a lens there more often than in training. The class likelihoods tell by how much.
