@@ -61,13 +61,15 @@ def make(folder: Path) -> None:
             shutil.copy(ROOT / name, folder / name)
     apply_overrides(folder / "params.yaml", [f"{name}={value}" for name, value in SMALL.items()])
     run("git", "init", "--quiet", cwd=folder)
+    for key, value in {"user.name": "tiny", "user.email": "tiny@example.org"}.items():
+        run("git", "config", key, value, cwd=folder)
     commit(folder, "pipeline")
 
 
 def commit(folder: Path, message: str) -> None:
     """Commit all that is not ignored."""
     run("git", "add", "--all", cwd=folder)
-    run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", message, cwd=folder)
+    run("git", "commit", "--quiet", "-m", message, cwd=folder)
 
 
 def run(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess:
