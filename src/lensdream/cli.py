@@ -146,7 +146,7 @@ def _diff(parser: argparse.ArgumentParser) -> None:
         "--tolerance",
         type=float,
         default=0.02,
-        help="change of a quantile that is told, a share of it or [mag] of magnitudes (default: 0.02)",
+        help="smallest change of a quantile that is reported, relative, for magnitudes in mag (default: 0.02)",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from lensdream.dataset.description import COUNT, IMAGES, SCENES, Description
 
 TOLERANCE = 0.02
-"""change of a quantile that is told: a share of it, or [mag] for magnitudes"""
+"""smallest change of a quantile that is reported: relative, for magnitudes [mag]"""
 MAGNITUDE = "magnitude_"
 
 

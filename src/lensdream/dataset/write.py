@@ -131,7 +131,7 @@ class Record:
     files: dict[str, str] = field(default_factory=dict)
 
     def whole(self, folder: Path, shards: list[Shard]) -> dict[str, str]:
-        """Digests of the files of those shards of this drawing whose files are as they were written; tells of others."""
+        """Digests of the files of the finished shards of this drawing; a shard whose files have changed is reported."""
         known = self.read(self.path)
         kept: dict[str, str] = {}
         for shard in shards:
