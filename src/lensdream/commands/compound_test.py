@@ -27,7 +27,9 @@ def run(scale: str, root: Path = Path()) -> None:
     shares = operating_points.read(paths.model, SURVEY_POINTS).shares
     finder, store = Finder.unmeasured(paths.model, shares), ImageStore.open(paths.images)
     if finder.compound is None:
-        raise FileNotFoundError(f"no compound classifier in {paths.model}: run `lensdream train --recipe compound_classifier`")
+        raise FileNotFoundError(
+            f"no compound classifier in {paths.model}: run `lensdream train --recipe compound_classifier`"
+        )
     non_lenses = scored_non_lenses(paths.scores / "test.parquet", paths.survey / "scores.parquet")
     thresholds = {"0.5": 0.0} | operating_points.at_rates(non_lenses["logit"])
     with timed_run("compound-test", scale, settings, root=root, datasets={"images": paths.images}) as run:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 from pathlib import Path
 
 from lensdream.dataset.describe import describe_images, describe_scenes
 from lensdream.dataset.description import IMAGES, SCENES, Description, DescriptionError, parsed
 from lensdream.dataset.difference import TOLERANCE, differences, verdict
 from lensdream.dataset.store import MANIFEST
+from lensdream.runtime.provenance import git
 
 DIFFERS = 1
 STAGE_OF = {SCENES: "population", IMAGES: "simulate"}
@@ -67,17 +67,12 @@ def _committed(revision: str, what: str, scale: str, root: Path) -> Description:
 
 def _shown(revision: str, name: str, root: Path) -> bytes:
     """Content of a file at a revision; raises `DescriptionError` for an unknown one, and where the file is not there."""
-    known = subprocess.run(
-        ["git", "-C", root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if known.returncode:
+    commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if commit is None:
         raise DescriptionError(
             f"{revision!r} is neither a file, nor a folder, nor a revision of git in {root.resolve()}"
         )
-    done = subprocess.run(
-        ["git", "-C", root, "show", f"{known.stdout.strip()}:./{name}"], capture_output=True, check=False
-    )
-    if done.returncode:
+    content = git(root, "show", f"{commit}:./{name}")
+    if content is None:
         raise DescriptionError(f"{revision} has no {name}: its data were not described yet, or the scale is another")
-    return done.stdout
+    return content.encode()

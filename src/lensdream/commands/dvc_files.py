@@ -10,6 +10,7 @@ import yaml
 
 from lensdream import config
 from lensdream.config import ConfigError, Models
+from lensdream.networks import layout
 from lensdream.networks.layout import SETTINGS, WEIGHTS
 from lensdream.train.recipes import CLASS_PRIOR, COMPOUND, DEEP, LENSNET, RECIPES, SECOND_STAGE, Recipe
 
@@ -22,7 +23,6 @@ CODE = "code"
 WITH_BASELINES = ("evaluate", "survey-test")
 """stages that score the baselines too"""
 FIRST_STAGE_ONLY = ("explain",)
-PRIOR_WEIGHTS = "kinds/kinds.safetensors"
 
 HEADER = """\
 # The pipeline at the scale {scale}, made from dvc.yaml and the scale's block of params.yaml by `lensdream params --write`: edit
@@ -78,7 +78,7 @@ def network_files(scale: str, models: Models, *, baselines: bool) -> list[str]:
     recipes = [recipe for name, recipe in RECIPES.items() if name in every and recipe != DEEP]
     chosen = [recipe for recipe in recipes if baselines or not _is_baseline(recipe)]
     files = [f"{_folder(scale, recipe)}/{file}" for recipe in chosen for file in (WEIGHTS, SETTINGS)]
-    return files + ([f"models/{scale}/{PRIOR_WEIGHTS}"] if CLASS_PRIOR in every else [])
+    return files + ([f"models/{scale}/{layout.CLASS_PRIOR.as_posix()}"] if CLASS_PRIOR in every else [])
 
 
 def training_items(scale: str, models: Models) -> dict[str, dict[str, str]]:
@@ -104,7 +104,7 @@ def _folder(scale: str, recipe: Recipe) -> str:
 
 
 def _is_baseline(recipe: Recipe) -> bool:
-    return recipe.folder.startswith("peers/")
+    return recipe.folder.startswith(f"{layout.BASELINES}/")
 
 
 def _fit(name: str, stage: dict, scale: str, models: Models, params: Mapping) -> None:
@@ -142,19 +142,26 @@ def _settings(named: list[str], scale: str, params: Mapping) -> Iterator[str]:
 
 def written(scale: str, root: Path = Path()) -> str:
     """Text of the file of a scale other than the quick one."""
-    document, params = (yaml.safe_load((root / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+    document, params = _read(root)
     return HEADER.format(scale=scale) + yaml.safe_dump(pipeline_of(scale, document, params), sort_keys=False, width=124)
 
 
-def problems(root: Path = Path()) -> list[str]:
-    """Files of scales that are not what dvc.yaml and params.yaml make of them, each with the remedy."""
+def _read(root: Path) -> tuple[dict, dict]:
+    """Contents of dvc.yaml and of params.yaml."""
     document, params = (yaml.safe_load((root / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+    return document, params
+
+
+def problems(root: Path = Path()) -> list[str]:
+    """DVC files that differ from what dvc.yaml and params.yaml give, each with the remedy."""
+    document, params = _read(root)
     found = []
     for scale in config.scales(root / "params.yaml"):
-        file, wanted = file_of(scale, root), pipeline_of(scale, document, params)
+        file = file_of(scale, root)
         if scale == QUICK:
-            parts = (name for name, stage in wanted["stages"].items() if stage != document["stages"].get(name))
-            found += [f"{file}: the stage {name} should be\n{yaml.safe_dump(wanted['stages'][name])}" for name in parts]
+            wanted = pipeline_of(scale, document, params)["stages"]
+            parts = (name for name, stage in wanted.items() if stage != document["stages"].get(name))
+            found += [f"{file}: the stage {name} should be\n{yaml.safe_dump(wanted[name])}" for name in parts]
         elif not file.is_file() or file.read_text() != written(scale, root):
             found.append(f"{file}: not made from dvc.yaml and params.yaml; run `lensdream params --write`")
     return found

@@ -18,20 +18,14 @@ def run(root: Path = Path(), *, write: bool = False) -> int:
     for scale in scales:
         for name, block in known.items():
             config.load(name, block.settings, scale, params)
-    wanted = {params: commented(params.read_text(), known)}
-    wanted |= {
-        dvc_files.file_of(scale, root): dvc_files.written(scale, root) for scale in scales if scale != dvc_files.QUICK
-    }
-    for path, text in wanted.items():
-        if write and (not path.is_file() or path.read_text() != text):
-            write_whole(path, text.encode())
-            print(f"{path}: written")
-    problems = (
-        []
-        if params.read_text() == wanted[params]
-        else [f"{params}: the comments are not those of the settings; run `lensdream params --write`"]
-    )
-    problems += dvc_files.problems(root)
+    wanted = commented(params.read_text(), known)
+    if write:
+        _write(params, wanted)
+        for scale in (name for name in scales if name != dvc_files.QUICK):
+            _write(dvc_files.file_of(scale, root), dvc_files.written(scale, root))
+    problems = dvc_files.problems(root)
+    if params.read_text() != wanted:
+        problems.insert(0, f"{params}: the comments are not those of the settings; run `lensdream params --write`")
     if problems:
         print("\n".join(problems))
         return 1
@@ -39,6 +33,13 @@ def run(root: Path = Path(), *, write: bool = False) -> int:
         f"{params}: the settings are sound at the scales {', '.join(scales)}, comments and DVC's files are up to date"
     )
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whose text differs."""
+    if not path.is_file() or path.read_text() != text:
+        write_whole(path, text.encode())
+        print(f"{path}: written")
 
 
 def blocks() -> dict[str, Block]:

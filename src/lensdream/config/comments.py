@@ -50,6 +50,7 @@ def commented(text: str, blocks: Mapping[str, Block]) -> str:
     """
     lines = [*_wrapped(HEADER, "")]
     path: list[str] = []
+    about = {name: block.text for name, block in blocks.items()} | {SCALES: SCALES_TEXT}
     commented_already: set[tuple[str, ...]] = set()
     for line in text.splitlines():
         found = LINE.fullmatch(line)
@@ -60,14 +61,10 @@ def commented(text: str, blocks: Mapping[str, Block]) -> str:
         block_path = path[2:] if path[0] == SCALES else path
         block = blocks.get(block_path[0]) if block_path else None
         if len(path) == 1:
-            text_of = SCALES_TEXT if path == [SCALES] else blocks[path[0]].text if path[0] in blocks else ""
-            lines += ["", *_wrapped(text_of, "")]
+            lines += ["", *_wrapped(about.get(path[0], ""), "")]
         setting = tuple(block_path)
-        comment = (
-            _comment(block.settings, block_path[1:])
-            if block and len(block_path) > 1 and setting not in commented_already
-            else ""
-        )
+        is_new = block is not None and len(block_path) > 1 and setting not in commented_already
+        comment = _comment(block.settings, block_path[1:]) if is_new else ""
         commented_already.add(setting)
         lines += _behind(bare, comment)
     result = "\n".join(lines) + "\n"

@@ -1,9 +1,9 @@
 """Settings of every stage at a scale, read from `params.yaml`.
 
 `params.yaml` has a block of settings for each stage and network, which holds at every scale. Under `scales` each scale
-(`quick`, `poster`) has one block: its `networks`, each `trained` or `given`, and what differs from the
-settings above, block by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out
-of range is refused, all of them in one message.
+(`quick`, `poster`) has one block: its `networks`, each `trained` or `given`, and what differs from the settings above, block
+by block. What is left out has the default of its dataclass. An unknown key, a wrong type or a value out of range is refused,
+all of them in one message.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def settings_fields(config: type) -> dict[str, tuple[dataclasses.Field, type]]:
 def _built(config: type, values: object, key_path: str, problems: list[str], default: object = None) -> Any:  # noqa: ANN401
     """Settings of these values, `default` for the rest; problems are appended, and then None is returned."""
     if not isinstance(values, Mapping):
-        problems.append(f"{key_path}: {values!r} holds no settings by name: write each as `name: value`")
+        problems.append(_no_settings(key_path, values))
         return None
     fields = settings_fields(config)
     problems += [f"{key_path}.{key}: unknown key; known are {', '.join(fields)}" for key in values if key not in fields]
@@ -206,11 +206,7 @@ def _scales(document: dict) -> list[str]:
 
 def _layout_problems(document: dict) -> list[str]:
     """Blocks that hold no settings, scales whose blocks are none of the file's, and networks that are no names."""
-    found = [
-        f"{name}: {block!r} holds no settings by name: write each as `name: value`"
-        for name, block in document.items()
-        if not isinstance(block, dict)
-    ]
+    found = [_no_settings(name, block) for name, block in document.items() if not isinstance(block, dict)]
     if not document.get(SCALES):
         found.append(f"{SCALES}: no scale; write one as `{SCALES}: {{quick: {{networks: {{lensnet: trained}}}}}}`")
     if found:
@@ -226,14 +222,13 @@ def _layout_problems(document: dict) -> list[str]:
 
 def _part_problems(key_path: str, name: str, part: object, blocks: list[str]) -> list[str]:
     if name == NETWORKS:
-        sound = isinstance(part, dict) and set(part.values()) <= {TRAINED, GIVEN}
-        return (
-            [] if sound else [f"{key_path}: {part!r} names no networks: write each as `lensnet: trained` or `: given`"]
-        )
+        if isinstance(part, dict) and set(part.values()) <= {TRAINED, GIVEN}:
+            return []
+        return [f"{key_path}: {part!r} names no networks: write each as `lensnet: trained` or `: given`"]
     if name not in blocks:
         return [f"{key_path}: no such block; blocks are {', '.join(blocks)}"]
-    return (
-        []
-        if isinstance(part, dict)
-        else [f"{key_path}: {part!r} holds no settings by name: write each as `name: value`"]
-    )
+    return [] if isinstance(part, dict) else [_no_settings(key_path, part)]
+
+
+def _no_settings(key_path: str, value: object) -> str:
+    return f"{key_path}: {value!r} holds no settings by name: write each as `name: value`"

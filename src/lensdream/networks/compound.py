@@ -34,7 +34,9 @@ class CompoundClassifier(Cascade):
         """Read the classifier of a model folder; raises `FileNotFoundError` where there is none."""
         folder = model / COMPOUND
         if not is_model(folder):
-            raise FileNotFoundError(f"no compound classifier in {folder}: run `lensdream train --recipe compound_classifier`")
+            raise FileNotFoundError(
+                f"no compound classifier in {folder}: run `lensdream train --recipe compound_classifier`"
+            )
         classifier = cls(load_model(folder), training_odds_of(folder) or TRAINING_ODDS)
         return classifier.to(memory_format=torch.channels_last).eval()
 

@@ -5,10 +5,11 @@ Without the lost stages DVC would run them all again, trainings of hours among t
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import yaml
+
+from lensdream.runtime.provenance import git
 
 
 def lost_stages(root: Path) -> dict[str, list[str]]:
@@ -19,7 +20,7 @@ def lost_stages(root: Path) -> dict[str, list[str]]:
     found = {}
     for lock in [root / "dvc.lock", *sorted(root.glob("scales/*/dvc.lock"))]:
         name = lock.relative_to(root).as_posix()
-        before = _stages(_committed(root, name)) if lock.is_file() else []
+        before = _stages(git(root, "show", f"HEAD:./{name}") or "") if lock.is_file() else []
         if not before:
             continue
         known = set(_stages(lock.with_name("dvc.yaml").read_text())) if lock.with_name("dvc.yaml").is_file() else set()
@@ -46,14 +47,3 @@ def _stages(text: str) -> list[str]:
     except yaml.YAMLError:
         return []
     return list((document or {}).get("stages") or {}) if isinstance(document, dict | None) else []
-
-
-def _committed(root: Path, name: str) -> str:
-    """Text of a file in the last commit; empty where there is none."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", root, "show", f"HEAD:./{name}"], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return done.stdout if done.returncode == 0 else ""

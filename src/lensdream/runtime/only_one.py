@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lensdream.runtime.files import write_json
+
 
 @contextmanager
 def only_one(path: Path, job: str) -> Iterator[None]:
@@ -27,7 +29,7 @@ def only_one(path: Path, job: str) -> Iterator[None]:
         raise BlockingIOError(f"{job} runs already{_told(holder)}: wait for its end, or end it by `kill`") from None
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        holder.write_text(json.dumps({"process": os.getpid(), "started": started}))
+        write_json(holder, {"process": os.getpid(), "started": started})
         yield
     finally:
         holder.unlink(missing_ok=True)

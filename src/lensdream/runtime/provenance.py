@@ -57,15 +57,15 @@ def git_state(root: Path) -> GitState:
 
     The pipeline's own outputs do not make it dirty, nor does the `params.yaml` that `dvc exp run -S` rewrites.
     """
-    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    commit = git(root, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return GitState("none", dirty=False)
     ignored = (*_OUTPUTS, "params.yaml") if "DVC_EXP_NAME" in dvc_environment() else _OUTPUTS
-    changes = _git(root, "status", "--porcelain", "--", ".", *(f":(exclude){name}" for name in ignored))
+    changes = git(root, "status", "--porcelain", "--", ".", *(f":(exclude){name}" for name in ignored))
     return GitState(commit, dirty=bool(changes))
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def git(root: Path, *arguments: str) -> str | None:
     """Output of a git command; None where git is absent or fails."""
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)

@@ -78,7 +78,6 @@ RECIPES = {recipe.block: recipe for recipe in (LENSNET, OU66, DEEP, SECOND_STAGE
 
 CLASS_PRIOR = "class_prior"
 """block of the class prior, which is fitted and no network"""
-CLASS_PRIOR_FOLDER = "kinds"
 
 
 def blocks() -> list[str]:
