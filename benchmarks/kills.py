@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import yaml
 
 import tiny_pipeline
 
@@ -46,7 +45,7 @@ def main() -> int:
     rows = []
     for number, at in enumerate(times):
         row = killed(folder, KINDS[number % len(KINDS)], float(at)) | {"number": number}
-        found = outputs(folder)
+        found = tiny_pipeline.outputs(folder)
         row["different"] = sorted(path for path in wanted if found.get(path) != wanted[path])
         row["equal"] = row["ended"] and not row["different"]
         rows.append(row)
@@ -73,13 +72,7 @@ def uninterrupted(folder: Path) -> tuple[dict[str, str], float]:
         record.write_text(str(time.perf_counter() - started))
         tiny_pipeline.commit(folder, "results")
     tiny_pipeline.run("git", "checkout", "--quiet", "dvc.lock", cwd=folder)
-    return outputs(folder), float(record.read_text())
-
-
-def outputs(folder: Path) -> dict[str, str]:
-    """Digest of md5 of every output in the lock, by path."""
-    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    return tiny_pipeline.outputs(folder), float(record.read_text())
 
 
 def killed(folder: Path, kind: str, at: float) -> dict[str, object]:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import yaml
 from dvc.utils.hydra import apply_overrides
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,12 @@ def commit(folder: Path, message: str) -> None:
     """Commit all that is not ignored."""
     run("git", "add", "--all", cwd=folder)
     run("git", "commit", "--quiet", "-m", message, cwd=folder)
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Digest of md5 of every output in the lock, by path."""
+    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
 def run(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess:

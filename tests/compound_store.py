@@ -1,13 +1,20 @@
 """A store of partners and a finder, for the training of a compound classifier."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
+import torch
+import yaml
 
 from conftest import write_images
 from lensdream import families
+from lensdream.commands.paths import Paths
 from lensdream.config import CompoundTraining, Fit, WarmStart
 from lensdream.dataset.store import ImageStore
 from lensdream.instrument import EUCLID, Band
+from lensdream.networks.lensnet import LensNet, LensNetConfig
+from lensdream.networks.model_file import save_model
 
 SETTINGS = CompoundTraining(
     Fit(
@@ -17,6 +24,16 @@ SETTINGS = CompoundTraining(
     ),
     WarmStart(dropout=0.1), held_out=0.2, singles_per_compound=1.5,
 )  # fmt: skip
+
+
+def start_of(root):
+    """Files of a scale with a finder and settings of four epochs, no store yet."""
+    paths = Paths("tiny", root)
+    torch.manual_seed(0)
+    save_model(paths.model, LensNet(LensNetConfig(8, 0.3)), 32)
+    document = {"compound_classifier": dataclasses.asdict(SETTINGS), "scales": {"tiny": {}}}
+    (root / "params.yaml").write_text(yaml.safe_dump(document))
+    return paths
 
 
 def truth_of(n_pairs=20, n_train=40, n_validation=12):

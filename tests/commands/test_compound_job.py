@@ -1,6 +1,5 @@
 """The training of the compound classifier, on small stores."""
 
-import dataclasses
 import json
 import re
 from functools import partial
@@ -8,18 +7,16 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from compound_store import SETTINGS, truth_of, write_store
+from compound_store import SETTINGS, start_of, truth_of, write_store
 from conftest import measures_of
 from lensdream.commands import train
-from lensdream.commands.paths import Paths
 from lensdream.config import WarmStart
 from lensdream.networks import layout
 from lensdream.networks.compound import CompoundClassifier
 from lensdream.networks.layout import images_trained_on
-from lensdream.networks.lensnet import LensNet, LensNetConfig
-from lensdream.networks.model_file import load_model, save_model
+from lensdream.networks.lensnet import LensNetConfig
+from lensdream.networks.model_file import load_model
 from lensdream.networks.ou import OU66, OUConfig
 from lensdream.networks.predict import predict
 from lensdream.train import compound_data
@@ -30,13 +27,7 @@ from lensdream.train.warm_start import with_new_head
 
 @pytest.fixture
 def paths(tmp_path):
-    """A finder, settings of four epochs, no store yet."""
-    paths = Paths("tiny", tmp_path)
-    torch.manual_seed(0)
-    save_model(paths.model, LensNet(LensNetConfig(8, 0.3)), 32)
-    document = {"compound_classifier": dataclasses.asdict(SETTINGS), "scales": {"tiny": {}}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    return paths
+    return start_of(tmp_path)
 
 
 def test_training_starts_from_the_finder_s_features_and_a_new_last_layer(paths):

@@ -8,11 +8,9 @@ import pytest
 import yaml
 
 import tiny_pipeline
-from tiny_pipeline import run
+from tiny_pipeline import outputs, run
 
 pytestmark = pytest.mark.slow
-
-ANALYTICS = ("--no-pager",)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +26,6 @@ def finished(tmp_path_factory):
 
 def locked(folder):
     return yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-
-
-def outputs(folder):
-    return {out["path"]: out["md5"] for stage in locked(folder).values() for out in stage["outs"]}
 
 
 def stale(folder):

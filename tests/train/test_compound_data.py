@@ -6,28 +6,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from compound_store import SETTINGS, truth_of, write_store
+from compound_store import SETTINGS, start_of, truth_of, write_store
 from conftest import ROOT
 from lensdream import config
 from lensdream.commands.paths import Paths
 from lensdream.instrument import EUCLID
-from lensdream.networks.lensnet import LensNet, LensNetConfig
-from lensdream.networks.model_file import save_model
 from lensdream.population import drawing
 from lensdream.train import compound_data
 
 
 @pytest.fixture
 def paths(tmp_path):
-    """A finder, settings of four epochs, no store yet."""
-    paths = Paths("tiny", tmp_path)
-    torch.manual_seed(0)
-    save_model(paths.model, LensNet(LensNetConfig(8, 0.3)), 32)
-    document = {"compound_classifier": dataclasses.asdict(SETTINGS), "scales": {"tiny": {}}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    return paths
+    return start_of(tmp_path)
 
 
 def test_partners_are_learnt_from_together_or_validate_together(paths):
