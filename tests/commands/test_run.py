@@ -1,8 +1,12 @@
 """The plan of a scale: what is told of it. tests/pipeline/test_dvc.py has plans of a real pipeline."""
 
-import pytest
+import subprocess
+import sys
 
-from lensdream.commands.run import Planned, _reason, duration, told
+import pytest
+import yaml
+
+from lensdream.commands.run import Planned, _reason, absent_data, duration, told
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,12 @@ def test_stages_are_told_with_their_reason_their_time_and_the_sum():
     assert lines[2].split(maxsplit=1) == ["report", "never run here"]
     assert lines[3].split() == ["all", "that", "ran", "before", "24", "s"]
     assert told([], "quick") == "quick: nothing has changed"
+
+
+def test_data_that_were_not_pulled_are_named(tmp_path):
+    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
+        subprocess.run([sys.executable, "-m", *command] if command[0] == "dvc" else command, cwd=tmp_path, check=True)
+    (tmp_path / "data.dvc").write_text(yaml.safe_dump({"outs": [{"md5": "0" * 32, "path": "data"}]}))
+    assert absent_data(tmp_path) == ["data"]
+    (tmp_path / "data").write_text("pulled")
+    assert absent_data(tmp_path) == []

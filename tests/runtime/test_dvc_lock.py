@@ -7,7 +7,10 @@ import yaml
 
 from lensdream.runtime.dvc_lock import lost_stages, require_whole
 
-STAGES = {"population": {"cmd": "a"}, "train@lensnet": {"cmd": "b"}, "evaluate": {"cmd": "c"}}
+STAGES = {
+    name: {"cmd": f"lensdream {name}", "outs": [{"path": f"artifacts/{name}"}]}
+    for name in ("population", "train@lensnet", "evaluate")
+}
 
 
 def git(folder, *arguments):
@@ -52,6 +55,11 @@ def test_a_lock_cut_off_within_a_line_lacks_all_of_its_stages(root):
     text = (root / "dvc.lock").read_text()
     (root / "dvc.lock").write_text(text[:-4] + "\n  'x")
     assert lost_stages(root) == {"dvc.lock": list(STAGES)}
+
+
+def test_a_stage_cut_off_before_its_outputs_is_lost(root):
+    (root / "dvc.lock").write_text(written(STAGES | {"evaluate": {"cmd": STAGES["evaluate"]["cmd"]}}))
+    assert lost_stages(root) == {"dvc.lock": ["evaluate"]}
 
 
 def test_an_empty_lock_lacks_all_of_its_stages(root):

@@ -31,11 +31,16 @@ class Planned:
 
 
 def run(scale: str, root: Path = Path(), *, dry: bool = False) -> int:
-    """Print the plan of a scale, and run it unless `dry`; returns DVC's exit code."""
+    """Print the plan of a scale, and run it unless `dry`; returns DVC's exit code.
+
+    Raises `FileNotFoundError` for data that are in DVC's store and not yet in the folder, before anything runs.
+    """
     code.run(root)
     print(told(planned(scale, root), scale), flush=True)
     if dry:
         return 0
+    if absent := absent_data(root):
+        raise FileNotFoundError(f"{', '.join(absent)} is not there: run `dvc pull`, then this command again")
     command = [sys.executable, "-m", "dvc", "repro", str(file_of(scale, root).relative_to(root))]
     return subprocess.run(command, cwd=root, env=os.environ | {"DVC_NO_ANALYTICS": "1"}, check=False).returncode
 
@@ -62,6 +67,15 @@ def planned(scale: str, root: Path) -> list[Planned]:
         for name in order
         if name in stages and (name in changed or name in after)
     ]
+
+
+def absent_data(root: Path) -> list[str]:
+    """Files and folders that a `.dvc` file names and that are not there."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        outputs = [out for stage in repo.index.stages if stage.is_data_source for out in stage.outs]
+        return [str(out) for out in outputs if not out.exists]
 
 
 def _command(cmd: str) -> str:

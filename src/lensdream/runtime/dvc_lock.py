@@ -20,11 +20,11 @@ def lost_stages(root: Path) -> dict[str, list[str]]:
     found = {}
     for lock in [root / "dvc.lock", *sorted(root.glob("scales/*/dvc.lock"))]:
         name = lock.relative_to(root).as_posix()
-        before = _stages(git(root, "show", f"HEAD:./{name}") or "") if lock.is_file() else []
+        before = _whole_stages(git(root, "show", f"HEAD:./{name}") or "") if lock.is_file() else []
         if not before:
             continue
         known = set(_stages(lock.with_name("dvc.yaml").read_text())) if lock.with_name("dvc.yaml").is_file() else set()
-        now = set(_stages(lock.read_text()))
+        now = set(_whole_stages(lock.read_text()))
         lost = [stage for stage in before if stage not in now and stage.partition("@")[0] in known]
         if lost:
             found[name] = lost
@@ -40,10 +40,15 @@ def require_whole(root: Path) -> None:
         )
 
 
-def _stages(text: str) -> list[str]:
-    """Names of the stages in a lock or in dvc.yaml; none where the text was cut off in the middle of a line."""
+def _whole_stages(lock: str) -> list[str]:
+    """Names of the stages in a lock whose entry reaches its outputs, which stand last."""
+    return [name for name, entry in _stages(lock).items() if "outs" in (entry or {})]
+
+
+def _stages(text: str) -> dict[str, dict | None]:
+    """Stages in a lock or in dvc.yaml, by name; none where the text was cut off in the middle of a line."""
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError:
-        return []
-    return list((document or {}).get("stages") or {}) if isinstance(document, dict | None) else []
+        return {}
+    return (document or {}).get("stages") or {} if isinstance(document, dict | None) else {}
