@@ -1,7 +1,9 @@
 """States of unfinished jobs: whole, and of the right job."""
 
+import errno
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,12 +31,13 @@ def test_the_state_before_stays_whole_when_writing_fails(tmp_path, monkeypatch):
     path = tmp_path / "state.pt"
     checkpoint.save(path, {"identity": "a", "epoch": 1})
 
-    def full(state, part):
-        part.write_bytes(b"half")
-        raise OSError("no space left")
+    def full(part, content):
+        with part.open("wb") as file:
+            file.write(content[:4])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=f"the disk is full.*{path} was not written"):
         checkpoint.save(path, {"identity": "a", "epoch": 2})
     assert checkpoint.load(path, "a")["epoch"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]

@@ -61,11 +61,15 @@ def test_a_folder_that_cannot_be_synced_does_not_fail_a_file_that_is_whole(tmp_p
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), OSError("9 requested and 5 written")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("9 requested and 5 written"),
+        OSError("Not enough free space to write 25600000 bytes after offset 128"),
+    ],
 )
-def test_a_full_disk_is_told_with_the_path_and_the_remedy_and_the_older_file_stays(error, tmp_path, monkeypatch):
-    """By the system, and by numpy, which gives no number."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+def test_a_full_disk_is_told_with_the_path_and_the_remedy_and_the_older_file_stays(error, tmp_path):
+    """By the system, and by numpy, which gives no number: as both told it on a full file system."""
     path = tmp_path / "scores.csv"
     path.write_text("older")
 
@@ -83,6 +87,8 @@ def test_a_full_disk_is_told_with_the_path_and_the_remedy_and_the_older_file_sta
     assert [file.name for file in tmp_path.iterdir()] == ["scores.csv"]
 
 
-def test_another_error_without_a_number_is_no_full_disk(tmp_path):
-    with pytest.raises(OSError, match="9 requested"), replaced_whole(tmp_path / "a"):
-        raise OSError("9 requested and 5 written")
+@pytest.mark.parametrize(("free", "told"), [(4096, "the disk is full"), (2**30, "no columns")])
+def test_of_another_error_without_a_number_the_disk_is_asked(free, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    with pytest.raises(OSError, match=told), replaced_whole(tmp_path / "a"):
+        raise OSError("no columns")

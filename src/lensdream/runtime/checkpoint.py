@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
 import torch
 
-from lensdream.runtime.files import replaced_whole
+from lensdream.runtime.files import write_whole
 
 
 def save(path: Path, state: dict) -> None:
     """Write a state, whose `identity` names its job; an older file stays whole until the new one is."""
-    with replaced_whole(path) as part:
-        torch.save(state, part)
+    content = io.BytesIO()
+    torch.save(state, content)  # not to the file: torch's error of a full disk is a RuntimeError that does not say so
+    write_whole(path, content.getvalue())
 
 
 def load(path: Path | None, identity: str) -> dict | None:

@@ -6,13 +6,18 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""numbers of the errors of a full disk, and of a full quota"""
+NUMPY_FULL = re.compile(r"Not enough free space|\d+ requested and \d+ written")
+"""beginning of numpy's errors of a full disk, which have no number"""
 ALMOST_FULL = 2**20
-"""free space below which a write without an error number has failed for want of it [byte]"""
+"""free space below which another write without an error number has failed for want of it [byte]"""
 
 
 @contextmanager
@@ -29,8 +34,9 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         _sync(part)
         part.replace(path)
     except OSError as error:
+        full = is_full(error, path.parent)  # before the part makes room
         part.unlink(missing_ok=True)
-        if is_full(error, path.parent):
+        if full:
             raise OSError(
                 errno.ENOSPC,
                 f"the disk is full: free some space and run again; {path} was not written",
@@ -45,8 +51,10 @@ def replaced_whole(path: Path) -> Iterator[Path]:
 
 
 def is_full(error: OSError, folder: Path) -> bool:
-    """Whether an error is that of a full disk; numpy's has no number, so the disk is asked."""
-    return error.errno == errno.ENOSPC or (error.errno is None and shutil.disk_usage(folder).free < ALMOST_FULL)
+    """Whether an error is that of a full disk; where it has neither a number nor numpy's words, the disk is asked."""
+    if error.errno is not None:
+        return error.errno in FULL
+    return NUMPY_FULL.match(str(error)) is not None or shutil.disk_usage(folder).free < ALMOST_FULL
 
 
 def _sync(path: Path) -> None:
