@@ -3,9 +3,9 @@
 A small copy of the pipeline (tiny_pipeline.py) is run once to its end. Then, as often as asked, all outputs are removed, `dvc
 repro` is started and killed at a time of its own, in turn: the stage by SIGKILL and by SIGINT, DVC by SIGKILL, both by SIGKILL
 and by SIGINT, and DVC while it writes dvc.lock. `dvc repro` is called again until it ends with 0, three times at most; where a
-cut-off lock is refused, the remedy that the message names is taken first. Every output in the lock must then have the md5 of
+cut-off lock is refused, `git checkout dvc.lock` comes first. Every output in the lock must then have the md5 of
 the uninterrupted run.
-Run: python benchmarks/kills.py FOLDER [--kills 20] [--seed 1]
+Run: python benchmarks/kills.py FOLDER [--kills 20] [--seed 1] [--first 0]
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ import tiny_pipeline
 KINDS = ("stage SIGKILL", "stage SIGINT", "dvc SIGKILL", "both SIGKILL", "both SIGINT", "dvc while it writes dvc.lock")
 OUTPUTS = ("artifacts", "figures", "metrics/quick", "manifests", "models/quick", "reports")
 REMEDY = "git checkout dvc.lock"
+CUT_OFF = (REMEDY, "dvc.lock' validation failed", "dvc.lock' is invalid")
+"""messages, ours and DVC's, of a lock that was cut off"""
 LONGEST = 3600
 """seconds after which a run is given up"""
 
@@ -38,12 +40,13 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="folder for the copy of the pipeline, made if missing")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="of the times of the kills")
+    parser.add_argument("--first", type=int, default=0, help="number of the first kill, to go on where a run was ended")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     wanted, seconds = uninterrupted(folder)
     times = np.random.default_rng(arguments.seed).uniform(0.02, 0.98, arguments.kills) * seconds
     rows = []
-    for number, at in enumerate(times):
+    for number, at in list(enumerate(times))[arguments.first :]:
         row = killed(folder, KINDS[number % len(KINDS)], float(at)) | {"number": number}
         found = tiny_pipeline.outputs(folder)
         row["different"] = sorted(path for path in wanted if found.get(path) != wanted[path])
@@ -93,7 +96,7 @@ def killed(folder: Path, kind: str, at: float) -> dict[str, object]:
         ended = done.returncode == 0
         with log.open("a") as file:
             file.write(done.stdout + done.stderr)
-        if REMEDY in done.stdout + done.stderr:
+        if any(message in done.stdout + done.stderr for message in CUT_OFF):
             subprocess.run(REMEDY.split(), cwd=folder, check=True)
         if not ended:
             time.sleep(5)  # for a stage that outlived DVC
